@@ -1,0 +1,36 @@
+import { createHash } from 'node:crypto'
+
+const stampOf = (at: Date): string =>
+  at
+    .toISOString()
+    .replace(/[-:]/g, '')
+    .replace(/\.\d+Z$/, 'Z')
+    .toLowerCase()
+
+const digestOf = (text: string, characters: number): string =>
+  createHash('sha256').update(text).digest('hex').slice(0, characters)
+
+/** The VM's short name inside the vault: its name, cut, and a hash of its ARM id, so that two VMs of one name differ.
+ * Lower-case letters, digits and `-`; at most 35 characters. ARM ids are compared without case. */
+export const vmKeyOf = (vmId: string): string => {
+  const name = vmId.slice(vmId.lastIndexOf('/') + 1).toLowerCase()
+  return `${name.replace(/[^a-z0-9-]/g, '-').slice(0, 22)}-${digestOf(vmId.toLowerCase(), 12)}`
+}
+
+/** `20261122t020000z-<10 hex>`: sorts by time; unique across the vault, as the VM and the cause go into the hash.
+ * @param cause what asked for it: the policy for a scheduled run (so that one slot gives one id), a random text otherwise */
+export const recoveryPointIdOf = (at: Date, vmKey: string, cause: string): string =>
+  `${stampOf(at)}-${digestOf(`${vmKey}\n${cause}\n${at.toISOString()}`, 10)}`
+
+export const backupJobIdOf = (vmKey: string, recoveryPointId: string): string => `backup-${vmKey}-${recoveryPointId}`
+
+export const restoreJobIdOf = (at: Date, vmKey: string, cause: string): string =>
+  `restore-${vmKey}-${stampOf(at)}-${digestOf(`${vmKey}\n${cause}`, 10)}`
+
+/** The Durable instance that runs one attempt of a job. */
+export const instanceIdOf = (jobId: string, attempt: number): string => `${jobId}.${attempt}`
+
+const idPattern = /^[a-z0-9][a-z0-9.-]{0,99}$/
+
+/** True for ids that this project makes: lower-case letters, digits, `-` and single dots; at most 100 characters. */
+export const isId = (text: string): boolean => idPattern.test(text) && !text.includes('..')

@@ -1,0 +1,105 @@
+import type { Consistency } from './vm.ts'
+
+/** Why a running transfer was asked to stop. */
+export type StopReason = 'cancelled' | 'missedWindow'
+
+/** Which of the platform's copies a backup reads: one restore point for all disks, or a snapshot of each disk (not consistent across disks). */
+export type SourceKind = 'restorePoints' | 'diskSnapshots'
+
+/** One backup of one VM, as it was asked for. It outlives its Durable instances, which are its attempts. Written once, never changed. */
+export interface BackupJob {
+  readonly kind: 'backup'
+  /** `backup-<vmKey>-<recoveryPointId>`; printable ASCII, at most 80 characters, no `/`. */
+  readonly jobId: string
+  readonly vmId: string
+  readonly vmKey: string
+  /** Belongs to the job: every attempt works on the same recovery point. */
+  readonly recoveryPointId: string
+  /** Null for a backup on demand that named no policy. */
+  readonly policy: string | null
+  readonly trigger: 'schedule' | 'onDemand'
+  readonly consistency: Consistency
+  readonly source: SourceKind
+  /** Labels of disks that the policy leaves out. */
+  readonly excludedDisks: readonly string[]
+  readonly requestedAt: string
+  /** End of the window: a transfer that is not done by then is stopped, and what it wrote is kept. */
+  readonly deadline: string
+}
+
+/** One restore of disks of one recovery point into new managed disks. */
+export interface RestoreJob {
+  readonly kind: 'restore'
+  /** `restore-<vmKey>-<stamp>-<random>`. */
+  readonly jobId: string
+  readonly vmKey: string
+  readonly recoveryPointId: string
+  /** Each disk to restore with the ARM id of the disk to make. */
+  readonly disks: readonly { readonly disk: string; readonly targetDiskId: string }[]
+  readonly location: string
+  readonly requestedAt: string
+}
+
+export type Job = BackupJob | RestoreJob
+
+/** The exclusive right to run a job for one item. Kept as `claims/<vmKey>` and changed only by ETag. */
+export interface Claim {
+  readonly job: Job
+  /** Counts up from 1; the Durable instance is `<jobId>.<attempt>`. */
+  readonly attempt: number
+  /** New with each attempt. Steps that are not create-if-absent check that the claim still carries it. */
+  readonly token: string
+  readonly takenAt: string
+}
+
+/** What a job ended with; absent while it runs. Every failure names a reason and a hint. */
+export type JobOutcome =
+  | { readonly kind: 'completed'; readonly recoveryPointId: string; readonly summary: JobSummary }
+  | {
+      readonly kind: 'cancelled' | 'missedWindow'
+      readonly reason: string
+      readonly hint: string
+      readonly disks: readonly DiskReport[]
+    }
+  | {
+      readonly kind: 'failed'
+      readonly reason: string
+      readonly message: string
+      readonly hint: string
+      readonly disks: readonly DiskReport[]
+    }
+
+export interface JobSummary {
+  readonly consistency: Consistency | null
+  readonly consistentAcrossDisks: boolean
+  readonly disks: readonly DiskReport[]
+}
+
+/** One disk's line of the report. Bytes are of the raw disk; `stored` is after compression, `storedPlain` before it. */
+export interface DiskReport {
+  readonly disk: string
+  readonly kind: 'transferred' | 'stopped' | 'failed' | 'restored'
+  readonly transfer: 'full' | 'incremental' | null
+  /** Why a transfer was full; null for an incremental. */
+  readonly fullReason: string | null
+  readonly sizeBytes: number
+  readonly allocatedBytes: number | null
+  /** Named by the platform's diff (data and cleared). */
+  readonly changedBytes: number
+  /** Read from the source, joined gaps included. */
+  readonly readBytes: number
+  readonly storedPlainBytes: number
+  readonly storedBytes: number
+  readonly milliseconds: number
+  readonly reason: string | null
+  readonly hint: string | null
+}
+
+/** `jobs/<jobId>`: created when the job starts, replaced once when it ends. */
+export interface JobRecord {
+  readonly job: Job
+  readonly startedAt: string
+  readonly attempts: number
+  readonly endedAt: string | null
+  readonly outcome: JobOutcome | null
+}

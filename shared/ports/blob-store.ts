@@ -1,0 +1,98 @@
+/**
+ * The object store, split by what its user may do. A restore is handed a BlobReader, a backup a BlobCreator; only the control
+ * container, which is never under an immutability policy, is a ControlStore.
+ *
+ * Contract of every implementation: an object is seen whole or not at all; what a call has reported as written is read back
+ * by every later call (Azure Blob Storage is strongly consistent per object); names are byte-wise sorted in listings.
+ * Failures that another try may cure are thrown as StorageError with `isRetryable`; implementations have spent their own
+ * retries by then.
+ */
+export interface BlobReader {
+  /** The whole object, or null where there is none. For objects known to be small: at most `lengthBytesMax` (default 64 MiB). */
+  read(name: string, options?: ReadOptions): Promise<BlobContent | null>
+  /** Exactly `lengthBytes` bytes from `offsetBytes`; null where there is no such object. A shorter object throws StorageError `short-object`. */
+  readRange(name: string, offsetBytes: number, lengthBytes: number, options?: CallOptions): Promise<Uint8Array | null>
+  /** Objects whose names start with `prefix`, sorted by name, page by page in bounded memory. */
+  list(prefix: string, options?: CallOptions): AsyncIterable<BlobEntry>
+}
+
+export interface BlobCreator extends BlobReader {
+  /** Creates the object if no object of that name exists (If-None-Match: *). The parts are written one after another as one
+   * object. `exists` also when an earlier try of this very call took effect and its answer was lost: callers whose name is not
+   * theirs alone must read the object to tell. */
+  create(name: string, parts: readonly Uint8Array[], options?: CallOptions): Promise<'created' | 'exists'>
+  /** The same for objects too large to hold: parts (each at most 64 MiB) are staged as they come and become visible together. */
+  createFromStream(name: string, parts: AsyncIterable<Uint8Array>, options?: CallOptions): Promise<'created' | 'exists'>
+}
+
+export interface ControlStore extends BlobCreator {
+  /** Replaces the object only if its ETag still is `etag`. */
+  replace(
+    name: string,
+    body: Uint8Array,
+    etag: string,
+    options?: CallOptions,
+  ): Promise<{ readonly kind: 'replaced'; readonly etag: string } | { readonly kind: 'changed' }>
+  /** Writes whatever was there before: progress and other records whose last writer may win. */
+  put(name: string, body: Uint8Array, options?: CallOptions): Promise<void>
+  /** Removes the object; with an ETag only if it is unchanged. */
+  remove(name: string, etag?: string, options?: CallOptions): Promise<'removed' | 'absent' | 'changed'>
+}
+
+export interface BlobContent {
+  readonly bytes: Uint8Array
+  readonly etag: string
+}
+
+export interface BlobEntry {
+  readonly name: string
+  readonly lengthBytes: number
+}
+
+export interface CallOptions {
+  readonly signal?: AbortSignal
+}
+
+export interface ReadOptions extends CallOptions {
+  readonly lengthBytesMax?: number
+}
+
+export type StorageFault =
+  | { readonly code: 'throttled'; readonly name: string; readonly retryAfterSeconds: number | null }
+  | { readonly code: 'unreachable'; readonly name: string }
+  | { readonly code: 'forbidden'; readonly name: string }
+  | { readonly code: 'short-object'; readonly name: string }
+  | { readonly code: 'too-large'; readonly name: string }
+  | { readonly code: 'rejected'; readonly name: string; readonly status: number; readonly serviceCode: string }
+
+/** What went wrong with one object, in plain words, with what to do next. Never holds a URL, a key or a token. */
+export class StorageError extends Error {
+  override readonly name = 'StorageError'
+  readonly fault: StorageFault
+  constructor(fault: StorageFault, options?: ErrorOptions) {
+    super(explain(fault), options)
+    this.fault = fault
+  }
+  get isRetryable(): boolean {
+    return this.fault.code === 'throttled' || this.fault.code === 'unreachable'
+  }
+}
+
+const explain = (fault: StorageFault): string => {
+  switch (fault.code) {
+    case 'throttled':
+      return `The storage account is throttling (${fault.name}). Nothing is lost; the step is repeated.`
+    case 'unreachable':
+      return `The storage account does not answer (${fault.name}). Check its firewall and the network of the function app.`
+    case 'forbidden':
+      return `Access to ${fault.name} is refused. Give the function app's identity the role Storage Blob Data Contributor on the account.`
+    case 'short-object':
+      return `The object ${fault.name} is shorter than its index says. Run a verification of the vault.`
+    case 'too-large':
+      return `The object ${fault.name} is larger than this reader accepts.`
+    case 'rejected':
+      return `The storage account rejected ${fault.name} with ${fault.status} ${fault.serviceCode}.`
+    default:
+      return fault satisfies never
+  }
+}

@@ -1,0 +1,94 @@
+import type { DiskSource } from '../domain/disk-source.ts'
+import type { Consistency, VmDescription, VmSelection } from '../domain/vm.ts'
+
+/** Nothing here waits for the platform: a call either has its answer or says how long to stay away (docs/adr: long operations are
+ * begun and asked again from a durable timer). */
+export type Pending = { readonly kind: 'pending'; readonly retryAfterSeconds: number }
+/** `reason` is a stable short code, `message` what the platform said (cut, no secrets), `hint` what the operator can do. */
+export type Refused = {
+  readonly kind: 'failed'
+  readonly reason: string
+  readonly message: string
+  readonly hint: string
+}
+
+export interface VmInventory {
+  /** Null where the VM does not exist or may not be read. */
+  find(vmId: string): Promise<VmDescription | null>
+  /** VMs that match, page by page, in the platform's order. */
+  select(selection: VmSelection): AsyncIterable<VmDescription>
+}
+
+export interface SnapshotRequest {
+  readonly vm: VmDescription
+  readonly recoveryPointId: string
+  readonly consistency: Consistency
+  /** Labels of the disks to take (`os`, `lun-0`, …); the others of the VM are excluded. */
+  readonly disks: readonly string[]
+}
+
+/** The sources of all disks of one VM for one recovery point. */
+export interface SnapshotSet {
+  /** `restorePoint`: one moment for all disks. `diskSnapshots`: one after another, not consistent across disks. */
+  readonly kind: 'restorePoint' | 'diskSnapshots'
+  /** ARM id of the restore point; null for disk snapshots. */
+  readonly restorePointId: string | null
+  /** What was reached, which may be less than was asked for. */
+  readonly consistency: Consistency
+  readonly takenAt: string
+  readonly disks: readonly { readonly disk: string; readonly source: DiskSource }[]
+}
+
+/** One way to get readable, immutable copies of a VM's disks. Names are made from the recovery point id alone, so `ensure` finds its
+ * twin instead of making another. */
+export interface VmSnapshots {
+  /** Begins what is not there yet; never makes a second one for the same recovery point. */
+  ensure(
+    request: SnapshotRequest,
+  ): Promise<{ readonly kind: 'ready'; readonly snapshots: SnapshotSet } | Pending | Refused>
+  /** Removes every restore point and snapshot of ours of this VM but those of the recovery points in `keep`. Access to a source is
+   * revoked before. Repeatable. */
+  release(
+    vm: { readonly vmId: string; readonly vmKey: string },
+    keep: readonly string[],
+  ): Promise<{ readonly kind: 'released'; readonly removed: number } | Pending | Refused>
+}
+
+export interface DiskAccess {
+  /** A read SAS URL for the source. The URL is a secret: it stays inside the activity that asked. Asked again while one is live, the
+   * platform extends it and returns the same URL.
+   * @param waitMs how long this call may poll before it answers `pending` */
+  grantRead(
+    resourceId: string,
+    durationSeconds: number,
+    waitMs: number,
+  ): Promise<{ readonly kind: 'granted'; readonly sasUrl: string } | Pending | Refused>
+  /** Ends all access to the source; harmless where there is none or the source is gone. */
+  revoke(resourceId: string): Promise<{ readonly kind: 'revoked' } | Pending | Refused>
+  /** False where the source is gone. */
+  exists(resourceId: string): Promise<boolean>
+}
+
+export interface RestoreDiskRequest {
+  /** ARM id of the disk to make. It must not exist, or have been made by the same restore job. */
+  readonly diskId: string
+  readonly location: string
+  readonly sizeBytes: number
+  readonly sku: string
+  readonly osType: 'Linux' | 'Windows' | null
+  readonly hyperVGeneration: 'V1' | 'V2' | null
+  readonly zones: readonly string[]
+  readonly tags: Readonly<Record<string, string>>
+  /** Marks the disk as this job's, so that a repeated call tells its own from another's. */
+  readonly jobId: string
+}
+
+export interface RestoreDisks {
+  /** Creates the upload disk and grants write access to it. `sasUrl` is a secret. */
+  open(
+    request: RestoreDiskRequest,
+    waitMs: number,
+  ): Promise<{ readonly kind: 'open'; readonly sasUrl: string } | Pending | Refused>
+  /** Revokes the access, which turns the upload into a disk that can be attached. Repeatable. */
+  finish(diskId: string, waitMs: number): Promise<{ readonly kind: 'finished' } | Pending | Refused>
+}

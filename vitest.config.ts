@@ -1,0 +1,40 @@
+import { defineConfig } from 'vitest/config'
+
+/** What each project may cost is decided in docs/adr: `check` runs unit, replay and contract in under two minutes. */
+export default defineConfig({
+  test: {
+    passWithNoTests: false,
+    exclude: ['**/node_modules/**', '**/dist/**', '**/.local/**'],
+    projects: [
+      {
+        test: {
+          name: 'unit',
+          include: [
+            'test/{domain,format,vault,architecture,azure,functions,jobs}/**/*.test.ts',
+            'test/local/unit/**/*.test.ts',
+          ],
+        },
+      },
+      { test: { name: 'replay', include: ['test/replay/**/*.test.ts'], testTimeout: 30_000 } },
+      { test: { name: 'contract', include: ['test/contract/**/*.test.ts'], testTimeout: 60_000, hookTimeout: 60_000 } },
+      {
+        test: {
+          name: 'integration',
+          include: ['test/{host,compute,sim}/**/*.test.ts'],
+          testTimeout: 180_000,
+          hookTimeout: 120_000,
+          fileParallelism: false,
+        },
+      },
+      {
+        test: {
+          name: 'e2e',
+          include: ['test/e2e/**/*.test.ts'],
+          testTimeout: 600_000,
+          hookTimeout: 300_000,
+          fileParallelism: false,
+        },
+      },
+    ],
+  },
+})
