@@ -1,0 +1,77 @@
+import { execFileSync } from 'node:child_process'
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join, resolve } from 'node:path'
+import { describe, expect, it } from 'vitest'
+
+interface CruiseReport {
+  readonly summary: {
+    readonly totalCruised: number
+    readonly violations: readonly { readonly rule: { readonly name: string }; readonly from: string }[]
+  }
+}
+
+const root = resolve(import.meta.dirname, '../..')
+
+/** dependency-cruiser says "no violations" when it can read no module at all, so the count is looked at too. */
+const cruise = (folder: string): CruiseReport['summary'] => {
+  const args = ['--config', '.dependency-cruiser.cjs', '--output-type', 'json', 'functions', 'shared', 'local']
+  const binary = join(root, 'node_modules/dependency-cruiser/bin/dependency-cruise.mjs')
+  const run = () =>
+    execFileSync(process.execPath, [binary, ...args], { cwd: folder, encoding: 'utf8', maxBuffer: 64 << 20 })
+  try {
+    return (JSON.parse(run()) as CruiseReport).summary
+  } catch (error) {
+    return (JSON.parse((error as { stdout: string }).stdout) as CruiseReport).summary
+  }
+}
+
+const withFiles = (files: Readonly<Record<string, string>>): CruiseReport['summary'] => {
+  const folder = mkdtempSync(join(tmpdir(), 'import-rules-'))
+  try {
+    for (const name of ['.dependency-cruiser.cjs', 'tsconfig.json', 'package.json'])
+      copyFileSync(join(root, name), join(folder, name))
+    symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'))
+    for (const name of ['functions', 'shared', 'local']) mkdirSync(join(folder, name))
+    for (const [name, text] of Object.entries(files)) {
+      mkdirSync(dirname(join(folder, name)), { recursive: true })
+      writeFileSync(join(folder, name), text)
+    }
+    return cruise(folder)
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+}
+
+describe('the import rules', () => {
+  it('hold in the whole tree, and the check sees its modules', () => {
+    const summary = cruise(root)
+    expect(summary.violations).toEqual([])
+    expect(summary.totalCruised).toBeGreaterThan(100)
+  })
+
+  const planted: readonly [rule: string, file: string, text: string][] = [
+    [
+      'orchestrators-are-stories',
+      'functions/orchestrators/bad.ts',
+      "import { readFileSync } from 'node:fs'\nreadFileSync('x')\n",
+    ],
+    ['vault-knows-ports', 'shared/vault/bad.ts', "import { request } from 'node:http'\nrequest('x')\n"],
+    [
+      'sdk-only-in-azure',
+      'functions/services.ts',
+      "import { BlobServiceClient } from '@azure/storage-blob'\nexport const x = BlobServiceClient\n",
+    ],
+    [
+      'nothing-imports-the-workshop',
+      'shared/azure/bad.ts',
+      "import { x } from '../../local/x.ts'\nexport const y = x\n",
+    ],
+  ]
+  for (const [rule, file, text] of planted) {
+    it(`find a planted breach of ${rule}`, () => {
+      const summary = withFiles({ [file]: text, 'local/x.ts': 'export const x = 1\n' })
+      expect(summary.violations.map((violation) => violation.rule.name)).toContain(rule)
+    })
+  }
+})
