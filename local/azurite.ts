@@ -1,0 +1,106 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { mkdir } from 'node:fs/promises'
+import { createRequire } from 'node:module'
+import { tmpdir } from 'node:os'
+import { createInterface } from 'node:readline'
+
+/** A running Azurite blob service on loopback. */
+export interface Azurite extends AsyncDisposable {
+  /** `http://127.0.0.1:<port>/devstoreaccount1`. */
+  readonly blobEndpoint: string
+  /** For the setting `VaultStorage`. The account and its key are Azurite's published ones: no secret. */
+  readonly connectionString: string
+  readonly pid: number
+  /** Ends the process after it has saved its data. Repeatable. */
+  stop(): Promise<void>
+  /** Resolves when the process has ended, for whatever reason. */
+  readonly ended: Promise<void>
+}
+
+export interface AzuriteOptions {
+  /** Where objects are kept; null keeps them in memory and forgets them at the end. */
+  readonly folder: string | null
+  /** 0, the default, takes a free port. */
+  readonly port?: number
+}
+
+/** Azurite's published development account (its README); it opens nothing but an Azurite. */
+const accountName = 'devstoreaccount1'
+const accountKey = 'Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=='
+
+/** An in-memory Azurite is up in about a second; a folder with many objects takes longer to read. */
+const startSecondsMax = 60
+/** After that, a process that does not obey SIGTERM is killed. */
+const stopSecondsMax = 15
+
+/** The channel to the parent closes when the parent ends in any way, killed included: no Azurite outlives who started it. */
+const endWithParent = "process.once('disconnect', () => process.kill(process.pid, 'SIGTERM'))"
+
+/** Starts Azurite's blob service as a child process and waits until it listens.
+ * @throws when it does not start; the error carries what it printed */
+export const startAzurite = async (options: AzuriteOptions): Promise<Azurite> => {
+  if (options.folder !== null) await mkdir(options.folder, { recursive: true })
+  const child = spawn(process.execPath, argumentsOf(options), {
+    cwd: options.folder ?? tmpdir(),
+    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+  })
+  const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()))
+  const blobEndpoint = `${await listeningAddress(child)}/${accountName}`
+  const stop = () => stopChild(child, ended)
+  return {
+    blobEndpoint,
+    connectionString: `DefaultEndpointsProtocol=http;AccountName=${accountName};AccountKey=${accountKey};BlobEndpoint=${blobEndpoint};`,
+    pid: child.pid ?? 0,
+    stop,
+    ended,
+    [Symbol.asyncDispose]: stop,
+  }
+}
+
+/** `--skipApiVersionCheck`: the storage SDK is newer than the API versions that Azurite knows and would be answered with 400. */
+const argumentsOf = (options: AzuriteOptions): string[] => [
+  '--import',
+  `data:text/javascript,${encodeURIComponent(endWithParent)}`,
+  createRequire(import.meta.url).resolve('azurite/dist/src/blob/main.js'),
+  '--blobHost',
+  '127.0.0.1',
+  '--blobPort',
+  String(options.port ?? 0),
+  '--silent',
+  '--disableTelemetry',
+  '--skipApiVersionCheck',
+  ...(options.folder === null ? ['--inMemoryPersistence'] : ['--location', options.folder]),
+]
+
+const listeningAddress = (child: ChildProcess): Promise<string> =>
+  new Promise((resolve, reject) => {
+    const printed: string[] = []
+    const fail = (why: string) => {
+      clearTimeout(timer)
+      child.kill('SIGKILL')
+      reject(new Error(`Azurite ${why}. It printed: ${printed.slice(-20).join(' | ') || 'nothing'}`))
+    }
+    const timer = setTimeout(() => fail(`did not listen within ${startSecondsMax} s`), startSecondsMax * 1000)
+    const onError = (error: Error) => fail(`could not be started (${error.message})`)
+    const onExit = (code: number | null, signal: string | null) =>
+      fail(`ended with ${signal ?? code} before it listened`)
+    child.once('error', onError).once('exit', onExit)
+    const onLine = (line: string) => {
+      printed.push(line)
+      if (printed.length > 100) printed.shift()
+      const address = /successfully listens on (http:\/\/\S+)/.exec(line)?.[1]
+      if (address === undefined) return
+      clearTimeout(timer)
+      child.off('error', onError).off('exit', onExit)
+      resolve(address)
+    }
+    for (const stream of [child.stdout, child.stderr]) if (stream) createInterface({ input: stream }).on('line', onLine)
+  })
+
+const stopChild = async (child: ChildProcess, ended: Promise<void>): Promise<void> => {
+  if (child.exitCode !== null || child.signalCode !== null) return
+  const killer = setTimeout(() => child.kill('SIGKILL'), stopSecondsMax * 1000)
+  child.kill('SIGTERM')
+  await ended
+  clearTimeout(killer)
+}
