@@ -1,0 +1,122 @@
+import type { InvocationRequest, InvocationResult } from '../invocation.ts'
+import type { LogSink } from '../log.ts'
+import { type FaultSwitch, faultTrigger } from './fault-switch.ts'
+import type { WorkerProcess } from './worker-process.ts'
+
+export interface InvocationOptions {
+  /** After this long an invocation is ended together with its process; null: never. */
+  readonly functionTimeoutSeconds: number | null
+  readonly fault: FaultSwitch | null
+  readonly onLog: LogSink
+}
+
+/** All invocations of an app: those that its worker process runs, and those that wait for one. */
+export interface Invocations {
+  invoke(request: InvocationRequest): Promise<InvocationResult>
+  /** A process that has loaded the app: it gets what waits, and what comes from now on. */
+  servedBy(worker: WorkerProcess): void
+  /** The process reports that it is about to run an invocation. */
+  started(invocationId: string): void
+  finished(invocationId: string, result: InvocationResult): void
+  /** The process is gone, and with it what it ran. @returns how many invocations that were */
+  lost(exitCode: number): number
+  /** There will be no further process: what waits, and what still comes, ends as `workerDied`. */
+  close(): void
+}
+
+interface Pending {
+  readonly request: InvocationRequest
+  readonly resolve: (result: InvocationResult) => void
+  timeout: NodeJS.Timeout | undefined
+  /** A fault has chosen this invocation: no answer of it counts. */
+  struck: boolean
+}
+
+interface State extends InvocationOptions {
+  readonly running: Map<string, Pending>
+  readonly waiting: Pending[]
+  readonly strikes: (functionName: string) => boolean
+  serving: WorkerProcess | null
+  closed: boolean
+}
+
+const closedResult: InvocationResult = { kind: 'workerDied', exitCode: 0 }
+
+const settle = (state: State, invocationId: string, result: InvocationResult): void => {
+  const pending = state.running.get(invocationId)
+  if (pending === undefined) return
+  clearTimeout(pending.timeout)
+  state.running.delete(invocationId)
+  pending.resolve(result)
+}
+
+const timeOut = (state: State, { request }: Pending, worker: WorkerProcess, seconds: number): void => {
+  const { functionName, invocationId } = request
+  const message = `Timeout value of ${seconds} s exceeded by function '${functionName}'. The worker process is ended.`
+  state.onLog({ level: 'error', category: 'Host.Worker', message, invocationId })
+  settle(state, invocationId, { kind: 'timedOut', seconds })
+  worker.kill()
+}
+
+const deliver = (state: State, pending: Pending, worker: WorkerProcess): void => {
+  const { request } = pending
+  const seconds = state.functionTimeoutSeconds
+  state.running.set(request.invocationId, pending)
+  if (seconds !== null) pending.timeout = setTimeout(() => timeOut(state, pending, worker, seconds), seconds * 1000)
+  worker.send({ kind: 'invoke', request })
+}
+
+const strike = (fault: FaultSwitch, worker: WorkerProcess): void => {
+  if (fault.victim === 'host') process.kill(process.pid, 'SIGKILL')
+  worker.kill()
+}
+
+const onStarted = (state: State, invocationId: string): void => {
+  const { fault, serving } = state
+  const pending = state.running.get(invocationId)
+  if (pending === undefined || fault === null || serving === null) return
+  if (!state.strikes(pending.request.functionName)) return
+  pending.struck = true
+  if (fault.afterMilliseconds === 0) strike(fault, serving)
+  else setTimeout(() => strike(fault, serving), fault.afterMilliseconds).unref()
+}
+
+const onFinished = (state: State, invocationId: string, result: InvocationResult): void => {
+  // An answer of a struck invocation is lost, also where it is here before the kill has had its effect.
+  if (state.running.get(invocationId)?.struck === true) strike(state.fault!, state.serving!)
+  else settle(state, invocationId, result)
+}
+
+const onLost = (state: State, exitCode: number): number => {
+  state.serving = null
+  const lost = [...state.running.keys()]
+  for (const invocationId of lost) settle(state, invocationId, { kind: 'workerDied', exitCode })
+  return lost.length
+}
+
+const begin = (state: State, pending: Pending): void => {
+  if (state.closed) pending.resolve(closedResult)
+  else if (state.serving === null) state.waiting.push(pending)
+  else deliver(state, pending, state.serving)
+}
+
+/** Invocations of an app that no process serves yet. */
+export const createInvocations = (options: InvocationOptions): Invocations => {
+  const strikes = faultTrigger(options.fault)
+  const state: State = { ...options, running: new Map(), waiting: [], strikes, serving: null, closed: false }
+  return {
+    invoke: (request) =>
+      new Promise((resolve) => begin(state, { request, resolve, timeout: undefined, struck: false })),
+    servedBy: (worker) => {
+      state.serving = worker
+      for (const pending of state.waiting.splice(0)) deliver(state, pending, worker)
+    },
+    started: (invocationId) => onStarted(state, invocationId),
+    finished: (invocationId, result) => onFinished(state, invocationId, result),
+    lost: (exitCode) => onLost(state, exitCode),
+    close: () => {
+      state.closed = true
+      for (const pending of state.waiting.splice(0)) pending.resolve(closedResult)
+    },
+  }
+}
