@@ -27,6 +27,7 @@ export interface Invocations {
 interface Pending {
   readonly request: InvocationRequest
   readonly resolve: (result: InvocationResult) => void
+  worker: WorkerProcess | undefined
   timeout: NodeJS.Timeout | undefined
   /** A fault has chosen this invocation: no answer of it counts. */
   struck: boolean
@@ -50,40 +51,47 @@ const settle = (state: State, invocationId: string, result: InvocationResult): v
   pending.resolve(result)
 }
 
+/** Ends a process at once. What comes from now on waits for the next one, not for the end of this one. */
+const end = (state: State, worker: WorkerProcess): void => {
+  if (state.serving === worker) state.serving = null
+  worker.kill()
+}
+
 const timeOut = (state: State, { request }: Pending, worker: WorkerProcess, seconds: number): void => {
   const { functionName, invocationId } = request
   const message = `Timeout value of ${seconds} s exceeded by function '${functionName}'. The worker process is ended.`
   state.onLog({ level: 'error', category: 'Host.Worker', message, invocationId })
   settle(state, invocationId, { kind: 'timedOut', seconds })
-  worker.kill()
+  end(state, worker)
 }
 
 const deliver = (state: State, pending: Pending, worker: WorkerProcess): void => {
   const { request } = pending
   const seconds = state.functionTimeoutSeconds
+  pending.worker = worker
   state.running.set(request.invocationId, pending)
   if (seconds !== null) pending.timeout = setTimeout(() => timeOut(state, pending, worker, seconds), seconds * 1000)
   worker.send({ kind: 'invoke', request })
 }
 
-const strike = (fault: FaultSwitch, worker: WorkerProcess): void => {
-  if (fault.victim === 'host') process.kill(process.pid, 'SIGKILL')
-  worker.kill()
+const strike = (state: State, { worker }: Pending): void => {
+  if (state.fault?.victim === 'host') process.kill(process.pid, 'SIGKILL')
+  end(state, worker!)
 }
 
 const onStarted = (state: State, invocationId: string): void => {
-  const { fault, serving } = state
   const pending = state.running.get(invocationId)
-  if (pending === undefined || fault === null || serving === null) return
-  if (!state.strikes(pending.request.functionName)) return
+  if (pending === undefined || state.fault === null || !state.strikes(pending.request.functionName)) return
   pending.struck = true
-  if (fault.afterMilliseconds === 0) strike(fault, serving)
-  else setTimeout(() => strike(fault, serving), fault.afterMilliseconds).unref()
+  const { afterMilliseconds } = state.fault
+  if (afterMilliseconds === 0) strike(state, pending)
+  else setTimeout(() => strike(state, pending), afterMilliseconds).unref()
 }
 
 const onFinished = (state: State, invocationId: string, result: InvocationResult): void => {
+  const pending = state.running.get(invocationId)
   // An answer of a struck invocation is lost, also where it is here before the kill has had its effect.
-  if (state.running.get(invocationId)?.struck === true) strike(state.fault!, state.serving!)
+  if (pending?.struck === true) strike(state, pending)
   else settle(state, invocationId, result)
 }
 
@@ -106,7 +114,9 @@ export const createInvocations = (options: InvocationOptions): Invocations => {
   const state: State = { ...options, running: new Map(), waiting: [], strikes, serving: null, closed: false }
   return {
     invoke: (request) =>
-      new Promise((resolve) => begin(state, { request, resolve, timeout: undefined, struck: false })),
+      new Promise((resolve) =>
+        begin(state, { request, resolve, worker: undefined, timeout: undefined, struck: false }),
+      ),
     servedBy: (worker) => {
       state.serving = worker
       for (const pending of state.waiting.splice(0)) deliver(state, pending, worker)
