@@ -4,6 +4,8 @@
  * control container.
  */
 import type { BackupJob, DiskReport, JobOutcome, RestoreJob, StopReason } from '../shared/domain/job.ts'
+import type { DiskRef, Failed, JobRef, Pending, Stopped } from '../shared/domain/job-ref.ts'
+import type { Moved } from '../shared/domain/progress.ts'
 import type { Consistency } from '../shared/domain/vm.ts'
 
 /** Names one activity and, for the compiler only, its input and outcome. */
@@ -11,6 +13,7 @@ export interface Activity<Input, Outcome> {
   readonly name: string
   readonly types?: { readonly input: Input; readonly outcome: Outcome }
 }
+/** Names one orchestration and, for the compiler only, its input and outcome. */
 export interface Orchestration<Input, Outcome> {
   readonly name: string
   readonly types?: { readonly input: Input; readonly outcome: Outcome }
@@ -19,32 +22,23 @@ export interface Orchestration<Input, Outcome> {
 const activity = <Input, Outcome>(name: string): Activity<Input, Outcome> => ({ name })
 const orchestration = <Input, Outcome>(name: string): Orchestration<Input, Outcome> => ({ name })
 
-/** Ask again after that many seconds; nothing went wrong. */
-export type Pending = { readonly kind: 'pending'; readonly retryAfterSeconds: number }
-/** A failure that another try cannot cure. */
-export type Failed = {
-  readonly kind: 'failed'
-  readonly reason: string
-  readonly message: string
-  readonly hint: string
-}
-export type Stopped = { readonly kind: 'stopped'; readonly reason: StopReason }
-
-/** What every step needs to find the job's objects and to prove that its attempt is the current one. */
-export interface JobRef {
-  readonly jobId: string
-  readonly vmKey: string
-  readonly recoveryPointId: string
-  readonly token: string
-}
-export interface DiskRef extends JobRef {
-  readonly disk: string
-}
+/** A lane takes every `lanes`-th slice from `next` on; `moved` is carried over when it continues as new. */
 export interface LaneInput extends DiskRef {
   readonly lane: number
   readonly lanes: number
   readonly slices: number
   readonly next: number
+  readonly moved: Moved
+}
+/** What a restore of one disk carries over when it continues as new; null at its start. */
+export interface RestoreProgress {
+  readonly sizeBytes: number
+  readonly nextOffsetBytes: number
+  readonly moved: Moved
+  readonly startedAt: string
+}
+export interface RestoreDiskInput extends DiskRef {
+  readonly progress: RestoreProgress | null
 }
 
 export interface ProtectVmInput {
@@ -65,6 +59,7 @@ export type RestorePointOutcome =
       readonly takenAt: string
     }
   | Pending
+  | Stopped
   | Failed
 export type DiskPlanOutcome =
   | {
@@ -88,15 +83,17 @@ export type SliceOutcome =
   | Pending
   | Stopped
   | Failed
-export type LaneOutcome = { readonly kind: 'transferred' } | Stopped | Failed
+export type LaneOutcome = { readonly kind: 'transferred'; readonly moved: Moved } | Stopped | Failed
 export type SealOutcome = { readonly kind: 'sealed'; readonly report: DiskReport } | Failed
 /** What a disk's orchestration ends with; it never throws. */
 export type DiskOutcome = { readonly kind: 'transferred' | 'stopped' | 'failed'; readonly report: DiskReport }
 export type CommitOutcome = { readonly kind: 'committed' } | Failed
 export type ReleaseOutcome = { readonly kind: 'released' | 'superseded' } | Pending | Failed
-export type RestoreOpenOutcome = { readonly kind: 'open'; readonly sizeBytes: number } | Pending | Failed
+export type RestorePlanOutcome = { readonly kind: 'planned'; readonly disks: readonly string[] } | Failed
+export type RestoreOpenOutcome = { readonly kind: 'open'; readonly sizeBytes: number } | Pending | Stopped | Failed
 export type RestoreRangeOutcome =
-  | { readonly kind: 'more' | 'written'; readonly nextOffsetBytes: number; readonly writtenBytes: number }
+  | { readonly kind: 'more'; readonly nextOffsetBytes: number; readonly writtenBytes: number }
+  | { readonly kind: 'written'; readonly nextOffsetBytes: number; readonly writtenBytes: number }
   | Pending
   | Stopped
   | Failed
@@ -109,7 +106,8 @@ export const protectDisk = orchestration<DiskRef, DiskOutcome>('protectDisk')
 export const transferLane = orchestration<LaneInput, LaneOutcome>('transferLane')
 /** The story of a restore of one VM's disks. */
 export const restoreVm = orchestration<RestoreVmInput, JobOutcome>('restoreVm')
-export const restoreDisk = orchestration<DiskRef, DiskOutcome>('restoreDisk')
+/** One per disk of a restore: open, write, finish. */
+export const restoreDisk = orchestration<RestoreDiskInput, DiskOutcome>('restoreDisk')
 
 export const planBackup = activity<{ job: BackupJob; token: string }, BackupPlanOutcome>('planBackup')
 export const takeRestorePoint = activity<JobRef, RestorePointOutcome>('takeRestorePoint')
@@ -121,15 +119,21 @@ export const sealDisk = activity<DiskRef, SealOutcome>('sealDisk')
 export const commitRecoveryPoint = activity<JobRef, CommitOutcome>('commitRecoveryPoint')
 export const closeSources = activity<JobRef, ReleaseOutcome>('closeSources')
 export const releaseRestorePoints = activity<JobRef, ReleaseOutcome>('releaseRestorePoints')
-export const stopTransfers = activity<JobRef & { reason: StopReason }, { kind: 'asked' }>('stopTransfers')
-export const finishJob = activity<JobRef & { outcome: JobOutcome }, { kind: 'finished' | 'superseded' }>('finishJob')
-export const planRestore = activity<
-  { job: RestoreJob; token: string },
-  { kind: 'planned'; disks: readonly string[] } | Failed
->('planRestore')
+export const stopTransfers = activity<JobRef & { reason: StopReason }, { readonly kind: 'asked' }>('stopTransfers')
+export const finishJob = activity<JobRef & { outcome: JobOutcome }, { readonly kind: 'finished' | 'superseded' }>(
+  'finishJob',
+)
+export const planRestore = activity<{ job: RestoreJob; token: string }, RestorePlanOutcome>('planRestore')
 export const openRestoreDisk = activity<DiskRef, RestoreOpenOutcome>('openRestoreDisk')
 export const restoreRange = activity<DiskRef & { fromOffsetBytes: number }, RestoreRangeOutcome>('restoreRange')
-export const finishRestoreDisk = activity<DiskRef, { kind: 'finished' } | Pending | Failed>('finishRestoreDisk')
+/** Writes the footer and ends the upload: the disk can be attached. */
+export const finishRestoreDisk = activity<DiskRef, { readonly kind: 'finished' } | Pending | Failed>(
+  'finishRestoreDisk',
+)
+/** Ends the access to a disk whose restore is given up. It gets no footer, so nobody can take it for a restored one. */
+export const abandonRestoreDisk = activity<DiskRef, { readonly kind: 'abandoned' } | Pending | Failed>(
+  'abandonRestoreDisk',
+)
 
 /** The event that asks a job to stop. */
 export const cancelEvent = 'cancel'

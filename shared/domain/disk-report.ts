@@ -1,0 +1,17 @@
+import type { DiskReport } from './job.ts'
+
+/** The report of a disk of which nothing was recorded: the fields that are known, and zeros. */
+export const diskReport = (known: Partial<DiskReport> & Pick<DiskReport, 'disk' | 'kind'>): DiskReport => ({
+  transfer: null,
+  fullReason: null,
+  sizeBytes: 0,
+  allocatedBytes: null,
+  changedBytes: 0,
+  readBytes: 0,
+  storedPlainBytes: 0,
+  storedBytes: 0,
+  milliseconds: 0,
+  reason: null,
+  hint: null,
+  ...known,
+})

@@ -1,0 +1,47 @@
+import type { Claim, StopReason } from './job.ts'
+
+/** What every step of a job gets: where the job's objects are, and the token that proves that its attempt is the current one. */
+export interface JobRef {
+  readonly jobId: string
+  readonly vmKey: string
+  readonly recoveryPointId: string
+  readonly token: string
+}
+
+/** The same for one disk of the job, by its label. */
+export interface DiskRef extends JobRef {
+  readonly disk: string
+}
+
+/** Ask again after that many seconds. */
+export type Pending = { readonly kind: 'pending'; readonly retryAfterSeconds: number }
+/** A failure that another try cannot cure: a stable code, what happened, what the operator can do. */
+export type Failed = {
+  readonly kind: 'failed'
+  readonly reason: string
+  readonly message: string
+  readonly hint: string
+}
+/** The job was asked to stop, and the step obeyed. */
+export type Stopped = { readonly kind: 'stopped'; readonly reason: StopReason }
+
+export const refOf = ({ job, token }: Pick<Claim, 'job' | 'token'>): JobRef => ({
+  jobId: job.jobId,
+  vmKey: job.vmKey,
+  recoveryPointId: job.recoveryPointId,
+  token,
+})
+
+export const failed = (reason: string, message: string, hint: string): Failed => ({
+  kind: 'failed',
+  reason,
+  message,
+  hint,
+})
+
+/** The answer of a step whose attempt is not the current one any more. It changed nothing. */
+export const superseded: Failed = failed(
+  'superseded',
+  'A later attempt of this job has taken over.',
+  'Nothing is to be done: follow the job by its id.',
+)
