@@ -1,0 +1,21 @@
+// The official SDK clients against the emulator: one emulator for all files below, so that the run can count at its end
+// which operations, published examples and refusals it went through.
+import { afterAll, beforeAll } from 'vitest'
+import { describeVirtualMachines } from './specification/virtual-machines.ts'
+import { startWorld, type World } from './support.ts'
+
+let started: World | undefined
+const world = (): World => {
+  if (started === undefined) throw new Error('the emulator is not up')
+  return started
+}
+
+beforeAll(async () => {
+  started = await startWorld()
+})
+
+afterAll(async () => {
+  await started?.close()
+})
+
+describeVirtualMachines(world)
