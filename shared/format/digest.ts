@@ -1,0 +1,11 @@
+import { hash } from 'node:crypto'
+
+/** SHA-256 of the bytes, lower-case hex. */
+export const digestHex = (bytes: Uint8Array): string => hash('sha256', bytes, 'hex')
+
+/** SHA-256 of the bytes as 32 bytes. */
+export const digestBytes = (bytes: Uint8Array): Buffer => hash('sha256', bytes, 'buffer')
+
+/** The hex form of a stored digest. */
+export const hexOf = (bytes: Uint8Array): string =>
+  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('hex')

@@ -1,0 +1,168 @@
+import { type ByteReader, createByteReader, type Origin } from './byte-reader.ts'
+import { createByteWriter } from './byte-writer.ts'
+import { digestBytes, hexOf } from './digest.ts'
+import type { DiskKey } from './names.ts'
+import { formatVersion, frameCapacityBytesMax, sectorBytes } from './sectors.ts'
+import { VaultError } from './vault-error.ts'
+
+/** What a slice or a whole disk came to. Bytes are of the raw disk unless said otherwise. */
+export interface IndexTotals {
+  readonly segments: number
+  /** As the platform named them, data and cleared. */
+  readonly changedBytes: number
+  /** Read from the source, joined gaps included. */
+  readonly readBytes: number
+  readonly readCalls: number
+  /** In data runs: stored, before compression. */
+  readonly dataBytes: number
+  readonly zeroBytes: number
+  /** Length of the segments, whole objects. */
+  readonly segmentBytes: number
+  readonly milliseconds: number
+  readonly frames: number
+  readonly runs: number
+}
+
+/** First and end offset, place and digest of one shard. */
+export interface FenceKey {
+  readonly firstBytes: number
+  readonly endBytes: number
+  readonly placeBytes: number
+  readonly lengthBytes: number
+  readonly frames: number
+  readonly digest: Uint8Array
+}
+
+export interface IndexHead extends DiskKey, IndexTotals {
+  readonly kind: 'slice' | 'layer'
+  /** Number of the slice; in a layer, how many slices it was made of. */
+  readonly slice: number
+  /** 0 in a layer. */
+  readonly attempt: number
+  readonly frameCapacityBytes: number
+  readonly diskBytes: number
+}
+
+/** The footer of a slice index or layer, proven. Fence keys are decoded as they are asked for: a full 32 TiB disk has 131,072. */
+export interface IndexFooter extends IndexHead {
+  /** SHA-256 of the footer before its tail, hex: a layer's digest. */
+  readonly digest: string
+  readonly footerBytes: number
+  readonly shards: number
+  fence(index: number): FenceKey
+}
+
+const indexMagic = Buffer.from('DVINDEX\0', 'latin1')
+const endMagic = Buffer.from('DVINDEND', 'latin1')
+const fenceBytes = 64
+/** Digest, length of the footer, magic: what a reader looks at first. */
+export const footerTailBytes = 44
+
+/** @param fences in order of offset */
+export const encodeIndexFooter = (head: IndexHead, fences: readonly FenceKey[]): Buffer => {
+  const writer = createByteWriter(256 + fences.length * fenceBytes)
+  writer.raw(indexMagic)
+  writer.u8(formatVersion)
+  writer.u8(head.kind === 'slice' ? 1 : 2)
+  writer.zeros(2)
+  for (const value of [head.slice, head.attempt, fences.length, head.frameCapacityBytes, head.segments])
+    writer.u32(value)
+  for (const value of [head.diskBytes, head.changedBytes, head.readBytes, head.dataBytes, head.zeroBytes])
+    writer.u64(value)
+  for (const value of [head.segmentBytes, head.milliseconds, head.frames, head.runs, head.readCalls]) writer.u64(value)
+  writer.text(head.recoveryPointId)
+  writer.text(head.disk)
+  for (const fence of fences) {
+    for (const bytes of [fence.firstBytes, fence.endBytes]) writer.u64(bytes / sectorBytes)
+    writer.u64(fence.placeBytes)
+    writer.u32(fence.lengthBytes)
+    writer.u32(fence.frames)
+    writer.raw(fence.digest)
+  }
+  const digest = digestBytes(writer.view())
+  writer.raw(digest)
+  writer.u32(writer.lengthBytes + 12)
+  writer.raw(endMagic)
+  return writer.finish()
+}
+
+/** Length of the footer, from the last `footerTailBytes` bytes of the object. */
+export const footerLengthOf = (tail: Uint8Array, origin: Origin): number => {
+  const reader = createByteReader(tail, origin, tail.length - 12)
+  const length = reader.u32()
+  reader.magic(endMagic)
+  return length
+}
+
+/** @param bytes the footer, exactly
+ * @param objectBytes length of the whole object: the shards must fill what is before the footer, without holes
+ * @throws VaultError */
+export const openIndexFooter = (bytes: Uint8Array, origin: Origin, objectBytes: number): IndexFooter => {
+  const reader = createByteReader(bytes, origin)
+  if (bytes.length < footerTailBytes || footerLengthOf(bytes, origin) !== bytes.length)
+    reader.fail('the footer length is wrong')
+  const digest = checkedDigest(bytes, origin)
+  const { shards, ...head } = readHead(reader)
+  const fencesAt = reader.at
+  if (fencesAt + shards * fenceBytes + footerTailBytes !== bytes.length) reader.fail('the fence keys do not fit')
+  const fence = (index: number): FenceKey => {
+    const entry = createByteReader(bytes, origin, fencesAt + index * fenceBytes)
+    const firstBytes = entry.u64() * sectorBytes
+    const endBytes = entry.u64() * sectorBytes
+    return {
+      firstBytes,
+      endBytes,
+      placeBytes: entry.u64(),
+      lengthBytes: entry.u32(),
+      frames: entry.u32(),
+      digest: entry.raw(32),
+    }
+  }
+  const footer = { ...head, digest, footerBytes: bytes.length, shards, fence }
+  checkFences(footer, reader, objectBytes)
+  return footer
+}
+
+const checkedDigest = (bytes: Uint8Array, origin: Origin): string => {
+  const bodyBytes = bytes.length - footerTailBytes
+  const expected = hexOf(bytes.subarray(bodyBytes, bodyBytes + 32))
+  const actual = hexOf(digestBytes(bytes.subarray(0, bodyBytes)))
+  if (actual !== expected) throw new VaultError({ code: 'digest-mismatch', ...origin, expected, actual })
+  return actual
+}
+
+const readHead = (reader: ByteReader): IndexHead & { shards: number } => {
+  reader.magic(indexMagic)
+  reader.version()
+  const kind = reader.u8()
+  if (kind !== 1 && kind !== 2) reader.fail(`an index of kind ${kind} is not known`)
+  reader.zeros(2)
+  const numbers = { slice: reader.u32(), attempt: reader.u32(), shards: reader.u32(), frameCapacityBytes: reader.u32() }
+  if (numbers.frameCapacityBytes > frameCapacityBytesMax) reader.fail('the frame capacity is too large')
+  const segments = reader.u32()
+  const sizes = {
+    diskBytes: reader.u64(),
+    changedBytes: reader.u64(),
+    readBytes: reader.u64(),
+    dataBytes: reader.u64(),
+  }
+  const rest = { zeroBytes: reader.u64(), segmentBytes: reader.u64(), milliseconds: reader.u64(), frames: reader.u64() }
+  const counts = { runs: reader.u64(), readCalls: reader.u64() }
+  const key = { recoveryPointId: reader.text(), disk: reader.text() }
+  return { kind: kind === 1 ? 'slice' : 'layer', ...numbers, segments, ...sizes, ...rest, ...counts, ...key }
+}
+
+/** The digest proves the bytes are those written; this proves that the writer kept the rules. */
+const checkFences = (footer: IndexFooter, reader: ByteReader, objectBytes: number): void => {
+  let place = 0
+  let end = 0
+  for (let index = 0; index < footer.shards; index += 1) {
+    const fence = footer.fence(index)
+    if (fence.placeBytes !== place) reader.fail('the shards do not follow each other')
+    if (fence.firstBytes < end || fence.endBytes <= fence.firstBytes) reader.fail('the fence keys are not sorted')
+    place += fence.lengthBytes
+    end = fence.endBytes
+  }
+  if (end > footer.diskBytes) reader.fail('the runs end behind the disk')
+  if (place + footer.footerBytes !== objectBytes) reader.fail('the object has another length than its parts')
+}

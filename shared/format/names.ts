@@ -1,0 +1,61 @@
+import assert from 'node:assert/strict'
+import { isId } from '../domain/ids.ts'
+
+/** One disk of one recovery point: the key of most objects. `disk` is `os` or `lun-<n>`. */
+export interface DiskKey {
+  readonly recoveryPointId: string
+  readonly disk: string
+}
+export interface SliceKey extends DiskKey {
+  readonly slice: number
+}
+
+/** Object names of the vault container (docs/format.md, section 2). All are functions of ids alone; ids are checked. */
+export const segmentName = (key: SliceKey, attempt: number, n: number): string =>
+  `segments/${diskPath(key)}/${digits(key.slice, 6)}.${digits(attempt, 4)}-${digits(n, 5)}`
+
+/** Its creation commits the slice. */
+export const sliceIndexName = (key: SliceKey): string => `slices/${diskPath(key)}/${digits(key.slice, 6)}`
+
+export const layerIdOf = (key: DiskKey): string => diskPath(key)
+
+/** @param layerId as in a LayerReference: `<recoveryPointId>/<disk>` */
+export const layerName = (layerId: string): string => {
+  const parts = layerId.split('/')
+  assert(parts.length === 2 && parts.every(isId), 'a layer id is <recoveryPointId>/<disk>')
+  return `layers/${layerId}`
+}
+
+export const recoveryPointsPrefix = (vmKey: string): string => `recovery-points/${checked(vmKey)}/`
+
+export const recoveryPointName = (vmKey: string, recoveryPointId: string, revision: number): string =>
+  `${recoveryPointsPrefix(vmKey)}${checked(recoveryPointId)}/${digits(revision, 4)}.json`
+
+/** Object names of the control container. */
+export const planSummaryName = (key: DiskKey): string => `plans/${diskPath(key)}/summary.json`
+
+export const planRunMarker = (key: DiskKey, run: number): string => `plans/${diskPath(key)}/${digits(run, 4)}/run`
+
+export const slicePlanName = (key: SliceKey, run: number): string =>
+  `plans/${diskPath(key)}/${digits(run, 4)}/${digits(key.slice, 6)}`
+
+export const attemptMarker = (key: SliceKey, attempt: number): string =>
+  `attempts/${diskPath(key)}/${digits(key.slice, 6)}/${digits(attempt, 4)}`
+
+export const intentName = (id: string): string => `intents/${checked(id)}.json`
+
+export const progressPrefix = (key: DiskKey): string => `progress/${diskPath(key)}/`
+
+export const progressName = (key: SliceKey): string => `${progressPrefix(key)}${digits(key.slice, 6)}`
+
+const diskPath = (key: DiskKey): string => `${checked(key.recoveryPointId)}/${checked(key.disk)}`
+
+const checked = (id: string): string => {
+  assert(isId(id), 'an id of a name has lower-case letters, digits, - and single dots only')
+  return id
+}
+
+const digits = (value: number, count: number): string => {
+  assert(Number.isSafeInteger(value) && value >= 0 && value < 10 ** count)
+  return String(value).padStart(count, '0')
+}

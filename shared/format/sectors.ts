@@ -1,0 +1,7 @@
+/** Offsets and lengths of a disk are multiples of this; the unit of every index (Azure page blobs: 512-byte alignment). */
+export const sectorBytes = 512
+/** Zeros are looked for in pages of this size; the usual page of file systems and of the platform's change tracking. */
+export const pageBytes = 4096
+/** The largest frame a reader accepts; how large they are written is a field of the index (docs/format.md, section 3). */
+export const frameCapacityBytesMax = 16 * 1024 * 1024
+export const formatVersion = 0

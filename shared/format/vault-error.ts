@@ -1,0 +1,75 @@
+/** What is wrong with stored bytes, or with what was asked of the vault. `name` is the object, `place` the byte in it. */
+export type VaultFault =
+  | { readonly code: 'object-missing'; readonly name: string }
+  | { readonly code: 'short'; readonly name: string; readonly place: number }
+  | { readonly code: 'malformed'; readonly name: string; readonly place: number; readonly detail: string }
+  | { readonly code: 'unsupported-version'; readonly name: string; readonly version: number }
+  | {
+      readonly code: 'digest-mismatch'
+      readonly name: string
+      readonly place: number
+      readonly expected: string
+      readonly actual: string
+    }
+  | {
+      readonly code: 'wrong-birth'
+      readonly name: string
+      readonly place: number
+      readonly expected: string
+      readonly actual: string
+    }
+  | { readonly code: 'twin-differs'; readonly name: string }
+  | { readonly code: 'bad-ranges'; readonly name: string; readonly detail: string }
+  | { readonly code: 'numbers-exhausted'; readonly name: string; readonly limit: number }
+
+/** Thrown instead of ever returning bytes that are not proven. Another try does not cure it. */
+export class VaultError extends Error {
+  override readonly name = 'VaultError'
+  readonly fault: VaultFault
+  constructor(fault: VaultFault, options?: ErrorOptions) {
+    super(explain(fault), options)
+    this.fault = fault
+  }
+  /** What the operator can do next. */
+  get hint(): string {
+    return hintOf(this.fault)
+  }
+}
+
+const explain = (fault: VaultFault): string => {
+  switch (fault.code) {
+    case 'object-missing':
+      return `The vault has no object ${fault.name}.`
+    case 'short':
+      return `The object ${fault.name} ends before byte ${fault.place}.`
+    case 'malformed':
+      return `The object ${fault.name} is malformed at byte ${fault.place}: ${fault.detail}.`
+    case 'unsupported-version':
+      return `The object ${fault.name} has format version ${fault.version}, which this program does not know.`
+    case 'digest-mismatch':
+      return `The bytes of ${fault.name} at ${fault.place} do not have the digest ${fault.expected} but ${fault.actual}.`
+    case 'wrong-birth':
+      return `The object ${fault.name} at byte ${fault.place} is ${fault.actual} where ${fault.expected} belongs.`
+    case 'twin-differs':
+      return `The object ${fault.name} exists already with other content than this step makes.`
+    case 'bad-ranges':
+      return `The list of changed ranges of ${fault.name} cannot be used: ${fault.detail}.`
+    case 'numbers-exhausted':
+      return `All ${fault.limit} numbers below ${fault.name} are taken.`
+    default:
+      return fault satisfies never
+  }
+}
+
+const hintOf = (fault: VaultFault): string => {
+  switch (fault.code) {
+    case 'unsupported-version':
+      return 'Read this vault with a newer release.'
+    case 'bad-ranges':
+      return 'Start a new backup; report it if it happens again.'
+    case 'numbers-exhausted':
+      return 'Cancel this job and start a new backup.'
+    default:
+      return 'The stored object is damaged or gone. Look for it among soft-deleted or earlier versions in the storage account, or restore another recovery point.'
+  }
+}

@@ -1,0 +1,77 @@
+import * as v from 'valibot'
+import { type DiskKey, planSummaryName, type SliceKey, slicePlanName } from '../format/names.ts'
+import { decodeSlicePlan, type SlicePlan } from '../format/slice-plan-codec.ts'
+import { VaultError } from '../format/vault-error.ts'
+import type { BlobReader, CallOptions } from '../ports/blob-store.ts'
+import { readSealed } from './objects.ts'
+
+const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0))
+
+const summarySchema = v.object({
+  format: v.literal(0),
+  recoveryPointId: v.string(),
+  disk: v.string(),
+  /** The planning run whose slice plans count. */
+  run: count,
+  transfer: v.picklist(['full', 'incremental']),
+  sizeBytes: count,
+  slices: count,
+  /** Data and cleared. */
+  changedBytes: count,
+  dataBytes: count,
+  clearBytes: count,
+  rangeCount: count,
+  listCalls: count,
+  sliceBytes: count,
+  plannedAt: v.string(),
+})
+
+/** What one disk's transfer comes to; its creation settles which planning run counts (docs/format.md, section 8). */
+export type DiskPlan = Readonly<v.InferOutput<typeof summarySchema>>
+
+/** The plan of the disk, or null where none was made yet. @throws VaultError */
+export const readDiskPlan = async (
+  control: BlobReader,
+  key: DiskKey,
+  options: CallOptions = {},
+): Promise<DiskPlan | null> => {
+  const name = planSummaryName(key)
+  const record = await readSealed(control, name, options)
+  if (record === null) return null
+  const parsed = v.safeParse(summarySchema, record)
+  if (!parsed.success) throw new VaultError({ code: 'malformed', name, place: 0, detail: v.summarize(parsed.issues) })
+  const plan = parsed.output
+  if (plan.recoveryPointId !== key.recoveryPointId || plan.disk !== key.disk)
+    throw new VaultError({
+      code: 'wrong-birth',
+      name,
+      place: 0,
+      expected: `${key.recoveryPointId}/${key.disk}`,
+      actual: `${plan.recoveryPointId}/${plan.disk}`,
+    })
+  return plan
+}
+
+/** The plan of the disk, which must be there. */
+export const requireDiskPlan = async (control: BlobReader, key: DiskKey, options: CallOptions): Promise<DiskPlan> => {
+  const plan = await readDiskPlan(control, key, options)
+  if (plan === null) throw new VaultError({ code: 'object-missing', name: planSummaryName(key) })
+  return plan
+}
+
+/** The ranges of one slice, of the run that the summary names. @throws VaultError */
+export const readSlicePlan = async (
+  control: BlobReader,
+  key: SliceKey,
+  run: number,
+  options: CallOptions,
+): Promise<SlicePlan> => {
+  const name = slicePlanName(key, run)
+  const content = await control.read(name, options)
+  if (content === null) throw new VaultError({ code: 'object-missing', name })
+  const plan = decodeSlicePlan(content.bytes, name)
+  const expected = `${key.recoveryPointId}/${key.disk}/${key.slice} of run ${run}`
+  const actual = `${plan.recoveryPointId}/${plan.disk}/${plan.slice} of run ${plan.run}`
+  if (actual !== expected) throw new VaultError({ code: 'wrong-birth', name, place: 0, expected, actual })
+  return plan
+}

@@ -1,0 +1,68 @@
+import { type FramePlace, openFrame } from '../format/frame.ts'
+import type { BlobReader, CallOptions } from '../ports/blob-store.ts'
+import { readExactly } from './objects.ts'
+
+/** Fetches frames of one or more segments; neighbouring frames of a segment come in one ranged read. */
+export type FrameLoader = (frames: readonly FramePlace[]) => Map<FramePlace, Promise<Uint8Array>>
+
+/** Holes up to this size between two wanted frames are read through (see TransferTuning.gapBytes). */
+const gapBytes = 120 * 1024
+const readBytesMax = 8 * 1024 * 1024
+
+/** Every frame is proven before its promise resolves. Promises that nobody awaits do not complain. */
+export const createFrameLoader =
+  (reader: BlobReader, options: CallOptions): FrameLoader =>
+  (frames) => {
+    const loaded = new Map<FramePlace, Promise<Uint8Array>>()
+    for (const group of neighbours(frames)) {
+      const bytes = readGroup(reader, group, options)
+      for (const frame of group.frames) {
+        const plain = bytes.then((stored) => openFrom(stored, group, frame))
+        plain.catch(() => undefined)
+        loaded.set(frame, plain)
+      }
+    }
+    return loaded
+  }
+
+interface FrameGroup {
+  readonly segment: string
+  readonly offsetBytes: number
+  readonly lengthBytes: number
+  readonly frames: readonly FramePlace[]
+}
+
+const neighbours = (frames: readonly FramePlace[]): FrameGroup[] => {
+  const sorted = frames.toSorted((a, b) =>
+    a.segment === b.segment ? a.placeBytes - b.placeBytes : a.segment < b.segment ? -1 : 1,
+  )
+  const groups: FrameGroup[] = []
+  for (const frame of sorted) {
+    const last = groups.at(-1)
+    if (last !== undefined && isNeighbour(last, frame)) {
+      const lengthBytes = frame.placeBytes + frame.storedBytes - last.offsetBytes
+      groups[groups.length - 1] = { ...last, lengthBytes, frames: [...last.frames, frame] }
+    } else {
+      const { segment, placeBytes, storedBytes } = frame
+      groups.push({ segment, offsetBytes: placeBytes, lengthBytes: storedBytes, frames: [frame] })
+    }
+  }
+  return groups
+}
+
+const isNeighbour = (group: FrameGroup, frame: FramePlace): boolean => {
+  const end = group.offsetBytes + group.lengthBytes
+  const isNear = frame.segment === group.segment && frame.placeBytes >= end && frame.placeBytes - end <= gapBytes
+  return isNear && frame.placeBytes + frame.storedBytes - group.offsetBytes <= readBytesMax
+}
+
+const readGroup = (reader: BlobReader, group: FrameGroup, options: CallOptions): Promise<Uint8Array> =>
+  readExactly(reader, group.segment, { offsetBytes: group.offsetBytes, lengthBytes: group.lengthBytes }, options)
+
+/** A frame that is kept must not keep its whole group's bytes alive. */
+const openFrom = (stored: Uint8Array, group: FrameGroup, frame: FramePlace): Uint8Array => {
+  const from = frame.placeBytes - group.offsetBytes
+  const plain = openFrame(stored.subarray(from, from + frame.storedBytes), frame)
+  const isView = plain.buffer === stored.buffer && group.frames.length > 1
+  return isView ? Uint8Array.from(plain) : plain
+}

@@ -1,0 +1,109 @@
+import type { Extent } from '../domain/extent.ts'
+import type { LayerReference } from '../domain/recovery-point.ts'
+import { digestBytes, hexOf } from '../format/digest.ts'
+import { type FenceKey, type IndexFooter, openIndexFooter } from '../format/index-footer.ts'
+import { layerName } from '../format/names.ts'
+import { openShard, type PlacedRun } from '../format/shard.ts'
+import { VaultError } from '../format/vault-error.ts'
+import type { BlobReader, CallOptions } from '../ports/blob-store.ts'
+import { readExactly } from './objects.ts'
+import { checkKey } from './slice-index.ts'
+
+/** A layer whose footer is in memory and proven. */
+export interface Layer {
+  readonly name: string
+  readonly footer: IndexFooter
+}
+
+/** Reads and proves the footer. @throws VaultError */
+export const openLayer = async (
+  reader: BlobReader,
+  reference: LayerReference,
+  options: CallOptions,
+): Promise<Layer> => {
+  const name = layerName(reference.layerId)
+  const offsetBytes = reference.lengthBytes - reference.footerBytes
+  const bytes = await readExactly(reader, name, { offsetBytes, lengthBytes: reference.footerBytes }, options)
+  const footer = openIndexFooter(bytes, { name, place: offsetBytes }, reference.lengthBytes)
+  if (footer.digest !== reference.digest)
+    throw new VaultError({
+      code: 'digest-mismatch',
+      name,
+      place: offsetBytes,
+      expected: reference.digest,
+      actual: footer.digest,
+    })
+  const [recoveryPointId = '', disk = ''] = reference.layerId.split('/')
+  checkKey(footer, { recoveryPointId, disk }, name, 'layer')
+  return { name, footer }
+}
+
+/** The runs of the layer that touch the window, in order of offset, not clipped. Reads only the shards they are in, the next one or
+ * two ahead of time. @throws VaultError */
+export async function* layerRuns(
+  reader: BlobReader,
+  layer: Layer,
+  window: Extent,
+  options: CallOptions,
+): AsyncGenerator<PlacedRun[]> {
+  const windowEnd = window.offsetBytes + window.lengthBytes
+  const load = (index: number): Promise<Uint8Array> | null => {
+    if (index >= layer.footer.shards || layer.footer.fence(index).firstBytes >= windowEnd) return null
+    const bytes = readShard(reader, layer, layer.footer.fence(index), options)
+    bytes.catch(() => undefined)
+    return bytes
+  }
+  let index = firstShardFrom(layer.footer, window.offsetBytes)
+  let next = load(index)
+  while (next !== null) {
+    const fence = layer.footer.fence(index)
+    const bytes = await next
+    index += 1
+    next = load(index)
+    yield* batchesOf(bytes, fence, layer, window)
+  }
+}
+
+/** Runs handed over at once: enough to make the hand-over cheap, few enough to hold one batch for each of many layers. */
+const runsPerBatch = 512
+
+function* batchesOf(bytes: Uint8Array, fence: FenceKey, layer: Layer, window: Extent): Generator<PlacedRun[]> {
+  const shard = openShard(bytes, { name: layer.name, place: fence.placeBytes })
+  const windowEnd = window.offsetBytes + window.lengthBytes
+  let batch: PlacedRun[] = []
+  for (const run of shard.placedRuns()) {
+    if (run.offsetBytes >= windowEnd || run.offsetBytes + run.lengthBytes <= window.offsetBytes) continue
+    batch.push(run)
+    if (batch.length < runsPerBatch) continue
+    yield batch
+    batch = []
+  }
+  if (batch.length > 0) yield batch
+}
+
+const readShard = async (
+  reader: BlobReader,
+  layer: Layer,
+  fence: FenceKey,
+  options: CallOptions,
+): Promise<Uint8Array> => {
+  const range = { offsetBytes: fence.placeBytes, lengthBytes: fence.lengthBytes }
+  const bytes = await readExactly(reader, layer.name, range, options)
+  const actual = hexOf(digestBytes(bytes))
+  const expected = hexOf(fence.digest)
+  if (actual !== expected)
+    throw new VaultError({ code: 'digest-mismatch', name: layer.name, place: fence.placeBytes, expected, actual })
+  return bytes
+}
+
+/** The first shard that ends behind the offset; the number of shards where none does. */
+const firstShardFrom = (footer: IndexFooter, offsetBytes: number): number => {
+  let low = 0
+  let high = footer.shards
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if (footer.fence(middle).endBytes > offsetBytes) high = middle
+    else low = middle + 1
+  }
+  return low
+}

@@ -1,0 +1,39 @@
+import { decodeSealedJson, encodeSealedJson } from '../format/sealed-json.ts'
+import { VaultError } from '../format/vault-error.ts'
+import { type BlobCreator, type BlobReader, type CallOptions, StorageError } from '../ports/blob-store.ts'
+
+/** Passes an absent signal on as no option at all, as exact optional properties want it. */
+export const callOptions = (signal: AbortSignal | undefined): CallOptions => (signal === undefined ? {} : { signal })
+
+/** Exactly these bytes, or the fault that tells which object is missing or short. */
+export const readExactly = async (
+  reader: BlobReader,
+  name: string,
+  range: { readonly offsetBytes: number; readonly lengthBytes: number },
+  options: CallOptions,
+): Promise<Uint8Array> => {
+  const place = range.offsetBytes + range.lengthBytes
+  try {
+    const bytes = await reader.readRange(name, range.offsetBytes, range.lengthBytes, options)
+    if (bytes === null) throw new VaultError({ code: 'object-missing', name })
+    if (bytes.length !== range.lengthBytes) throw new VaultError({ code: 'short', name, place })
+    return bytes
+  } catch (error) {
+    if (error instanceof StorageError && error.fault.code === 'short-object')
+      throw new VaultError({ code: 'short', name, place }, { cause: error })
+    throw error
+  }
+}
+
+/** The record of a sealed JSON object, its digest checked; null where there is no such object. */
+export const readSealed = async (reader: BlobReader, name: string, options: CallOptions): Promise<unknown> => {
+  const content = await reader.read(name, options)
+  return content === null ? null : decodeSealedJson(content.bytes, name)
+}
+
+export const createSealed = (
+  creator: BlobCreator,
+  name: string,
+  record: unknown,
+  options: CallOptions,
+): Promise<'created' | 'exists'> => creator.create(name, [encodeSealedJson(record)], options)

@@ -1,0 +1,93 @@
+import assert from 'node:assert/strict'
+import { type CutSlice, createSliceCutter, type SliceCutter } from '../domain/slice-plan.ts'
+import { type DiskKey, planRunMarker, planSummaryName, slicePlanName } from '../format/names.ts'
+import { encodeSlicePlan } from '../format/slice-plan-codec.ts'
+import { VaultError } from '../format/vault-error.ts'
+import type { BlobCreator, CallOptions } from '../ports/blob-store.ts'
+import type { Clock } from '../ports/clock.ts'
+import type { DiskReader } from '../ports/disk-reader.ts'
+import { type DiskPlan, readDiskPlan, requireDiskPlan } from './disk-plan.ts'
+import { takeNumber } from './numbers.ts'
+import { callOptions, createSealed } from './objects.ts'
+
+export interface PlanDiskDeps {
+  readonly control: BlobCreator
+  readonly reader: DiskReader
+  readonly clock: Clock
+}
+
+export interface PlanDiskRequest extends DiskKey {
+  /** True where the reader compares with a base: the transfer is then incremental. */
+  readonly hasBase: boolean
+  /** Data bytes of a slice: a multiple of 1 MiB, at most 64 GiB. */
+  readonly sliceBytes: number
+  readonly rangesPerSlice?: number
+  readonly signal?: AbortSignal
+}
+
+/** A slice index is read as a whole; with 64 GiB of alternating zero and data pages it stays under 64 MiB. */
+const sliceBytesMax = 64 * 1024 ** 3
+const sliceBytesUnit = 1024 * 1024
+/** Bounds a slice plan to about 4 MB in memory. */
+const rangesPerSliceDefault = 65_536
+
+/** Lists what changed on one disk, once, and cuts it into slices. Key: (recoveryPointId, disk): a second run returns the plan that is
+ * there and lists nothing. Runs at the same time are harmless: each writes below a number of its own, and the summary, created last,
+ * settles whose slices count. Memory is that of one slice plan, whatever the disk.
+ * @throws VaultError `bad-ranges` where the source's list is unordered; SourceError and StorageError of the ports */
+export const planDisk = async (
+  deps: PlanDiskDeps,
+  request: PlanDiskRequest,
+): Promise<{ readonly kind: 'planned' } & DiskPlan> => {
+  assert(request.sliceBytes % sliceBytesUnit === 0 && request.sliceBytes > 0 && request.sliceBytes <= sliceBytesMax)
+  const options = callOptions(request.signal)
+  const known = await readDiskPlan(deps.control, request, options)
+  if (known !== null) return { kind: 'planned', ...known }
+  const plan = await writePlan(deps, request, options)
+  const created = await createSealed(deps.control, planSummaryName(request), plan, options)
+  return { kind: 'planned', ...(created === 'created' ? plan : await requireDiskPlan(deps.control, request, options)) }
+}
+
+const writePlan = async (deps: PlanDiskDeps, request: PlanDiskRequest, options: CallOptions): Promise<DiskPlan> => {
+  const { recoveryPointId, disk, sliceBytes } = request
+  const key = { recoveryPointId, disk }
+  const listCallsBefore = deps.reader.counters.listCalls
+  const sizeBytes = await deps.reader.sizeBytes(options)
+  const transfer = request.hasBase ? ('incremental' as const) : ('full' as const)
+  const totals = { slices: 0, dataBytes: 0, clearBytes: 0, rangeCount: 0 }
+  let run = 0
+  for await (const slice of cutSlices(deps.reader, request, sizeBytes, options)) {
+    if (run === 0) run = await takeNumber(deps.control, (number) => planRunMarker(key, number), disk, options)
+    const plan = { ...key, run, slice: totals.slices, transfer, diskBytes: sizeBytes, ...slice }
+    await deps.control.create(slicePlanName(plan, run), [encodeSlicePlan(plan)], options)
+    totals.slices += 1
+    totals.dataBytes += slice.dataBytes
+    totals.clearBytes += slice.clearBytes
+    totals.rangeCount += slice.ranges.length
+  }
+  const listCalls = deps.reader.counters.listCalls - listCallsBefore
+  const changedBytes = totals.dataBytes + totals.clearBytes
+  const plannedAt = deps.clock.now().toISOString()
+  return { format: 0, ...key, run, transfer, sizeBytes, ...totals, changedBytes, listCalls, sliceBytes, plannedAt }
+}
+
+async function* cutSlices(
+  reader: DiskReader,
+  request: PlanDiskRequest,
+  diskBytes: number,
+  options: CallOptions,
+): AsyncGenerator<CutSlice> {
+  const rangesPerSlice = request.rangesPerSlice ?? rangesPerSliceDefault
+  const cutter = createSliceCutter({ diskBytes, sliceBytes: request.sliceBytes, rangesPerSlice })
+  const checked = (cut: (cutter: SliceCutter) => CutSlice[]): CutSlice[] => {
+    try {
+      return cut(cutter)
+    } catch (cause) {
+      if (!(cause instanceof RangeError)) throw cause
+      const name = `${request.recoveryPointId}/${request.disk}`
+      throw new VaultError({ code: 'bad-ranges', name, detail: cause.message }, { cause })
+    }
+  }
+  for await (const page of reader.listRanges(null, options)) yield* checked((open) => open.add(page))
+  yield* checked((open) => open.finish())
+}

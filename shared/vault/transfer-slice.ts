@@ -1,0 +1,179 @@
+import { type PlannedRead, planReads } from '../domain/read-plan.ts'
+import { encodeIndexFooter, type IndexTotals } from '../format/index-footer.ts'
+import { attemptMarker, type SliceKey, sliceIndexName } from '../format/names.ts'
+import type { SlicePlan } from '../format/slice-plan-codec.ts'
+import { VaultError } from '../format/vault-error.ts'
+import type { BlobCreator } from '../ports/blob-store.ts'
+import type { Clock } from '../ports/clock.ts'
+import type { DiskReader } from '../ports/disk-reader.ts'
+import { readSlicePlan, requireDiskPlan } from './disk-plan.ts'
+import { createFrameGatherer } from './frame-gatherer.ts'
+import { type BuiltIndex, createIndexBuilder } from './index-builder.ts'
+import { takeNumber } from './numbers.ts'
+import { callOptions } from './objects.ts'
+import { readAhead } from './read-ahead.ts'
+import { createSegmentWriter, type SegmentWriter } from './segment-writer.ts'
+import { readSliceIndex, type SliceStats, statsOf } from './slice-index.ts'
+import { createSliceWriter, type SliceWriter } from './slice-writer.ts'
+import { defaultTuning, type TransferTuning } from './transfer-tuning.ts'
+
+export interface TransferSliceDeps {
+  readonly vault: BlobCreator
+  readonly control: BlobCreator
+  readonly reader: DiskReader
+  readonly clock: Clock
+}
+
+export interface TransferSliceRequest extends SliceKey {
+  readonly jobId: string
+  /** Asked at the start and then every few seconds. */
+  readonly shouldStop?: () => Promise<boolean>
+  /** Told after each read; must be quick. */
+  readonly onProgress?: (progress: SliceProgress) => void
+  readonly tuning?: Partial<TransferTuning>
+  readonly signal?: AbortSignal
+}
+
+export interface SliceProgress {
+  /** Changed bytes that are dealt with, of `totalBytes`. */
+  readonly doneBytes: number
+  readonly totalBytes: number
+  readonly readBytes: number
+  /** In segments that are closed. */
+  readonly storedBytes: number
+}
+
+export type SliceTransfer = ({ readonly kind: 'transferred' } & SliceStats) | { readonly kind: 'stopped' }
+
+/** Moves one slice of a planned disk into the vault. Key: (recoveryPointId, disk, slice): where the slice index exists nothing is read
+ * and what it came to is returned. Each run takes an attempt number of its own, so runs at the same time never share a name; the first
+ * to create the slice index wins, the segments of the others are garbage by name. Nothing is kept of a run that stopped.
+ * @throws VaultError where the plan is missing or damaged; SourceError and StorageError of the ports */
+export const transferSlice = async (deps: TransferSliceDeps, request: TransferSliceRequest): Promise<SliceTransfer> => {
+  const options = callOptions(request.signal)
+  const key = { recoveryPointId: request.recoveryPointId, disk: request.disk, slice: request.slice }
+  const known = await readSliceIndex(deps.vault, key, options)
+  if (known !== null) return { kind: 'transferred', ...statsOf(known.footer, known.bytes.length) }
+  if (await request.shouldStop?.()) return { kind: 'stopped' }
+  const { run } = await requireDiskPlan(deps.control, key, options)
+  const plan = await readSlicePlan(deps.control, key, run, options)
+  const attempt = await takeNumber(deps.control, (number) => attemptMarker(key, number), request.jobId, options)
+  const startedAt = deps.clock.now().getTime()
+  const moved = await moveData(deps, request, plan, attempt)
+  if (moved === 'stopped') return { kind: 'stopped' }
+  const milliseconds = Math.max(0, deps.clock.now().getTime() - startedAt)
+  const index = encodeIndex(key, attempt, plan, tuningOf(request), { ...moved, milliseconds })
+  const created = await deps.vault.create(sliceIndexName(key), index.parts, options)
+  if (created === 'created') return { kind: 'transferred', ...index.stats }
+  const winner = await readSliceIndex(deps.vault, key, options)
+  if (winner === null) throw new VaultError({ code: 'object-missing', name: sliceIndexName(key) })
+  return { kind: 'transferred', ...statsOf(winner.footer, winner.bytes.length) }
+}
+
+interface Moved {
+  readonly built: BuiltIndex
+  readonly totals: Omit<IndexTotals, 'milliseconds'>
+}
+
+const moveData = async (
+  deps: TransferSliceDeps,
+  request: TransferSliceRequest,
+  plan: SlicePlan,
+  attempt: number,
+): Promise<Moved | 'stopped'> => {
+  const tuning = tuningOf(request)
+  const limits = { ...tuning, segmentBytes: segmentBytesFor(plan, tuning), options: callOptions(request.signal) }
+  const segments = createSegmentWriter(deps, { key: keyOf(plan), attempt }, limits)
+  const writer = createSliceWriter(segments, createIndexBuilder(tuning), tuning.framesInFlightMax)
+  const source = { readBytes: 0, readCalls: 0 }
+  try {
+    const end = await pump(deps, request, plan, { tuning, segments, writer, source })
+    if (end === 'stopped') return end
+    const built = await writer.finish()
+    const { dataBytes, zeroBytes, frames, runs } = built
+    const stored = { segments: segments.segments, segmentBytes: segments.segmentBytes }
+    const changedBytes = plan.dataBytes + plan.clearBytes
+    return { built, totals: { changedBytes, ...source, dataBytes, zeroBytes, frames, runs, ...stored } }
+  } finally {
+    await writer.settle()
+  }
+}
+
+/** Reads, gathers and hands frames on until the slice is through or is asked to stop. */
+const pump = async (
+  deps: TransferSliceDeps,
+  request: TransferSliceRequest,
+  plan: SlicePlan,
+  to: {
+    readonly tuning: TransferTuning
+    readonly segments: SegmentWriter
+    readonly writer: SliceWriter
+    readonly source: { readBytes: number; readCalls: number }
+  },
+): Promise<'through' | 'stopped'> => {
+  const gatherer = createFrameGatherer(to.tuning.frameCapacityBytes)
+  const isStopAsked = pacedStop(deps.clock, request, to.tuning.stopCheckMilliseconds)
+  const reads = planReads(plan.ranges, to.tuning)
+  const totalBytes = plan.dataBytes + plan.clearBytes
+  let doneBytes = 0
+  const readAheadBytes = readAheadBytesFor(plan, to.tuning)
+  for await (const arrived of readAhead(deps.reader, reads, { ...to.tuning, readAheadBytes, signal: request.signal })) {
+    for (const frame of gatherer.add(arrived)) await to.writer.add(frame)
+    to.source.readBytes += arrived.read.lengthBytes
+    to.source.readCalls += arrived.read.lengthBytes > 0 ? 1 : 0
+    doneBytes += changedBytesOf(arrived.read)
+    const { readBytes } = to.source
+    request.onProgress?.({ doneBytes, totalBytes, readBytes, storedBytes: to.segments.segmentBytes })
+    if (await isStopAsked()) return 'stopped'
+  }
+  for (const frame of gatherer.finish()) await to.writer.add(frame)
+  return 'through'
+}
+
+const encodeIndex = (
+  key: SliceKey,
+  attempt: number,
+  plan: SlicePlan,
+  tuning: TransferTuning,
+  moved: Moved & { readonly milliseconds: number },
+): { parts: Uint8Array[]; stats: SliceStats } => {
+  const { frameCapacityBytes } = tuning
+  const totals: IndexTotals = { ...moved.totals, milliseconds: moved.milliseconds }
+  const head = { kind: 'slice' as const, ...key, attempt, frameCapacityBytes, diskBytes: plan.diskBytes, ...totals }
+  const parts = [...moved.built.shards, encodeIndexFooter(head, moved.built.fences)]
+  const lengthBytes = parts.reduce((sum, part) => sum + part.length, 0)
+  return { parts, stats: statsOf(head, lengthBytes) }
+}
+
+const keyOf = ({ recoveryPointId, disk, slice }: SliceKey): SliceKey => ({ recoveryPointId, disk, slice })
+
+const tuningOf = (request: TransferSliceRequest): TransferTuning => ({ ...defaultTuning, ...request.tuning })
+
+const changedBytesOf = (read: PlannedRead): number => read.parts.reduce((sum, part) => sum + part.lengthBytes, 0)
+
+/** A frame header is at most 330 bytes. */
+const frameHeaderBytesMax = 512
+
+/** No more than the slice can fill: a small slice should not hold the memory of a large one. */
+const segmentBytesFor = (plan: SlicePlan, tuning: TransferTuning): number => {
+  const frames = Math.ceil(plan.dataBytes / tuning.frameCapacityBytes) + Math.ceil(plan.ranges.length / 8192)
+  return Math.min(tuning.segmentBytes, plan.dataBytes + (frames + 1) * frameHeaderBytesMax)
+}
+
+const readAheadBytesFor = (plan: SlicePlan, tuning: TransferTuning): number => {
+  const first = plan.ranges[0]
+  const last = plan.ranges.at(-1)
+  const spanBytes = first && last ? last.offsetBytes + last.lengthBytes - first.offsetBytes : 0
+  return Math.min(tuning.readAheadBytes, spanBytes)
+}
+
+/** Asks at most once in a while, as the answer may cost a storage call. Time only paces the question here. */
+const pacedStop = (clock: Clock, request: TransferSliceRequest, everyMilliseconds: number) => {
+  let askedAt = clock.now().getTime()
+  return async (): Promise<boolean> => {
+    const now = clock.now().getTime()
+    if (request.shouldStop === undefined || now - askedAt < everyMilliseconds) return false
+    askedAt = now
+    return request.shouldStop()
+  }
+}

@@ -1,0 +1,38 @@
+/** What a transfer may hold in memory and in flight. The sum of the buffers is the transfer's memory: about 90 MiB as set here, less
+ * for a slice that is smaller. */
+export interface TransferTuning {
+  /** Holes up to this size are read through. 120 KiB costs as much as a request at 60 MiB/s and 500 requests/s (Azure page blob
+   * targets). */
+  readonly gapBytes: number
+  readonly readBytesMax: number
+  /** Memory of reads that are in flight or wait for their turn. */
+  readonly readAheadBytes: number
+  /** Scattered pages are bound by latency, not bytes. */
+  readonly readsInFlightMax: number
+  readonly frameCapacityBytes: number
+  /** Frames being compressed in libuv's pool at once. */
+  readonly framesInFlightMax: number
+  readonly segmentBytes: number
+  readonly uploadsInFlightMax: number
+  readonly shardFramesMax: number
+  readonly shardRunsMax: number
+  /** How often a running slice asks whether to stop. */
+  readonly stopCheckMilliseconds: number
+}
+
+const mib = 1024 * 1024
+
+export const defaultTuning: TransferTuning = {
+  gapBytes: 120 * 1024,
+  readBytesMax: 4 * mib,
+  readAheadBytes: 24 * mib,
+  readsInFlightMax: 64,
+  frameCapacityBytes: mib,
+  framesInFlightMax: 3,
+  /** 16 incompressible frames with their headers. */
+  segmentBytes: 16 * mib + 16 * 1024,
+  uploadsInFlightMax: 2,
+  shardFramesMax: 256,
+  shardRunsMax: 32_768,
+  stopCheckMilliseconds: 5_000,
+}

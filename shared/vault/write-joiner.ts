@@ -1,0 +1,79 @@
+import type { CallOptions } from '../ports/blob-store.ts'
+import type { DiskWriter } from '../ports/disk-writer.ts'
+
+/** Joins parts that follow each other into large writes, with several in flight. */
+export interface WriteJoiner {
+  /** Bytes handed over, filled holes included. */
+  readonly writtenBytes: number
+  /** @param bytes copied; in order of offset */
+  add(offsetBytes: number, bytes: Uint8Array): Promise<void>
+  /** Everything is written when this resolves. */
+  finish(): Promise<void>
+  /** Waits for writes in flight, whatever becomes of them. */
+  settle(): Promise<void>
+}
+
+/** One Put Page takes 4 MiB (Azure page blobs). */
+const writeBytesMax = 4 * 1024 * 1024
+const writesInFlightMax = 4
+/** A hole of zeros up to this size is written rather than spent a request on. */
+const holeBytesMax = 32 * 1024
+
+export const createWriteJoiner = (writer: DiskWriter, options: CallOptions): WriteJoiner => {
+  const writes = new Set<Promise<void>>()
+  const pool: Buffer[] = []
+  let buffer: Buffer | null = null
+  let beginsAt = 0
+  let filledBytes = 0
+  let writtenBytes = 0
+  const flush = async (): Promise<void> => {
+    if (buffer === null) return
+    while (writes.size >= writesInFlightMax) await Promise.race(writes)
+    const memory = buffer
+    const done = writer.write(beginsAt, memory.subarray(0, filledBytes), options).then(() => {
+      pool.push(memory)
+      writes.delete(done)
+    })
+    done.catch(() => undefined)
+    writes.add(done)
+    writtenBytes += filledBytes
+    buffer = null
+    filledBytes = 0
+  }
+  const open = (offsetBytes: number): Buffer => {
+    beginsAt = offsetBytes
+    filledBytes = 0
+    return pool.pop() ?? Buffer.allocUnsafeSlow(writeBytesMax)
+  }
+  const bridge = async (offsetBytes: number): Promise<void> => {
+    if (buffer === null) return
+    const hole = offsetBytes - beginsAt - filledBytes
+    if (hole > holeBytesMax || filledBytes + hole >= writeBytesMax) return flush()
+    buffer.fill(0, filledBytes, filledBytes + hole)
+    filledBytes += hole
+  }
+  return {
+    get writtenBytes() {
+      return writtenBytes
+    },
+    add: async (offsetBytes, bytes) => {
+      await bridge(offsetBytes)
+      let at = 0
+      while (at < bytes.length) {
+        buffer ??= open(offsetBytes + at)
+        const count = Math.min(bytes.length - at, writeBytesMax - filledBytes)
+        buffer.set(bytes.subarray(at, at + count), filledBytes)
+        filledBytes += count
+        at += count
+        if (filledBytes === writeBytesMax) await flush()
+      }
+    },
+    finish: async () => {
+      await flush()
+      await Promise.all(writes)
+    },
+    settle: async () => {
+      await Promise.allSettled(writes)
+    },
+  }
+}
