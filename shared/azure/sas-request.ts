@@ -73,7 +73,9 @@ export const sendOnce = async <T>(
   signal?.addEventListener('abort', abort, { once: true })
   try {
     const answered = once(sent, 'response') as Promise<[IncomingMessage]>
-    const [[response]] = await Promise.all([answered, sendBody(sent, call.body)])
+    const [[response], isSent] = await Promise.all([answered, sendBody(sent, call.body)])
+    // Refused before the body was there: the connection is of no more use, and what it answered is all there is to know.
+    if (!isSent) sent.destroy()
     if ((response.statusCode ?? 0) >= 300) throw refusalOf(response)
     return await consume(response)
   } catch (error) {
@@ -136,14 +138,20 @@ const openRequest = (sockets: SasSockets, call: SasCall): ClientRequest => {
   return sent
 }
 
-const sendBody = async (sent: ClientRequest, body: Uint8Array | undefined): Promise<void> => {
-  if (body !== undefined) {
-    for (let at = 0; at < body.byteLength && !sent.destroyed; at += writePieceBytes) {
-      const isTaken = sent.write(body.subarray(at, at + writePieceBytes))
-      if (!isTaken) await drained(sent)
-    }
+/** Sends the body in pieces. An answer that comes before its end stops it: Node tells no more when the socket takes more.
+ * @returns whether all of it was sent */
+const sendBody = async (sent: ClientRequest, body: Uint8Array | undefined): Promise<boolean> => {
+  let isAnswered = false
+  sent.once('response', () => {
+    isAnswered = true
+  })
+  for (let at = 0; body !== undefined && at < body.byteLength; at += writePieceBytes) {
+    const isTaken = sent.write(body.subarray(at, at + writePieceBytes))
+    if (!isTaken) await drained(sent)
+    if (isAnswered || sent.destroyed) return false
   }
   sent.end()
+  return true
 }
 
 /** Until the socket takes more; also when the answer came early, or the connection went. */
