@@ -1,0 +1,249 @@
+import { randomUUID } from 'node:crypto'
+import type { Conclusion, Ended } from './conclusion.ts'
+import * as hazards from './hazards.ts'
+import {
+  eventType,
+  executionCompleted,
+  executionStarted,
+  type HistoryEvent,
+  orchestratorCompleted,
+  orchestratorStarted,
+  type ParentInstance,
+  subCompleted,
+  subCreated,
+  subFailed,
+  taskScheduled,
+  timerCreated,
+  timerFired,
+} from './history-event.ts'
+import type { ReplayOutcome } from './replay.ts'
+import { replaceInstance } from './replace-instance.ts'
+import type { Decision } from './replay-state.ts'
+import { type HistoryRow, type InstanceRow, isLive, type Store } from './store.ts'
+import type { Turn, TurnContext } from './turn.ts'
+
+/** What has to be done once the transaction is kept. */
+interface Aftermath {
+  readonly notices: { readonly instanceId: string; readonly dueMs: number }[]
+  readonly activityIds: number[]
+  readonly rows: HistoryRow[]
+}
+
+/** A child was to be started under the id of a live instance; thrown inside the transaction, which is then undone. */
+export class ChildIdInUse extends Error {
+  override readonly name = 'ChildIdInUse'
+
+  constructor(instanceId: string, status: string) {
+    super(hazards.childIdInUse(instanceId, status))
+  }
+}
+
+/** Keeps everything that follows from a turn, in one transaction; then tells the scheduler and the dispatcher.
+ * @throws ChildIdInUse, having changed nothing */
+export function commitTurn(context: TurnContext, turn: Turn, conclusion: Conclusion): void {
+  const { store, cache } = context
+  const { instance } = turn
+  const seq = cache.get(instance.execution_id).texts.length
+  const after: Aftermath = { notices: [], activityIds: [], rows: turn.events.map(receivedRow) }
+  const kept = store.transaction(() => {
+    for (const message of turn.messages) store.deleteMessage(message.id)
+    const now = store.instance(instance.instance_id)
+    if (!now || now.execution_id !== instance.execution_id || !isLive(now.status)) return false
+    conclude(context, turn, conclusion, after)
+    if (conclusion.kind !== 'continued') store.appendHistory(instance.execution_id, seq, after.rows)
+    return true
+  })
+  if (!kept) return
+  if (conclusion.kind === 'running') cache.append(instance.execution_id, after.rows)
+  else cache.forget(instance.execution_id)
+  for (const { instanceId, dueMs } of after.notices) context.notice(instanceId, dueMs)
+  for (const id of after.activityIds) context.dispatchActivity(id)
+  report(context, turn, conclusion)
+}
+
+function conclude(context: TurnContext, turn: Turn, conclusion: Conclusion, after: Aftermath): void {
+  switch (conclusion.kind) {
+    case 'running':
+      return keepRunning(context, turn, conclusion.outcome, conclusion.customStatusJson, after)
+    case 'continued':
+      return continueAsNew(context.store, turn.instance, conclusion.inputJson, conclusion.customStatusJson, after)
+    case 'ended':
+      return end(context.store, turn.instance, conclusion, after)
+    default:
+      return conclusion satisfies never
+  }
+}
+
+function keepRunning(
+  context: TurnContext,
+  turn: Turn,
+  outcome: ReplayOutcome,
+  customStatusJson: string | null,
+  after: Aftermath,
+): void {
+  const { store } = context
+  const { instance } = turn
+  const { suspended } = outcome
+  if (!suspended) for (const decision of outcome.decisions) carryOut(context, instance, decision, after)
+  for (const id of outcome.cancelledTimerIds) store.deleteTimer(instance.instance_id, instance.execution_id, id)
+  after.rows.push(ownRow(orchestratorCompleted(timestamp())))
+  const reason = lastSuspendReason(turn.events)
+  store.putInstance({
+    ...instance,
+    status: suspended ? 'Suspended' : 'Running',
+    output: suspended ? (reason === undefined ? instance.output : textJson(reason)) : null,
+    custom_status: customStatusJson,
+    updated_ms: Date.now(),
+  })
+}
+
+function carryOut(context: TurnContext, instance: InstanceRow, decision: Decision, after: Aftermath): void {
+  const at = timestamp()
+  switch (decision.kind) {
+    case 'activity': {
+      after.rows.push(ownRow(taskScheduled(at, decision.id, decision.name)))
+      const { instance_id, execution_id } = instance
+      const input = activityInput(decision.action.input)
+      const id = context.store.putActivity({ instance_id, execution_id, task_id: decision.id, name: decision.name, input })
+      after.activityIds.push(id)
+      return
+    }
+    case 'sub':
+      after.rows.push(ownRow(subCreated(at, decision.id, decision.name, decision.instanceId)))
+      return startChild(context.store, instance, decision, after)
+    case 'timer': {
+      after.rows.push(ownRow(timerCreated(at, decision.id, decision.fireAt)))
+      const dueMs = context.deliveryMs(Date.parse(decision.fireAt))
+      const event = JSON.stringify(timerFired(at, decision.id, decision.fireAt))
+      const { instance_id: instanceId, execution_id: executionId } = instance
+      context.store.putMessage({ instanceId, executionId, timerId: decision.id, dueMs, event })
+      after.notices.push({ instanceId, dueMs })
+      return
+    }
+    default:
+      return decision satisfies never
+  }
+}
+
+function startChild(
+  store: Store,
+  parent: InstanceRow,
+  decision: Extract<Decision, { kind: 'sub' }>,
+  after: Aftermath,
+): void {
+  const link: ParentInstance = {
+    Name: parent.name,
+    OrchestrationInstance: { InstanceId: parent.instance_id, ExecutionId: parent.execution_id },
+    TaskScheduleId: decision.id,
+    Version: null,
+  }
+  const { input } = decision.action
+  const other = store.instance(decision.instanceId)
+  if (other && isLive(other.status)) throw new ChildIdInUse(decision.instanceId, other.status)
+  replaceInstance(store, {
+    instanceId: decision.instanceId,
+    executionId: shortId(),
+    name: decision.name,
+    input: input === undefined || input === null ? null : JSON.stringify(input),
+    parent: link,
+    generation: null,
+  })
+  after.notices.push({ instanceId: decision.instanceId, dueMs: Date.now() })
+}
+
+/** The new generation starts with the events that the real engine writes at once: turn begun, started, turn ended. */
+function continueAsNew(
+  store: Store,
+  instance: InstanceRow,
+  input: string | null,
+  customStatusJson: string | null,
+  after: Aftermath,
+): void {
+  const executionId = shortId()
+  const instanceId = instance.instance_id
+  const nowMs = Date.now()
+  const at = new Date(nowMs).toISOString()
+  store.deleteHistory(instance.execution_id)
+  store.deleteMessages(instanceId, instance.execution_id)
+  store.putInstance({
+    ...instance,
+    execution_id: executionId,
+    status: 'Running',
+    input,
+    output: null,
+    custom_status: customStatusJson,
+    created_ms: nowMs,
+    updated_ms: nowMs,
+    generation: null,
+  })
+  const started = executionStarted(at, {
+    instance: { InstanceId: instanceId, ExecutionId: executionId },
+    name: instance.name,
+    input,
+    parent: instance.parent === null ? null : JSON.parse(instance.parent),
+    generation: null,
+  })
+  const event = JSON.stringify([orchestratorStarted(at), started, orchestratorCompleted(at)])
+  // Due before anything else that waits for this id: the start of a generation is its first event.
+  store.putMessage({ instanceId, executionId, timerId: null, dueMs: 0, event })
+  after.notices.push({ instanceId, dueMs: nowMs })
+}
+
+function end(store: Store, instance: InstanceRow, ended: Ended, after: Aftermath): void {
+  const at = timestamp()
+  after.rows.push(ownRow(executionCompleted(at, -1, ended.status, ended.result)), ownRow(orchestratorCompleted(at)))
+  store.deleteMessages(instance.instance_id)
+  const output = ended.status === 'Completed' ? ended.result : textJson(ended.result)
+  store.putInstance({
+    ...instance,
+    status: ended.status,
+    output,
+    custom_status: ended.customStatusJson,
+    updated_ms: Date.now(),
+  })
+  if (instance.parent === null) return
+  const parent: ParentInstance = JSON.parse(instance.parent)
+  const { InstanceId: instanceId, ExecutionId: executionId } = parent.OrchestrationInstance
+  const event = ended.failure
+    ? subFailed(at, parent.TaskScheduleId, ended.failure)
+    : subCompleted(at, parent.TaskScheduleId, ended.result)
+  const dueMs = Date.now()
+  store.putMessage({ instanceId, executionId, timerId: null, dueMs, event: JSON.stringify(event) })
+  after.notices.push({ instanceId, dueMs })
+}
+
+function report(context: TurnContext, turn: Turn, conclusion: Conclusion): void {
+  const { instance_id: instanceId, name } = turn.instance
+  if (turn.events.some((event) => event.EventType === eventType.executionStarted))
+    context.log({ kind: 'instanceStarted', instanceId, name })
+  if (conclusion.kind === 'continued') context.log({ kind: 'instanceContinued', instanceId, name })
+  if (conclusion.kind !== 'ended') return
+  if (conclusion.refusal !== undefined) context.log({ kind: 'refused', instanceId, name, message: conclusion.refusal })
+  context.log({ kind: 'instanceEnded', instanceId, name, status: conclusion.status })
+}
+
+/** A boolean reaches an activity as .NET writes it; a string action input is JSON text already; null is no value at all.
+ * Source: recordings. */
+function activityInput(input: unknown): string | null {
+  if (input === undefined || input === null) return null
+  if (typeof input === 'string') return input
+  if (typeof input === 'boolean') return input ? 'True' : 'False'
+  return JSON.stringify(input)
+}
+
+function lastSuspendReason(events: readonly HistoryEvent[]): string | null | undefined {
+  const suspended = events.findLast((event) => event.EventType === eventType.executionSuspended)
+  return suspended && (suspended.Reason as string | null)
+}
+
+/** Received events are shown as played later; so is the end of turn that a continued generation brings along. */
+const receivedRow = (event: HistoryEvent): HistoryRow => ({
+  received: event.EventType === eventType.orchestratorStarted ? 0 : 1,
+  event: JSON.stringify(event),
+})
+
+const ownRow = (event: HistoryEvent): HistoryRow => ({ received: 0, event: JSON.stringify(event) })
+
+const textJson = (text: string | null): string | null => (text === null ? null : JSON.stringify(text))
+const timestamp = (): string => new Date().toISOString()
+const shortId = (): string => randomUUID().replaceAll('-', '')

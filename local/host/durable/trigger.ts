@@ -1,0 +1,49 @@
+import type { InvocationRequest } from '../invocation.ts'
+import { dotNetTimeSpan } from './time-span.ts'
+import type { ReplayLimits } from './replay-state.ts'
+
+/** The JSON that an orchestrator function is called with; key order as recorded.
+ * @param eventTexts JSON texts of all history events, in order
+ * @param input JSON text of the input, or null */
+export function orchestrationTrigger(trigger: {
+  readonly eventTexts: readonly string[]
+  readonly input: string | null
+  readonly instanceId: string
+  readonly parentInstanceId: string | null
+  readonly isReplaying: boolean
+  readonly limits: ReplayLimits
+}): string {
+  const rest = {
+    instanceId: trigger.instanceId,
+    isReplaying: trigger.isReplaying,
+    parentInstanceId: trigger.parentInstanceId,
+    sourceInstanceId: null,
+    upperSchemaVersion: 1,
+    upperSchemaVersionNew: 3,
+    longRunningTimerIntervalDuration: dotNetTimeSpan(trigger.limits.longRunningTimerIntervalMs),
+    maximumShortTimerDuration: dotNetTimeSpan(trigger.limits.maximumShortTimerMs),
+    defaultHttpAsyncRequestSleepTimeMillseconds: 30_000,
+  }
+  const input = trigger.input === null || trigger.input.trim() === '' ? 'null' : trigger.input
+  return `{"history":[${trigger.eventTexts.join(',')}],"input":${input},${JSON.stringify(rest).slice(1)}`
+}
+
+/** The call of a function with one trigger value. @param text null for no value at all */
+export function invocation(
+  invocationId: string,
+  functionName: string,
+  binding: string,
+  instanceId: string,
+  text: string | null,
+): InvocationRequest {
+  const value = text === null ? {} : { string: text }
+  return {
+    invocationId,
+    functionName,
+    inputs: [{ name: binding, value }],
+    triggerMetadata: {
+      instanceId: { string: instanceId },
+      ...(text === null ? {} : { data: value, [binding]: value }),
+    },
+  }
+}

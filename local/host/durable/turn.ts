@@ -1,0 +1,141 @@
+import { randomUUID } from 'node:crypto'
+import type { FunctionWorker } from '../invocation.ts'
+import { type Answer, parseAnswer } from './answer.ts'
+import { ChildIdInUse, commitTurn } from './commit-turn.ts'
+import { type Conclusion, conclude, failed, refused } from './conclusion.ts'
+import type { EngineEvent } from './engine-event.ts'
+import type { FoundFunction, FunctionIndex } from './function-index.ts'
+import { knowsTask } from './task-probe.ts'
+import * as hazards from './hazards.ts'
+import { type HistoryCache, withoutPayload } from './history-cache.ts'
+import { eventType, type HistoryEvent, orchestratorStarted, type ParentInstance } from './history-event.ts'
+import { type ReplayOutcome, replay } from './replay.ts'
+import type { Decision, ReplayLimits } from './replay-state.ts'
+import { type InstanceRow, isLive, type MessageRow, type Store } from './store.ts'
+import { invocation, orchestrationTrigger } from './trigger.ts'
+
+/** What turns work with. */
+export interface TurnContext {
+  readonly store: Store
+  readonly cache: HistoryCache
+  readonly worker: FunctionWorker
+  readonly functions: FunctionIndex
+  readonly limits: ReplayLimits
+  /** When a message that is due at `fireAtMs` is delivered: the same, unless time is scaled. */
+  readonly deliveryMs: (fireAtMs: number) => number
+  /** Told after a commit which instances have messages, and when they are due. */
+  readonly notice: (instanceId: string, dueMs: number) => void
+  readonly dispatchActivity: (activityId: number) => void
+  readonly log: (event: EngineEvent) => void
+}
+
+/** One turn of one orchestrator, as gathered before its function is called. */
+export interface Turn {
+  readonly instance: InstanceRow
+  readonly messages: readonly MessageRow[]
+  /** What is added to the history before the function is called: a turn's start and the received events. */
+  readonly events: readonly HistoryEvent[]
+}
+
+/**
+ * Gives one instance the messages that are due, calls its function with the whole history, and commits everything that
+ * follows in one transaction. A process that dies before the commit leaves all as it was: the turn runs again.
+ * @param admitted the messages to take, of one instance, in order; must not be empty
+ */
+export async function runTurn(context: TurnContext, admitted: readonly MessageRow[]): Promise<void> {
+  const turn = gatherTurn(context.store, admitted)
+  if (!turn) return dropMessages(context.store, admitted)
+  const conclusion = await concludeTurn(context, turn)
+  try {
+    commitTurn(context, turn, conclusion)
+  } catch (error) {
+    if (!(error instanceof ChildIdInUse)) throw error
+    commitTurn(context, turn, refused(error.message))
+  }
+}
+
+/** @returns undefined if no message is for a live execution */
+function gatherTurn(store: Store, admitted: readonly MessageRow[]): Turn | undefined {
+  const instance = store.instance(admitted[0]?.instance_id ?? '')
+  if (!instance || !isLive(instance.status)) return undefined
+  const forUs = (message: MessageRow) => message.execution_id === null || message.execution_id === instance.execution_id
+  const current = admitted.filter(forUs)
+  const [first] = current
+  if (!first) return undefined
+  const parsed: unknown = JSON.parse(first.event)
+  // A continued generation brings its own start of turn, and its first turn has nothing else in it.
+  if (Array.isArray(parsed)) return { instance, messages: [first, ...admitted.filter((m) => !forUs(m))], events: parsed }
+  const received = current.map((message) => JSON.parse(message.event) as HistoryEvent)
+  return { instance, messages: admitted, events: [orchestratorStarted(new Date().toISOString()), ...received] }
+}
+
+function dropMessages(store: Store, messages: readonly MessageRow[]): void {
+  store.transaction(() => {
+    for (const message of messages) store.deleteMessage(message.id)
+  })
+}
+
+async function concludeTurn(context: TurnContext, turn: Turn): Promise<Conclusion> {
+  const { instance, events } = turn
+  const found = context.functions.orchestrator(instance.name)
+  if (!found) return failed(unknownOrchestrator(instance.name, context.functions.orchestratorNames()))
+  const past = context.cache.get(instance.execution_id)
+  const texts = [...past.texts, ...events.map((event) => JSON.stringify(event))]
+  const answer = await ask(context, turn, found, texts)
+  const actions = answer.kind === 'state' ? answer.actions : []
+  const history = [...past.events, ...events.map(withoutPayload)]
+  const outcome = replay(history, actions, instance.execution_id, context.limits)
+  const refusal = outcome.refusal ?? (await refusalOf(context, turn, found, texts, answer, outcome))
+  return conclude(instance.name, answer, { ...outcome, refusal })
+}
+
+async function ask(
+  context: TurnContext,
+  turn: Turn,
+  found: FoundFunction,
+  eventTexts: readonly string[],
+): Promise<Answer> {
+  const { instance } = turn
+  const parent = instance.parent === null ? null : (JSON.parse(instance.parent) as ParentInstance)
+  const trigger = orchestrationTrigger({
+    eventTexts,
+    input: instance.input,
+    instanceId: instance.instance_id,
+    parentInstanceId: parent?.OrchestrationInstance.InstanceId ?? null,
+    isReplaying: turn.events.every((event) => event.EventType !== eventType.executionStarted),
+    limits: context.limits,
+  })
+  const request = invocation(randomUUID(), found.name, found.binding, instance.instance_id, trigger)
+  return parseAnswer(instance.name, await context.worker.invoke(request))
+}
+
+/** What the replay alone cannot see: names and ids outside the instance, and whether the library counts as we do. */
+async function refusalOf(
+  context: TurnContext,
+  turn: Turn,
+  found: FoundFunction,
+  texts: readonly string[],
+  answer: Answer,
+  outcome: ReplayOutcome,
+): Promise<string | undefined> {
+  for (const decision of outcome.decisions) {
+    const refusal = refusalOfDecision(context, turn.instance.instance_id, decision)
+    if (refusal !== undefined) return refusal
+  }
+  const suspect = outcome.suspectedTwin
+  if (!suspect) return undefined
+  const probed = await ask(context, turn, found, [...texts, ...knowsTask.events(suspect.id)])
+  return knowsTask.denied(answer, probed) ? hazards.taskInTwoCompounds(suspect.name) : undefined
+}
+
+function refusalOfDecision(context: TurnContext, instanceId: string, decision: Decision): string | undefined {
+  if (decision.kind === 'timer') return undefined
+  if (decision.kind === 'activity')
+    return context.functions.activity(decision.name) ? undefined : hazards.unknownFunction('activity', decision.name)
+  if (!context.functions.orchestrator(decision.name)) return hazards.unknownFunction('orchestrator', decision.name)
+  return decision.instanceId === instanceId ? hazards.ownIdAsChild(instanceId) : undefined
+}
+
+const unknownOrchestrator = (name: string, known: readonly string[]): string =>
+  `Orchestrator function '${name}' failed: The function '${name}' doesn't exist, is disabled, or is not an orchestrator ` +
+  `function. Additional info: The following are the known orchestrator functions: ${known.map((each) => `'${each}'`).join(', ')}.`
