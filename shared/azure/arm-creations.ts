@@ -1,0 +1,35 @@
+import type { Refused } from '../ports/compute.ts'
+import { askArm } from './arm-answers.ts'
+
+/** Operations that this process began, kept for the reason of a failure: a resource that has failed does not tell it, only its
+ * operation does. Best effort: another process knows nothing of them. */
+export interface Creations {
+  remember(resourceId: string, poller: Pollable): void
+  /** Asks the operation why it failed; null where it is not known here or did not fail. */
+  failureOf(resourceId: string | undefined): Promise<Refused | null>
+}
+
+interface Pollable {
+  poll(): Promise<unknown>
+}
+
+/** Operations of that many resources are kept, the newest; one is some hundred bytes. */
+const rememberedMax = 500
+
+/** None yet. */
+export const createCreations = (): Creations => {
+  const pollers = new Map<string, Pollable>()
+  return {
+    remember: (resourceId, poller) => {
+      pollers.set(resourceId.toLowerCase(), poller)
+      const oldest = pollers.keys().next().value
+      if (pollers.size > rememberedMax && oldest !== undefined) pollers.delete(oldest)
+    },
+    failureOf: async (resourceId) => {
+      const poller = pollers.get(resourceId?.toLowerCase() ?? '')
+      if (poller === undefined) return null
+      const state = await askArm(() => poller.poll())
+      return state.kind === 'failed' ? state : null
+    },
+  }
+}

@@ -1,0 +1,65 @@
+import type { ComputeManagementClient, VirtualMachine } from '@azure/arm-compute'
+import type { VmDescription, VmSelection } from '../domain/vm.ts'
+import type { VmInventory } from '../ports/compute.ts'
+import { askArm } from './arm-answers.ts'
+import type { ArmClients } from './arm-clients.ts'
+import { thrownInstead } from './arm-error.ts'
+import { describeVm } from './arm-vm-description.ts'
+import { inParallel } from './in-parallel.ts'
+import { parseResourceId } from './resource-id.ts'
+
+/** VMs of a page that are described at the same time. Each takes one GET of the VM and one of each disk; ARM refills 25 reads a second
+ * (request limits and throttling). */
+const vmLanes = 4
+
+/** The VMs of Azure Resource Manager. A throttled listing throws ArmError `throttled`: the step that lists is repeated. */
+export const createArmVmInventory = (clients: ArmClients): VmInventory => ({
+  find: (vmId) => findVm(clients, vmId),
+  select: (selection) => selectVms(clients, selection),
+})
+
+const findVm = async (clients: ArmClients, vmId: string): Promise<VmDescription | null> => {
+  const resource = parseResourceId(vmId)
+  if (resource?.kind !== 'virtualMachine') return null
+  const client = clients.forSubscription(resource.subscriptionId)
+  return describeVm(client, resource.resourceGroup, resource.name)
+}
+
+async function* selectVms(clients: ArmClients, selection: VmSelection): AsyncGenerator<VmDescription> {
+  for (const subscriptionId of selection.subscriptionIds) {
+    const client = clients.forSubscription(subscriptionId)
+    for (const listing of listings(client, selection.resourceGroups))
+      for await (const page of pagesOf(listing)) {
+        const wanted = page.filter((vm) => hasTags(vm, selection.tags))
+        const described = await inParallel(wanted, vmLanes, (vm) => findVm(clients, vm.id ?? ''))
+        // One that was removed since it was listed is none.
+        yield* described.filter((vm) => vm !== null)
+      }
+  }
+}
+
+type Listing = ReturnType<ComputeManagementClient['virtualMachines']['listAll']>
+
+const listings = (client: ComputeManagementClient, resourceGroups: readonly string[] | undefined): Listing[] =>
+  resourceGroups === undefined
+    ? [client.virtualMachines.listAll()]
+    : resourceGroups.map((name) => client.virtualMachines.list(name))
+
+/** A resource group that does not exist holds no VM.
+ * @throws ArmError where a page cannot be had: a selection must never be cut short in silence */
+async function* pagesOf(listing: Listing): AsyncGenerator<VirtualMachine[]> {
+  const pages = listing.byPage()
+  for (;;) {
+    const answer = await askArm(() => pages.next())
+    if (answer.kind === 'absent') return
+    if (answer.kind !== 'answered') throw thrownInstead(answer)
+    if (answer.value.done) return
+    yield answer.value.value
+  }
+}
+
+/** Tag names compare without case, values with it, as Azure Resource Manager has it. */
+const hasTags = (vm: VirtualMachine, wanted: Readonly<Record<string, string>> | undefined): boolean => {
+  const own = new Map(Object.entries(vm.tags ?? {}).map(([name, value]) => [name.toLowerCase(), value]))
+  return Object.entries(wanted ?? {}).every(([name, value]) => own.get(name.toLowerCase()) === value)
+}
