@@ -1,7 +1,8 @@
 import path from 'node:path'
 import { readAppSettings, resolveSettings } from './app-settings.ts'
 import { lockDataFolder } from './data-folder.ts'
-import type { CreateDurableEngine } from './durable-engine.ts'
+import type { DurableEngine, DurableEngineOptions } from './durable/engine.ts'
+import { engineLog } from './engine-log.ts'
 import { functionCatalog, type HostedFunction, type HttpFunction, type TimerFunction } from './function-catalog.ts'
 import { type HostSettings, readHostJson } from './host-json.ts'
 import { hostFront, isClientRpc } from './http/front.ts'
@@ -26,7 +27,7 @@ export interface HostOptions {
   /** Whether functions and the admin routes want keys. */
   readonly auth: 'off' | 'keys'
   readonly environment: NodeJS.ProcessEnv
-  readonly createEngine: CreateDurableEngine
+  readonly createEngine: (options: DurableEngineOptions) => DurableEngine
   readonly onLog: LogSink
   /** The worker cannot be kept running; the process should end. */
   readonly onGivenUp: (reason: Error) => void
@@ -137,12 +138,13 @@ const startEngine = async (
     hubName: host.hubName,
     maxConcurrentActivityFunctions: host.maxConcurrentActivityFunctions,
     maxConcurrentOrchestratorFunctions: host.maxConcurrentOrchestratorFunctions,
-    publicOrigin: origin,
-    systemKey: keys?.systemKey ?? '',
-    onLog: options.onLog,
+    publicOrigin: () => origin,
+    systemKey: keys?.systemKey ?? null,
+    onLog: engineLog(options.onLog),
   })
   await engine.start()
-  cleanup.push(() => engine.stop())
+  // A turn that waits for a worker which cannot be started would keep the engine from ending.
+  cleanup.push(() => Promise.race([engine.stop(), patience()]))
   return engine
 }
 

@@ -1,7 +1,6 @@
 import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
 import os from 'node:os'
 import path from 'node:path'
-import type { CreateDurableEngine } from '../../local/host/durable-engine.ts'
 import { type HostOptions, type RunningHost, startHost } from '../../local/host/host.ts'
 import type { LogEntry } from '../../local/host/log.ts'
 
@@ -33,18 +32,19 @@ export const writeApp = async (files: Readonly<Record<string, string>>): Promise
 }
 
 /** In place of the Durable engine where a test is not about it: it knows no path, and its client leads nowhere. */
-export const noEngine: CreateDurableEngine = (options) => ({
-  start: () => {},
-  stop: () => {},
+export const noEngine: HostOptions['createEngine'] = (options) => ({
+  start: async () => {},
+  stop: async () => {},
+  idle: async () => {},
   handle: async () => false,
   clientBinding: () =>
     JSON.stringify({
       taskHubName: options.hubName,
       creationUrls: {},
       managementUrls: {},
-      baseUrl: `${options.publicOrigin}/runtime/webhooks/durabletask`,
+      baseUrl: `${options.publicOrigin()}/runtime/webhooks/durabletask`,
       requiredQueryStringParameters: '',
-      rpcBaseUrl: `${options.publicOrigin}/durabletask/`,
+      rpcBaseUrl: `${options.publicOrigin()}/durabletask/`,
     }),
 })
 

@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { DurableEngine } from '../durable-engine.ts'
+import type { DurableEngine } from '../durable/engine.ts'
 import type { HttpFunction } from '../function-catalog.ts'
 import type { InvokeFunction } from '../invoke-function.ts'
 import type { LogSink } from '../log.ts'

@@ -20,7 +20,8 @@ export interface Invocations {
   finished(invocationId: string, result: InvocationResult): void
   /** The process is gone, and with it what it ran. @returns how many invocations that were */
   lost(exitCode: number): number
-  /** There will be no further process: what waits, and what still comes, ends as `workerDied`. */
+  /** The host ends, and there will be no further process. What waits, and what still comes, is left without an answer:
+   * any answer would be a verdict on work that was never begun, which the next host is to begin instead. */
   close(): void
 }
 
@@ -40,8 +41,6 @@ interface State extends InvocationOptions {
   serving: WorkerProcess | null
   closed: boolean
 }
-
-const closedResult: InvocationResult = { kind: 'workerDied', exitCode: 0 }
 
 const settle = (state: State, invocationId: string, result: InvocationResult): void => {
   const pending = state.running.get(invocationId)
@@ -103,8 +102,8 @@ const onLost = (state: State, exitCode: number): number => {
 }
 
 const begin = (state: State, pending: Pending): void => {
-  if (state.closed) pending.resolve(closedResult)
-  else if (state.serving === null) state.waiting.push(pending)
+  if (state.closed) return
+  if (state.serving === null) state.waiting.push(pending)
   else deliver(state, pending, state.serving)
 }
 
@@ -126,7 +125,7 @@ export const createInvocations = (options: InvocationOptions): Invocations => {
     lost: (exitCode) => onLost(state, exitCode),
     close: () => {
       state.closed = true
-      for (const pending of state.waiting.splice(0)) pending.resolve(closedResult)
+      state.waiting.length = 0
     },
   }
 }

@@ -80,11 +80,16 @@ describe('invocations', () => {
     expect(kill).not.toHaveBeenCalled()
   })
 
-  it('are refused, and no longer wait, once there will be no further process', async () => {
+  it('that were never begun get no verdict when the host ends', async () => {
     const invocations = create()
-    const waiting = invocations.invoke(requestOf('a'))
+    const verdicts: InvocationResult[] = []
+    void invocations.invoke(requestOf('a')).then((result) => verdicts.push(result))
     invocations.close()
-    const refused = { kind: 'workerDied', exitCode: 0 }
-    expect(await Promise.all([waiting, invocations.invoke(requestOf('b'))])).toEqual([refused, refused])
+    void invocations.invoke(requestOf('b')).then((result) => verdicts.push(result))
+    const { worker, sent } = pretendedProcess()
+    invocations.servedBy(worker)
+    invocations.lost(0)
+    await vi.advanceTimersByTimeAsync(1)
+    expect([sent, verdicts]).toEqual([[], []])
   })
 })
