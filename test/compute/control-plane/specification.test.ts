@@ -1,6 +1,9 @@
 // The official SDK clients against the emulator: one emulator for all files below, so that the run can count at its end
 // which operations, published examples and refusals it went through.
 import { afterAll, beforeAll } from 'vitest'
+import { describeDisks } from './specification/disks.ts'
+import { describeRestorePoints } from './specification/restore-points.ts'
+import { describeSnapshots } from './specification/snapshots.ts'
 import { describeVirtualMachines } from './specification/virtual-machines.ts'
 import { startWorld, type World } from './support.ts'
 
@@ -19,3 +22,6 @@ afterAll(async () => {
 })
 
 describeVirtualMachines(world)
+describeDisks(world)
+describeSnapshots(world)
+describeRestorePoints(world)

@@ -244,4 +244,54 @@ export const refusedAnswer = (world: World, what: string, answer: Answer, status
 }
 
 /** Collects a paged list. */
-export const all = async <T>(pages: AsyncIterable<T>): Promise<T[]> => Array.fromAsync(pages)
+export const all = async <T>(pages: AsyncIterable<T>): Promise<T[]> => {
+  const found: T[] = []
+  for await (const item of pages) found.push(item)
+  return found
+}
+
+/** Notes that a published example of the specification was followed (own names and ids, the same shape of request). */
+export const follows = (world: World, ...examples: readonly string[]): void => {
+  for (const example of examples) world.ledger.examples.add(`${example}.json`)
+}
+
+/** GET of a SAS URL on the data plane. */
+export const fetchSas = async (
+  url: string,
+  range?: string,
+): Promise<{ status: number; headers: Headers; text: string }> => {
+  const response = await fetch(url, { headers: { ...(range === undefined ? {} : { 'x-ms-range': range }) } })
+  return { status: response.status, headers: response.headers, text: await response.text() }
+}
+
+/** Put Page on a write SAS; gives the status. */
+export const putPage = async (url: string, offset: number, bytes: Buffer): Promise<number> => {
+  const response = await fetch(`${url}&comp=page`, {
+    method: 'PUT',
+    headers: {
+      'x-ms-page-write': 'update',
+      'x-ms-range': `bytes=${offset}-${offset + bytes.length - 1}`,
+      'x-ms-version': '2021-04-10',
+    },
+    body: new Uint8Array(bytes),
+  })
+  await response.text()
+  return response.status
+}
+
+/** The footer of a fixed VHD: Virtual Hard Disk Image Format Specification, "Hard Disk Footer Format". */
+export const footerOf = (sizeBytes: number): Buffer => {
+  const footer = Buffer.alloc(512)
+  footer.write('conectix', 0, 'latin1')
+  footer.writeUInt32BE(2, 8)
+  footer.writeUInt32BE(0x00010000, 12)
+  footer.writeBigUInt64BE(0xffffffffffffffffn, 16)
+  footer.write('test', 28, 'latin1')
+  footer.writeUInt32BE(0x00010000, 32)
+  footer.writeBigUInt64BE(BigInt(sizeBytes), 40)
+  footer.writeBigUInt64BE(BigInt(sizeBytes), 48)
+  footer.writeUInt32BE(2, 60)
+  const sum = footer.reduce((total, byte) => total + byte, 0)
+  footer.writeUInt32BE(~sum >>> 0, 64)
+  return footer
+}

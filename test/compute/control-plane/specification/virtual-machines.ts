@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest'
-import { all, idOf, location, mib, poll, resourceGroup, type World } from '../support.ts'
+import { all, follows, idOf, location, mib, poll, resourceGroup, type World } from '../support.ts'
 
 /** VirtualMachines_*: get, lists, instance view, power, create by attaching disks, delete. */
 export const describeVirtualMachines = (world: () => World): void => {
   describe('a virtual machine', () => {
     it('is got with its disks, sizes and vmId', async () => {
-      world().ledger.examples.add('VirtualMachine_Get_WithDiskControllerType.json')
+      follows(world(), 'VirtualMachine_Get_WithDiskControllerType')
       const vm = await world().client.virtualMachines.get(resourceGroup, 'vm-linux')
       expect(vm).toMatchObject({
         name: 'vm-linux',
@@ -46,7 +46,7 @@ export const describeVirtualMachines = (world: () => World): void => {
     })
 
     it('shows its run-time state when instanceView is expanded, and by itself', async () => {
-      world().ledger.examples.add('VirtualMachine_Get_InstanceView.json')
+      follows(world(), 'VirtualMachine_Get_InstanceView')
       const expanded = await world().client.virtualMachines.get(resourceGroup, 'vm-windows', { expand: 'instanceView' })
       const view = await world().client.virtualMachines.instanceView(resourceGroup, 'vm-windows')
       expect(view).toEqual(expanded.instanceView)
@@ -66,13 +66,13 @@ export const describeVirtualMachines = (world: () => World): void => {
       const { virtualMachines } = world().client
       const stateOf = async () =>
         (await virtualMachines.instanceView(resourceGroup, 'vm-cold')).statuses?.at(-1)?.code?.split('/')[1]
-      world().ledger.examples.add('VirtualMachine_Start_MaximumSet_Gen.json')
+      follows(world(), 'VirtualMachine_Start_MaximumSet_Gen')
       const starting = virtualMachines.start(resourceGroup, 'vm-cold', poll)
       await starting.submitted()
       expect(await stateOf()).toBe('starting')
       await starting
       expect(await stateOf()).toBe('running')
-      world().ledger.examples.add('VirtualMachine_Deallocate_MaximumSet_Gen.json')
+      follows(world(), 'VirtualMachine_Deallocate_MaximumSet_Gen')
       const deallocating = virtualMachines.deallocate(resourceGroup, 'vm-cold', poll)
       await deallocating.submitted()
       expect(await stateOf()).toBe('deallocating')
@@ -82,7 +82,7 @@ export const describeVirtualMachines = (world: () => World): void => {
 
     it('powers off to stopped, still attached to its disks, and starts again', async () => {
       const { virtualMachines, disks } = world().client
-      world().ledger.examples.add('VirtualMachine_PowerOff_MaximumSet_Gen.json')
+      follows(world(), 'VirtualMachine_PowerOff_MaximumSet_Gen')
       await virtualMachines.powerOff(resourceGroup, 'vm-windows', poll)
       const view = await virtualMachines.instanceView(resourceGroup, 'vm-windows')
       expect(view.statuses?.at(-1)?.code).toBe('PowerState/stopped')
@@ -100,7 +100,6 @@ export const describeVirtualMachines = (world: () => World): void => {
         { location, creationData: { createOption: 'Empty' }, diskSizeGB: 1 },
         poll,
       )
-      world().ledger.examples.add('VirtualMachine_Create_FromSpecializedOsDisk (Attach)')
       const made = await virtualMachines.createOrUpdate(
         resourceGroup,
         'vm-restored',
@@ -131,9 +130,8 @@ export const describeVirtualMachines = (world: () => World): void => {
 
   describe('the lists of virtual machines', () => {
     it('come in pages of the size set, of a resource group and of a subscription, nothing twice', async () => {
-      const { emulator, client, ledger } = world()
-      ledger.examples.add('VirtualMachine_List_MaximumSet_Gen.json')
-      ledger.examples.add('VirtualMachine_ListAll_MaximumSet_Gen.json')
+      const { emulator, client } = world()
+      follows(world(), 'VirtualMachine_List_MaximumSet_Gen', 'VirtualMachine_ListAll_MaximumSet_Gen')
       emulator.context.changeSettings({ ...emulator.context.settings(), pageSize: 2 })
       const pages = await all(client.virtualMachines.list(resourceGroup).byPage())
       expect(pages.map((page) => page.map(({ name }) => name))).toEqual([['vm-cold', 'vm-linux'], ['vm-windows']])
