@@ -1,0 +1,6 @@
+import { writePlannedRange } from '../../shared/jobs/restore-planned-disk.ts'
+import { restoreRange } from '../contracts.ts'
+import { registerActivity } from '../services.ts'
+
+/** Idempotent: the same bytes go to the same place. */
+registerActivity(restoreRange, (deps, input) => writePlannedRange(deps, input))

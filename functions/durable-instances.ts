@@ -1,0 +1,44 @@
+import type { DurableClient } from 'durable-functions'
+import { instanceIdOf } from '../shared/domain/ids.ts'
+import type { Claim } from '../shared/domain/job.ts'
+import type { InstanceStatus, JobInstances } from '../shared/jobs/job-instances.ts'
+import { cancelEvent, protectVm, restoreVm } from './contracts.ts'
+
+const runningStates = ['Pending', 'Running', 'ContinuedAsNew', 'Suspended']
+
+/** The orchestration engine behind a Durable client. */
+export const durableInstances = (client: DurableClient): JobInstances => {
+  const status = (instanceId: string): Promise<InstanceStatus | null> => statusOf(client, instanceId)
+  return {
+    status,
+    start: (claim) => start(client, claim),
+    cancel: async (instanceId) => {
+      if ((await status(instanceId))?.state === 'running') await client.raiseEvent(instanceId, cancelEvent, {})
+    },
+  }
+}
+
+/** The client throws for an id that the engine does not know; its message names the 404. */
+const statusOf = async (client: DurableClient, instanceId: string): Promise<InstanceStatus | null> => {
+  try {
+    const { runtimeStatus, customStatus } = await client.getStatus(instanceId)
+    const state = runningStates.includes(runtimeStatus) ? 'running' : 'ended'
+    return { state, runtimeStatus, customStatus: customStatus ?? null }
+  } catch (error) {
+    if (error instanceof Error && /\b404\b/.test(error.message)) return null
+    throw error
+  }
+}
+
+/** The engine refuses the id of an instance that runs (409); somebody else was faster, with the same claim. */
+const start = async (client: DurableClient, claim: Claim): Promise<'started' | 'exists'> => {
+  const instanceId = instanceIdOf(claim.job.jobId, claim.attempt)
+  const { name } = claim.job.kind === 'backup' ? protectVm : restoreVm
+  try {
+    await client.startNew(name, { instanceId, input: { job: claim.job, token: claim.token } })
+    return 'started'
+  } catch (error) {
+    if ((await statusOf(client, instanceId))?.state === 'running') return 'exists'
+    throw error
+  }
+}

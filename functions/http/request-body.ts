@@ -1,0 +1,74 @@
+import type { HttpRequest } from '@azure/functions'
+import * as v from 'valibot'
+import { type FieldError, invalidField, ProblemError } from './problem.ts'
+
+/** A request of this API has some hundred bytes; a long list of disks some thousand. */
+const bodyBytesMax = 256 * 1024
+
+/** The parsed body of a request.
+ * @throws ProblemError 413 too large, 400 not JSON, 422 not what the schema says, naming every field */
+export const readBody = async <Schema extends v.GenericSchema>(
+  request: HttpRequest,
+  schema: Schema,
+): Promise<v.InferOutput<Schema>> => {
+  const parsed = v.safeParse(schema, parseJson(await readText(request)))
+  if (parsed.success) return parsed.output
+  const errors = parsed.issues.map(fieldErrorOf)
+  throw new ProblemError({
+    status: 422,
+    code: 'invalid-request',
+    title: 'The request is not valid.',
+    detail: errors.map(({ field, detail, fix }) => `${field}: ${detail} ${fix}`).join(' '),
+    errors,
+  })
+}
+
+const tooLarge = () =>
+  new ProblemError({
+    status: 413,
+    code: 'body-too-large',
+    title: 'The body is too large.',
+    detail: `A body may have ${bodyBytesMax} bytes. Split the request.`,
+    errors: [{ field: 'body', detail: 'It is too large.', fix: `Send at most ${bodyBytesMax} bytes.` }],
+  })
+
+const readText = async (request: HttpRequest): Promise<string> => {
+  if (Number(request.headers.get('content-length') ?? 0) > bodyBytesMax) throw tooLarge()
+  const parts: Uint8Array[] = []
+  let lengthBytes = 0
+  for await (const part of (request.body ?? []) as AsyncIterable<Uint8Array>) {
+    lengthBytes += part.byteLength
+    if (lengthBytes > bodyBytesMax) throw tooLarge()
+    parts.push(part)
+  }
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(parts))
+  } catch {
+    throw invalidField(400, 'body', 'It is not UTF-8.', 'Send JSON in UTF-8.')
+  }
+}
+
+const parseJson = (text: string): unknown => {
+  if (text.trim() === '') throw invalidField(400, 'body', 'It is empty.', 'Send a JSON object.')
+  try {
+    return JSON.parse(text) as unknown
+  } catch (error) {
+    const reason = error instanceof Error ? error.message.slice(0, 120) : ''
+    throw invalidField(400, 'body', `It is not JSON (${reason}).`, 'Send a JSON object.')
+  }
+}
+
+const fieldErrorOf = (issue: v.BaseIssue<unknown>): FieldError => {
+  const field = v.getDotPath(issue) ?? 'body'
+  if (issue.type === 'strict_object' && issue.expected === 'never')
+    return { field, detail: 'This field is not known.', fix: 'Remove it, or correct its name.' }
+  if (issue.received === 'undefined')
+    return { field, detail: 'This field is missing.', fix: `Add it: ${expectation(issue)}` }
+  return { field, detail: `The value is not valid: ${shown(issue.received)}.`, fix: expectation(issue) }
+}
+
+/** A schema's own words where it has some, else what it expects. */
+const expectation = (issue: v.BaseIssue<unknown>): string =>
+  issue.message.startsWith('Invalid') ? `Expected ${issue.expected ?? 'another value'}.` : issue.message
+
+const shown = (text: string): string => (text.length > 60 ? `${text.slice(0, 60)}…` : text)

@@ -1,0 +1,136 @@
+import type { HttpResponseInit } from '@azure/functions'
+import * as v from 'valibot'
+import { type BackupChoices, backupJobOf, defaultChoices, type PolicySelection } from '../../shared/domain/policy.ts'
+import type { VmDescription } from '../../shared/domain/vm.ts'
+import { forEachBounded } from '../../shared/jobs/for-each-bounded.ts'
+import { choiceSchemas, policyNameSchema, readPolicy, selectionSchema } from '../../shared/jobs/policies.ts'
+import { selectVms } from '../../shared/jobs/select-vms.ts'
+import { type StartOutcome, startJob } from '../../shared/jobs/start-job.ts'
+import { type Call, type Endpoint, json } from './endpoint.ts'
+import { hasNoDots, vmIdPattern } from './parameters.ts'
+import { invalidField, notFound, ProblemError } from './problem.ts'
+import { readBody } from './request-body.ts'
+import { acceptedHeaders, busyProblem, type StartedJob, startedJob, statusUrl } from './started-job.ts'
+
+const vmIdText =
+  'Expected the id of a VM: /subscriptions/…/resourceGroups/…/providers/Microsoft.Compute/virtualMachines/….'
+
+const requestSchema = v.strictObject({
+  vmId: v.optional(v.pipe(v.string(), v.regex(vmIdPattern, vmIdText), v.check(hasNoDots, vmIdText))),
+  selection: v.optional(selectionSchema),
+  policy: v.optional(policyNameSchema),
+  excludedDisks: v.optional(choiceSchemas.excludedDisks),
+  consistency: v.optional(choiceSchemas.consistency),
+  source: v.optional(choiceSchemas.source),
+  windowHours: v.optional(choiceSchemas.windowHours),
+})
+
+type BackupRequest = v.InferOutput<typeof requestSchema>
+
+/** POST: starts a backup now, of one VM, of a selection, or of the VMs of a policy. */
+export const startBackup: Endpoint = {
+  name: 'startBackup',
+  route: 'backups',
+  methods: {
+    POST: async (call) => {
+      const request = await readBody(call.request, requestSchema)
+      const target = targetOf(request)
+      if (target.kind === 'vm') return startOne(call, target.vmId, choicesOf(request))
+      if (target.kind === 'selection') return startMany(call, target.selection, choicesOf(request), null)
+      const policy = await policyOf(call, target.policy)
+      return startMany(call, policy.selection, { ...policy, ...given(request) }, policy.name)
+    },
+  },
+}
+
+type Target =
+  | { readonly kind: 'vm'; readonly vmId: string }
+  | { readonly kind: 'selection'; readonly selection: PolicySelection }
+  | { readonly kind: 'policy'; readonly policy: string }
+
+const targetOf = ({ vmId, selection, policy }: BackupRequest): Target => {
+  const named = [vmId, selection, policy].filter((field) => field !== undefined).length
+  if (named > 1)
+    throw invalidField(422, 'vmId', 'More than one of vmId, selection and policy is given.', 'Give one of them.')
+  if (vmId !== undefined) return { kind: 'vm', vmId }
+  if (selection !== undefined) return { kind: 'selection', selection }
+  if (policy !== undefined) return { kind: 'policy', policy }
+  throw invalidField(422, 'vmId', 'This field is missing.', 'Give vmId, or selection, or policy.')
+}
+
+const given = ({ vmId: _, selection: __, policy: ___, ...choices }: BackupRequest): Partial<BackupChoices> =>
+  Object.fromEntries(Object.entries(choices).filter(([, value]) => value !== undefined))
+
+const choicesOf = (request: BackupRequest): BackupChoices => ({ ...defaultChoices, ...given(request) })
+
+const policyOf = async ({ deps }: Call, name: string) => {
+  const found = await readPolicy(deps.control, name)
+  if (found === null) throw notFound('policy', `There is no policy ${name}.`, 'Create it, or name another one.')
+  if (found.kind === 'problem')
+    throw invalidField(
+      422,
+      'policy',
+      `The document of ${name} is not valid: ${found.problem}`,
+      'Correct it in the control container.',
+    )
+  return found.policy
+}
+
+const start = (call: Call, vm: VmDescription, choices: BackupChoices, policy: string | null): Promise<StartOutcome> => {
+  const now = call.deps.clock.now()
+  const occasion = { trigger: 'onDemand' as const, policy, at: now, cause: call.deps.newToken(), now }
+  return startJob(call.deps, backupJobOf(vm, choices, { ...occasion, windowHours: call.deps.windowHours }))
+}
+
+const startOne = async (call: Call, vmId: string, choices: BackupChoices): Promise<HttpResponseInit> => {
+  const vm = await call.deps.inventory.find(vmId)
+  if (vm === null)
+    throw notFound(
+      'vmId',
+      'The VM does not exist, or the function app may not read it.',
+      'Check the id and the role Reader of its identity.',
+    )
+  const outcome = await start(call, vm, choices, null)
+  if (outcome.kind === 'busy') throw busyProblem(call, outcome.running)
+  if (outcome.kind === 'already') return json(202, { jobId: outcome.jobId, statusUrl: statusUrl(call, outcome.jobId) })
+  const job = await startedJob(call, outcome)
+  return json(202, { ...job, vmId: vm.vmId, vmKey: vm.vmKey }, acceptedHeaders(job))
+}
+
+/** VMs that are started at the same time. */
+const startsAtOnce = 8
+
+const startMany = async (
+  call: Call,
+  selection: PolicySelection,
+  choices: BackupChoices,
+  policy: string | null,
+): Promise<HttpResponseInit> => {
+  const jobs: (StartedJob & { vmId: string; vmKey: string })[] = []
+  const busy: { vmId: string; vmKey: string; runningJobId: string; statusUrl: string }[] = []
+  await forEachBounded(selectVms(call.deps, selection, call.deps.subscriptionIds), startsAtOnce, async (vm) => {
+    const outcome = await start(call, vm, choices, policy)
+    const { vmId, vmKey } = vm
+    if (outcome.kind === 'started') jobs.push({ ...(await startedJob(call, outcome)), vmId, vmKey })
+    if (outcome.kind === 'busy') {
+      const runningJobId = outcome.running.job.jobId
+      busy.push({ vmId, vmKey, runningJobId, statusUrl: statusUrl(call, runningJobId) })
+    }
+  })
+  if (jobs.length > 0) return json(202, { jobs, busy })
+  if (busy.length > 0) throw allBusy(busy)
+  throw notFound(
+    policy === null ? 'selection' : 'policy',
+    'No VM matches the selection.',
+    'Check resource groups and tags; tag values compare with case.',
+  )
+}
+
+const allBusy = (busy: readonly unknown[]): ProblemError =>
+  new ProblemError({
+    status: 409,
+    code: 'job-running',
+    title: 'A job is running for each of these VMs.',
+    detail: 'Nothing was started. Wait for the running jobs, or cancel them, then start again.',
+    more: { busy },
+  })

@@ -1,0 +1,122 @@
+import { isId } from '../../shared/domain/ids.ts'
+import type { Policy } from '../../shared/domain/policy.ts'
+import type { RecoveryPoint } from '../../shared/domain/recovery-point.ts'
+import type { VmDescription } from '../../shared/domain/vm.ts'
+import { forEachBounded } from '../../shared/jobs/for-each-bounded.ts'
+import type { JobDeps } from '../../shared/jobs/job-deps.ts'
+import { listPolicies } from '../../shared/jobs/policies.ts'
+import { selectVms } from '../../shared/jobs/select-vms.ts'
+import { latestRecoveryPoint, listRecoveryPoints, readRecoveryPoint } from '../../shared/vault/recovery-points.ts'
+import type { Services } from '../services.ts'
+import { type Endpoint, json } from './endpoint.ts'
+import { idParameter, topParameter } from './parameters.ts'
+import { notFound } from './problem.ts'
+
+/** Records read at the same time. */
+const readsAtOnce = 8
+
+/** GET: the VMs that the policies select, each with its key and its last recovery point. */
+export const listVms: Endpoint = {
+  name: 'listVms',
+  route: 'vms',
+  methods: {
+    GET: async ({ deps }) => {
+      const { selected, problems } = await selectedVms(deps)
+      const vms: unknown[] = []
+      await forEachBounded(selected.values(), readsAtOnce, async ({ vm, policies }) => {
+        vms.push(vmView(vm, policies, (await latestRecoveryPoint(deps.vault, vm.vmKey))?.recoveryPoint ?? null))
+      })
+      return json(200, { vms, problems })
+    },
+  },
+}
+
+const selectedVms = async (deps: Services) => {
+  const selected = new Map<string, { readonly vm: VmDescription; readonly policies: string[] }>()
+  const problems: { policy: string; problem: string }[] = []
+  for await (const found of listPolicies(deps.control)) {
+    if (found.kind === 'problem') problems.push({ policy: found.name, problem: found.problem })
+    else await addVms(deps, found.policy, selected)
+  }
+  return { selected, problems }
+}
+
+const addVms = async (
+  deps: Services,
+  policy: Policy,
+  selected: Map<string, { readonly vm: VmDescription; readonly policies: string[] }>,
+): Promise<void> => {
+  for await (const vm of selectVms(deps, policy.selection, deps.subscriptionIds)) {
+    const known = selected.get(vm.vmKey)
+    if (known === undefined) selected.set(vm.vmKey, { vm, policies: [policy.name] })
+    else known.policies.push(policy.name)
+  }
+}
+
+const vmView = (vm: VmDescription, policies: readonly string[], last: RecoveryPoint | null) => ({
+  vmKey: vm.vmKey,
+  vmId: vm.vmId,
+  name: vm.name,
+  location: vm.location,
+  osType: vm.osType,
+  isRunning: vm.isRunning,
+  policies,
+  disks: vm.disks.map(({ disk, name, sizeBytes }) => ({ disk, name, sizeBytes })),
+  unsupported: vm.unsupported,
+  lastRecoveryPoint: last === null ? null : recoveryPointView(last),
+})
+
+/** GET: a VM's recovery points, the newest first. */
+export const listVmRecoveryPoints: Endpoint = {
+  name: 'listRecoveryPoints',
+  route: 'vms/{vmKey}/recovery-points',
+  methods: {
+    GET: async ({ request, deps }) => {
+      const vmKey = idParameter(request, 'vmKey')
+      const recoveryPoints = await newest(deps, vmKey, topParameter(request, 200, 50))
+      if (recoveryPoints.length === 0)
+        throw notFound(
+          'vmKey',
+          `The vault has no recovery point of ${vmKey}.`,
+          'Take a key from GET vms, and back the VM up first.',
+        )
+      return json(200, { vmKey, recoveryPoints: recoveryPoints.map(recoveryPointView) })
+    },
+  },
+}
+
+const newest = async (deps: Pick<JobDeps, 'vault'>, vmKey: string, top: number): Promise<readonly RecoveryPoint[]> => {
+  const ids: string[] = []
+  for await (const { recoveryPointId } of listRecoveryPoints(deps.vault, vmKey))
+    if (isId(recoveryPointId)) ids.push(recoveryPointId)
+  const found = new Map<string, RecoveryPoint>()
+  const wanted = [...new Set(ids)].reverse().slice(0, top)
+  await forEachBounded(wanted, readsAtOnce, async (recoveryPointId) => {
+    const record = await readRecoveryPoint(deps.vault, { vmKey, recoveryPointId })
+    if (record !== null) found.set(recoveryPointId, record.recoveryPoint)
+  })
+  return wanted.flatMap((recoveryPointId) => found.get(recoveryPointId) ?? [])
+}
+
+const recoveryPointView = (recoveryPoint: RecoveryPoint) => ({
+  recoveryPointId: recoveryPoint.recoveryPointId,
+  jobId: recoveryPoint.jobId,
+  takenAt: recoveryPoint.takenAt,
+  committedAt: recoveryPoint.committedAt,
+  consistency: recoveryPoint.consistency,
+  consistentAcrossDisks: recoveryPoint.consistentAcrossDisks,
+  baseRecoveryPointId: recoveryPoint.baseRecoveryPointId,
+  disks: recoveryPoint.disks.map(
+    ({ disk, name, sizeBytes, transfer, fullReason, changedBytes, readBytes, storedPlainBytes, storedBytes }) => ({
+      disk,
+      name,
+      sizeBytes,
+      transfer,
+      fullReason,
+      changedBytes,
+      readBytes,
+      storedPlainBytes,
+      storedBytes,
+    }),
+  ),
+})

@@ -1,0 +1,4 @@
+import { registerEndpoint } from '../http/endpoint.ts'
+import { cancelRunningJob } from '../http/jobs.ts'
+
+registerEndpoint(cancelRunningJob)

@@ -1,0 +1,4 @@
+import { registerEndpoint } from '../http/endpoint.ts'
+import { getJob } from '../http/jobs.ts'
+
+registerEndpoint(getJob)

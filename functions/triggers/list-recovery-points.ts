@@ -1,0 +1,4 @@
+import { registerEndpoint } from '../http/endpoint.ts'
+import { listVmRecoveryPoints } from '../http/vms.ts'
+
+registerEndpoint(listVmRecoveryPoints)

@@ -1,0 +1,4 @@
+import { registerEndpoint } from '../http/endpoint.ts'
+import { startRestore } from '../http/start-restore.ts'
+
+registerEndpoint(startRestore)

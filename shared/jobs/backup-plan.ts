@@ -1,0 +1,62 @@
+import type { DiskSource } from '../domain/disk-source.ts'
+import type { BackupJob } from '../domain/job.ts'
+import type { Failed } from '../domain/job-ref.ts'
+import { failed } from '../domain/job-ref.ts'
+import type { VmDescription } from '../domain/vm.ts'
+import type { BlobReader } from '../ports/blob-store.ts'
+import type { SnapshotSet } from '../ports/compute.ts'
+import { sourcesName, vmPlanName } from './control-names.ts'
+import { readJson } from './json-object.ts'
+
+/** What a disk's transfer is compared with: the copy that the platform still keeps of an earlier recovery point. */
+export interface PlannedBase {
+  readonly recoveryPointId: string
+  readonly source: DiskSource
+}
+
+/** One disk of a backup. Exactly one of `base` and `fullReason` is null. */
+export interface PlannedDisk {
+  readonly disk: string
+  readonly base: PlannedBase | null
+  readonly fullReason: string | null
+}
+
+/** `plans/<recoveryPointId>/vm.json`: what the backup will do, decided once. Every attempt of the job takes the same plan. */
+export interface BackupPlan {
+  readonly job: BackupJob
+  readonly vm: VmDescription
+  readonly disks: readonly PlannedDisk[]
+  readonly plannedAt: string
+}
+
+export const readBackupPlan = async (control: BlobReader, recoveryPointId: string): Promise<BackupPlan | null> =>
+  (await readJson<BackupPlan>(control, vmPlanName(recoveryPointId)))?.value ?? null
+
+export const readSources = async (control: BlobReader, recoveryPointId: string): Promise<SnapshotSet | null> =>
+  (await readJson<SnapshotSet>(control, sourcesName(recoveryPointId)))?.value ?? null
+
+/** One disk of the plan with the source that was taken for it. */
+export interface DiskToTransfer {
+  readonly plan: BackupPlan
+  readonly planned: PlannedDisk
+  readonly source: DiskSource
+}
+
+/** Finds a disk's plan and source; `plan-missing` where somebody removed the job's control objects. */
+export const findDisk = async (
+  control: BlobReader,
+  ref: { readonly recoveryPointId: string; readonly disk: string },
+): Promise<DiskToTransfer | Failed> => {
+  const plan = await readBackupPlan(control, ref.recoveryPointId)
+  const sources = await readSources(control, ref.recoveryPointId)
+  const planned = plan?.disks.find(({ disk }) => disk === ref.disk)
+  const taken = sources?.disks.find(({ disk }) => disk === ref.disk)
+  if (plan == null || planned === undefined || taken === undefined) return planMissing
+  return { plan, planned, source: taken.source }
+}
+
+export const planMissing: Failed = failed(
+  'plan-missing',
+  'The plan of this backup is not in the control container, or does not name this disk.',
+  'Start a new backup. Check that nothing but the function app removes objects below plans/.',
+)

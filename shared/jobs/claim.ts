@@ -1,0 +1,74 @@
+import type { Claim, Job } from '../domain/job.ts'
+import type { BlobReader, ControlStore } from '../ports/blob-store.ts'
+import { claimName, claimPrefix } from './control-names.ts'
+import { encodeJson, readJson } from './json-object.ts'
+
+/** A claim as it was read, with what is needed to change it. */
+export interface HeldClaim {
+  readonly claim: Claim
+  readonly etag: string
+}
+
+/** Names the claim that a step works under. */
+export interface ClaimRef {
+  readonly jobId: string
+  readonly vmKey: string
+  readonly token: string
+}
+
+/** Tries when claims come and go between create and read. */
+const tries = 5
+
+/** Takes the exclusive right to run the job's first attempt. Key: the token; taken again with the same token it answers `taken`. */
+export const takeClaim = async (
+  control: ControlStore,
+  job: Job,
+  token: string,
+  now: Date,
+): Promise<{ readonly kind: 'taken'; readonly claim: Claim } | { readonly kind: 'busy'; readonly claim: Claim }> => {
+  const claim: Claim = { job, attempt: 1, token, takenAt: now.toISOString() }
+  for (let left = tries; left > 0; left--) {
+    if ((await control.create(claimName(job), [encodeJson(claim)])) === 'created') return { kind: 'taken', claim }
+    const held = await readClaim(control, job)
+    if (held?.claim.token === token) return { kind: 'taken', claim: held.claim }
+    if (held !== null) return { kind: 'busy', claim: held.claim }
+  }
+  throw new Error(`The claim of ${job.vmKey} changed ${tries} times while it was being taken. Start the job again.`)
+}
+
+/** The claim that covers the job's item, whoever holds it; null where nobody does. */
+export const readClaim = async (
+  control: BlobReader,
+  job: { readonly jobId: string; readonly vmKey: string },
+): Promise<HeldClaim | null> => {
+  const object = await readJson<Claim>(control, claimName(job))
+  return object === null ? null : { claim: object.value, etag: object.etag }
+}
+
+/** True while the step's attempt is the one that the claim names. */
+export const isCurrent = async (control: BlobReader, ref: ClaimRef): Promise<boolean> =>
+  (await readClaim(control, ref))?.claim.token === ref.token
+
+/** Gives the job to its next attempt under a new token, unless somebody changed the claim since it was read. */
+export const renewClaim = async (
+  control: ControlStore,
+  held: HeldClaim,
+  token: string,
+  now: Date,
+): Promise<{ readonly kind: 'renewed'; readonly claim: Claim } | { readonly kind: 'changed' }> => {
+  const claim: Claim = { ...held.claim, attempt: held.claim.attempt + 1, token, takenAt: now.toISOString() }
+  const replaced = await control.replace(claimName(claim.job), encodeJson(claim), held.etag)
+  return replaced.kind === 'replaced' ? { kind: 'renewed', claim } : { kind: 'changed' }
+}
+
+/** Ends the claim, unless somebody changed it since it was read. Repeatable. */
+export const releaseClaim = async (control: ControlStore, held: HeldClaim): Promise<'removed' | 'absent' | 'changed'> =>
+  control.remove(claimName(held.claim.job), held.etag)
+
+/** All claims, one by one. Those that end while the list is read may be left out. */
+export const listClaims = async function* (control: BlobReader): AsyncIterable<HeldClaim> {
+  for await (const entry of control.list(claimPrefix)) {
+    const object = await readJson<Claim>(control, entry.name)
+    if (object !== null) yield { claim: object.value, etag: object.etag }
+  }
+}

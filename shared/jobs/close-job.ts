@@ -1,0 +1,42 @@
+import type { RestoreJob } from '../domain/job.ts'
+import type { Failed, JobRef, Pending } from '../domain/job-ref.ts'
+import { readBackupPlan, readSources } from './backup-plan.ts'
+import { isCurrent } from './claim.ts'
+import type { JobDeps } from './job-deps.ts'
+import { readRestorePlan } from './restore-plan.ts'
+
+export type Closed = { readonly kind: 'released' | 'superseded' } | Pending | Failed
+
+type CloseDeps = Pick<JobDeps, 'access' | 'control' | 'restoreDisks'>
+
+/** Ends every access to disks that the job was granted. Key: the job; repeatable, and harmless where there is none. */
+export const closeJob = async (deps: CloseDeps, ref: JobRef): Promise<Closed> => {
+  if (!(await isCurrent(deps.control, ref))) return { kind: 'superseded' }
+  const restore = await readRestorePlan(deps.control, ref.jobId)
+  const answers = restore === null ? await closeSources(deps, ref) : await closeTargets(deps, restore.job)
+  return (
+    answers.find(({ kind }) => kind === 'failed') ??
+    answers.find(({ kind }) => kind === 'pending') ?? { kind: 'released' }
+  )
+}
+
+type Answer = { readonly kind: 'released' } | Pending | Failed
+
+/** The sources of this recovery point and of the bases that it was compared with. */
+const closeSources = async (deps: CloseDeps, ref: JobRef): Promise<readonly Answer[]> => {
+  const plan = await readBackupPlan(deps.control, ref.recoveryPointId)
+  const sources = await readSources(deps.control, ref.recoveryPointId)
+  const bases = plan?.disks.flatMap(({ base }) => (base === null ? [] : [base.source.resourceId])) ?? []
+  const ids = new Set([...(sources?.disks.map(({ source }) => source.resourceId) ?? []), ...bases])
+  return Promise.all([...ids].map((id) => deps.access.revoke(id).then(answerOf)))
+}
+
+const restoreCloseWaitMs = 5_000
+
+const closeTargets = (deps: CloseDeps, job: RestoreJob): Promise<readonly Answer[]> =>
+  Promise.all(
+    job.disks.map(({ targetDiskId }) => deps.restoreDisks.finish(targetDiskId, restoreCloseWaitMs).then(answerOf)),
+  )
+
+const answerOf = (answer: { readonly kind: 'revoked' } | { readonly kind: 'finished' } | Pending | Failed): Answer =>
+  answer.kind === 'pending' || answer.kind === 'failed' ? answer : { kind: 'released' }

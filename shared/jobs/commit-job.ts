@@ -1,0 +1,90 @@
+import { type Failed, failed, type JobRef, superseded } from '../domain/job-ref.ts'
+import type { CommittedDisk } from '../domain/recovery-point.ts'
+import type { SnapshotSet } from '../ports/compute.ts'
+import { commitRecoveryPoint, type RecoveryPointDraft } from '../vault/commit-recovery-point.ts'
+import { latestRecoveryPoint, readRecoveryPoint } from '../vault/recovery-points.ts'
+import { type BackupPlan, planMissing, readBackupPlan, readSources } from './backup-plan.ts'
+import { isCurrent } from './claim.ts'
+import type { JobDeps } from './job-deps.ts'
+import { readSealed } from './seal-planned-disk.ts'
+
+type CommitDeps = Pick<JobDeps, 'clock' | 'control' | 'vault'>
+
+/** Makes the recovery point visible: one record for all disks. Key: the recovery point; the first record wins. */
+export const commitJob = async (deps: CommitDeps, ref: JobRef): Promise<{ readonly kind: 'committed' } | Failed> => {
+  if (!(await isCurrent(deps.control, ref))) return superseded
+  if ((await readRecoveryPoint(deps.vault, ref)) !== null) return { kind: 'committed' }
+  const plan = await readBackupPlan(deps.control, ref.recoveryPointId)
+  const sources = await readSources(deps.control, ref.recoveryPointId)
+  if (plan === null || sources === null) return planMissing
+  const disks = await Promise.all(plan.disks.map(({ disk }) => committedDisk(deps, ref, plan, sources, disk)))
+  const complete = disks.filter((disk) => disk !== null)
+  if (complete.length < disks.length) return notSealed
+  const committed = await commitRecoveryPoint(deps, await draftOf(deps, plan, sources, complete))
+  return committed.kind === 'committed' ? { kind: 'committed' } : aborted
+}
+
+const committedDisk = async (
+  deps: CommitDeps,
+  ref: JobRef,
+  plan: BackupPlan,
+  sources: SnapshotSet,
+  label: string,
+): Promise<CommittedDisk | null> => {
+  const sealed = await readSealed(deps.control, { ...ref, disk: label })
+  const vmDisk = plan.vm.disks.find(({ disk }) => disk === label)
+  const source = sources.disks.find(({ disk }) => disk === label)?.source
+  if (sealed === null || vmDisk === undefined || source === undefined) return null
+  const { report, stack } = sealed
+  return {
+    disk: label,
+    name: vmDisk.name,
+    sizeBytes: report.sizeBytes,
+    source,
+    transfer: report.transfer ?? 'full',
+    fullReason: report.fullReason,
+    stack,
+    changedBytes: report.changedBytes,
+    readBytes: report.readBytes,
+    storedPlainBytes: report.storedPlainBytes,
+    storedBytes: report.storedBytes,
+  }
+}
+
+const draftOf = async (
+  deps: CommitDeps,
+  { job, vm, disks: planned }: BackupPlan,
+  sources: SnapshotSet,
+  disks: readonly CommittedDisk[],
+): Promise<RecoveryPointDraft> => {
+  const previous = await latestRecoveryPoint(deps.vault, job.vmKey)
+  const base = planned.find(
+    ({ disk, base }) => base !== null && disks.some((d) => d.disk === disk && d.fullReason === null),
+  )
+  return {
+    recoveryPointId: job.recoveryPointId,
+    vmKey: job.vmKey,
+    jobId: job.jobId,
+    takenAt: sources.takenAt,
+    committedAt: deps.clock.now().toISOString(),
+    consistency: sources.consistency,
+    consistentAcrossDisks: sources.kind === 'restorePoint',
+    baseRecoveryPointId: base?.base?.recoveryPointId ?? null,
+    previous:
+      previous === null ? null : { recoveryPointId: previous.recoveryPoint.recoveryPointId, digest: previous.digest },
+    vm,
+    disks,
+  }
+}
+
+const notSealed = failed(
+  'disk-not-sealed',
+  'A disk of this recovery point has no layer in the vault.',
+  'Start a new backup. Check that nothing but the function app removes objects below plans/.',
+)
+
+const aborted = failed(
+  'recovery-point-aborted',
+  'This recovery point was given up by a collection pass, as its job looked abandoned.',
+  'Start a new backup.',
+)

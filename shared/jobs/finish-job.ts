@@ -1,0 +1,31 @@
+import type { JobOutcome } from '../domain/job.ts'
+import type { JobRef } from '../domain/job-ref.ts'
+import { dropIntent } from '../vault/intents.ts'
+import { type HeldClaim, readClaim, releaseClaim } from './claim.ts'
+import type { JobDeps } from './job-deps.ts'
+import { recordOutcome } from './job-records.ts'
+
+/** Records the job's outcome, then gives its claim back. Key: the job; the first outcome stays. An attempt that is not the claim's
+ * changes nothing. */
+export const finishJob = async (
+  deps: Pick<JobDeps, 'clock' | 'control'>,
+  { outcome, ...ref }: JobRef & { readonly outcome: JobOutcome },
+): Promise<{ readonly kind: 'finished' | 'superseded' }> => {
+  const held = await readClaim(deps.control, ref)
+  if (held === null || held.claim.token !== ref.token) return { kind: 'superseded' }
+  await endJob(deps, held, outcome)
+  return { kind: 'finished' }
+}
+
+/** The ending of a job whose claim is at hand: outcome, intent, claim. A failed backup keeps its intent, since its slices are kept. */
+export const endJob = async (
+  deps: Pick<JobDeps, 'clock' | 'control'>,
+  held: HeldClaim,
+  outcome: JobOutcome,
+): Promise<void> => {
+  const { job, attempt } = held.claim
+  const record = await recordOutcome(deps.control, { job, attempts: attempt, outcome, now: deps.clock.now() })
+  if (job.kind === 'restore') await dropIntent(deps.control, job.jobId)
+  else if (record.outcome?.kind === 'completed') await dropIntent(deps.control, job.recoveryPointId)
+  await releaseClaim(deps.control, held)
+}

@@ -1,0 +1,37 @@
+import type { SourceKind } from '../domain/job.ts'
+import type { BlobCreator, ControlStore } from '../ports/blob-store.ts'
+import type { Clock } from '../ports/clock.ts'
+import type { DiskAccess, RestoreDisks, VmInventory, VmSnapshots } from '../ports/compute.ts'
+import type { DiskReader } from '../ports/disk-reader.ts'
+import type { DiskWriter } from '../ports/disk-writer.ts'
+
+/** Access grants with a memory of those that are live. */
+export interface RenewableAccess extends DiskAccess {
+  /** Drops what is remembered of a grant that has ended, so that the next one is asked of the platform. */
+  forget(resourceId: string): void
+}
+
+/** Limits that the operator may set. */
+export interface JobLimits {
+  readonly sliceBytes: number
+  readonly lanesMax: number
+  /** How long a SAS lives, in seconds. */
+  readonly accessSeconds: number
+}
+
+/** Everything that the steps of jobs work with. Steps name the parts they use. */
+export interface JobDeps {
+  readonly clock: Clock
+  /** A new random text; used for tokens and causes. */
+  readonly newToken: () => string
+  readonly vault: BlobCreator
+  readonly control: ControlStore
+  readonly inventory: VmInventory
+  readonly snapshots: Readonly<Record<SourceKind, VmSnapshots>>
+  readonly access: RenewableAccess
+  readonly restoreDisks: RestoreDisks
+  /** Opens a disk source, compared with its base where one is given. The URLs are secrets. */
+  readonly openReader: (sasUrl: string, baseSasUrl: string | null) => DiskReader
+  readonly openWriter: (sasUrl: string, sizeBytes: number) => DiskWriter
+  readonly limits: JobLimits
+}

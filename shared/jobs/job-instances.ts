@@ -1,0 +1,19 @@
+import type { Claim } from '../domain/job.ts'
+
+/** How an instance of the orchestration engine stands. */
+export interface InstanceStatus {
+  readonly state: 'running' | 'ended'
+  /** The engine's own word: Running, Completed, Failed, Terminated, … */
+  readonly runtimeStatus: string
+  readonly customStatus: unknown
+}
+
+/** The orchestration engine, as jobs need it. */
+export interface JobInstances {
+  /** Starts the claim's attempt. `exists` where an instance of that id already runs. */
+  start(claim: Claim): Promise<'started' | 'exists'>
+  /** Null where the engine knows no such instance. */
+  status(instanceId: string): Promise<InstanceStatus | null>
+  /** Raises the cancel event; harmless where the instance has ended or is unknown. */
+  cancel(instanceId: string): Promise<void>
+}

@@ -1,0 +1,143 @@
+import { instanceIdOf } from '../domain/ids.ts'
+import type { Job, JobOutcome, JobRecord } from '../domain/job.ts'
+import {
+  type DiskProgress,
+  expectedEndOf,
+  type JobPhase,
+  type Moved,
+  nothingMoved,
+  percentOf,
+  sumMoved,
+  type VmProgress,
+} from '../domain/progress.ts'
+import { readBackupPlan } from './backup-plan.ts'
+import { readClaim } from './claim.ts'
+import type { JobDeps } from './job-deps.ts'
+import type { JobInstances } from './job-instances.ts'
+import { readJobRecord } from './job-records.ts'
+
+/** One disk of a job that runs, in bytes of the raw disk. */
+export interface DiskStatus extends Moved {
+  readonly disk: string
+  readonly phase: DiskProgress['phase'] | 'waiting'
+  readonly transfer: 'full' | 'incremental' | null
+  readonly sizeBytes: number
+  readonly totalBytes: number
+  readonly percent: number
+}
+
+/** What `GET job` answers. `waiting`: the platform ended an instance, and the supervisor has not started the next attempt yet. */
+export interface JobStatus {
+  readonly jobId: string
+  readonly kind: Job['kind']
+  readonly vmKey: string
+  readonly vmId: string | null
+  readonly recoveryPointId: string
+  readonly state: 'running' | 'waiting' | JobOutcome['kind']
+  readonly phase: JobPhase | 'waiting'
+  readonly attempt: number
+  readonly instanceId: string
+  readonly requestedAt: string
+  readonly startedAt: string
+  readonly endedAt: string | null
+  readonly deadline: string | null
+  readonly stopping: string | null
+  readonly percent: number
+  /** At the speed until now; null while nothing can be said. */
+  readonly expectedEndAt: string | null
+  readonly disks: readonly DiskStatus[]
+  readonly outcome: JobOutcome | null
+}
+
+type StatusDeps = Pick<JobDeps, 'clock' | 'control'> & { readonly instances: JobInstances }
+
+/** Puts a job's record, its claim and what its latest attempt shows together. Null where no such job was ever started. */
+export const jobStatus = async (deps: StatusDeps, jobId: string): Promise<JobStatus | null> => {
+  const record = await readJobRecord(deps.control, jobId)
+  if (record === null) return null
+  const held = record.outcome === null ? await readClaim(deps.control, record.job) : null
+  const attempt = held?.claim.job.jobId === jobId ? held.claim.attempt : record.attempts
+  const instanceId = instanceIdOf(jobId, attempt)
+  if (record.outcome !== null) return endedStatus(record, instanceId)
+  const instance = await deps.instances.status(instanceId)
+  const shown = (instance?.customStatus ?? null) as VmProgress | null
+  const disks = await diskStatuses(deps, record.job, instanceId)
+  return {
+    ...common(record, instanceId, attempt),
+    state: instance?.state === 'running' ? 'running' : 'waiting',
+    phase: instance?.state === 'running' ? (shown?.phase ?? 'plan') : 'waiting',
+    stopping: shown?.stopping ?? null,
+    ...forecast(deps, record, disks),
+    disks,
+  }
+}
+
+const common = (record: JobRecord, instanceId: string, attempt: number) => ({
+  jobId: record.job.jobId,
+  kind: record.job.kind,
+  vmKey: record.job.vmKey,
+  vmId: record.job.kind === 'backup' ? record.job.vmId : null,
+  recoveryPointId: record.job.recoveryPointId,
+  attempt,
+  instanceId,
+  requestedAt: record.job.requestedAt,
+  startedAt: record.startedAt,
+  endedAt: record.endedAt,
+  deadline: record.job.kind === 'backup' ? record.job.deadline : null,
+  outcome: record.outcome,
+})
+
+const endedStatus = (record: JobRecord, instanceId: string): JobStatus => ({
+  ...common(record, instanceId, record.attempts),
+  state: record.outcome!.kind,
+  phase: 'ended',
+  stopping: null,
+  percent: record.outcome!.kind === 'completed' ? 100 : 0,
+  expectedEndAt: null,
+  disks: [],
+})
+
+const forecast = (deps: StatusDeps, record: JobRecord, disks: readonly DiskStatus[]) => {
+  const { doneBytes } = sumMoved(disks)
+  const totalBytes = disks.reduce((sum, disk) => sum + disk.totalBytes, 0)
+  const isPlanned = disks.length > 0 && disks.every(({ phase }) => phase !== 'waiting' && phase !== 'plan')
+  const now = deps.clock.now()
+  const end = isPlanned ? expectedEndOf(new Date(record.startedAt), now, doneBytes, totalBytes) : null
+  return { percent: isPlanned ? percentOf(doneBytes, totalBytes) : 0, expectedEndAt: end?.toISOString() ?? null }
+}
+
+const diskStatuses = async (deps: StatusDeps, job: Job, instanceId: string): Promise<readonly DiskStatus[]> => {
+  const labels =
+    job.kind === 'restore'
+      ? job.disks.map(({ disk }) => disk)
+      : ((await readBackupPlan(deps.control, job.recoveryPointId))?.disks.map(({ disk }) => disk) ?? [])
+  return Promise.all(labels.map((disk) => diskStatus(deps, disk, `${instanceId}:disk-${disk}`)))
+}
+
+const diskStatus = async (deps: StatusDeps, disk: string, instanceId: string): Promise<DiskStatus> => {
+  const instance = await deps.instances.status(instanceId)
+  const shown = (instance?.customStatus ?? null) as DiskProgress | null
+  if (shown === null)
+    return { ...nothingMoved, disk, phase: 'waiting', transfer: null, sizeBytes: 0, totalBytes: 0, percent: 0 }
+  const moved =
+    shown.lanes > 0 && shown.phase === 'transfer' ? await movedByLanes(deps, instanceId, shown.lanes) : shown
+  return {
+    disk,
+    phase: shown.phase,
+    transfer: shown.transfer,
+    sizeBytes: shown.sizeBytes,
+    totalBytes: shown.totalBytes,
+    percent: percentOf(moved.doneBytes, shown.totalBytes),
+    slicesDone: moved.slicesDone,
+    doneBytes: moved.doneBytes,
+    readBytes: moved.readBytes,
+    storedBytes: moved.storedBytes,
+  }
+}
+
+const movedByLanes = async (deps: StatusDeps, instanceId: string, lanes: number): Promise<Moved> => {
+  const statuses = await Promise.all(
+    Array.from({ length: lanes }, (_, lane) => deps.instances.status(`${instanceId}:lane-${lane}`)),
+  )
+  return sumMoved(statuses.map((lane) => (lane?.customStatus as Moved | null | undefined) ?? nothingMoved))
+}

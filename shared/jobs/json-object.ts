@@ -1,0 +1,40 @@
+import type { BlobCreator, BlobReader } from '../ports/blob-store.ts'
+
+const encoder = new TextEncoder()
+const decoder = new TextDecoder()
+
+/** A control object that is not the JSON this project wrote. */
+export class ControlObjectError extends Error {
+  override readonly name = 'ControlObjectError'
+  constructor(objectName: string, options?: ErrorOptions) {
+    super(
+      `The control object ${objectName} is not readable JSON. Restore it from an earlier version, or remove it.`,
+      options,
+    )
+  }
+}
+
+/** The bytes of a control object: indented JSON, so that an operator can read it in the portal. */
+export const encodeJson = (value: unknown): Uint8Array => encoder.encode(`${JSON.stringify(value, null, 1)}\n`)
+
+/** The object and its ETag; null where there is none.
+ * @throws ControlObjectError where the bytes are not JSON */
+export const readJson = async <Value>(
+  reader: BlobReader,
+  name: string,
+): Promise<{ readonly value: Value; readonly etag: string } | null> => {
+  const content = await reader.read(name)
+  if (content === null) return null
+  try {
+    return { value: JSON.parse(decoder.decode(content.bytes)) as Value, etag: content.etag }
+  } catch (cause) {
+    throw new ControlObjectError(name, { cause })
+  }
+}
+
+/** Creates the object, or reads the one that is there: whoever comes second takes what the first one decided. */
+export const createOrRead = async <Value>(control: BlobCreator, name: string, value: Value): Promise<Value> => {
+  if ((await control.create(name, [encodeJson(value)])) === 'created') return value
+  const existing = await readJson<Value>(control, name)
+  return existing === null ? value : existing.value
+}

@@ -1,0 +1,70 @@
+import type { BackupJob } from '../domain/job.ts'
+import { type Failed, failed, refOf, superseded } from '../domain/job-ref.ts'
+import type { RecoveryPoint } from '../domain/recovery-point.ts'
+import type { VmDescription } from '../domain/vm.ts'
+import { writeIntent } from '../vault/intents.ts'
+import { latestRecoveryPoint } from '../vault/recovery-points.ts'
+import { type BackupPlan, readBackupPlan } from './backup-plan.ts'
+import { chooseBase } from './choose-base.ts'
+import { isCurrent } from './claim.ts'
+import { vmPlanName } from './control-names.ts'
+import type { JobDeps } from './job-deps.ts'
+import { createOrRead } from './json-object.ts'
+
+/** Decides which disks are transferred and what each is compared with. Key: the recovery point; the first plan stays, so a later
+ * attempt goes on with the same one even where the VM has changed since. */
+export const planVmBackup = async (
+  deps: Pick<JobDeps, 'access' | 'clock' | 'control' | 'inventory' | 'vault'>,
+  { job, token }: { readonly job: BackupJob; readonly token: string },
+): Promise<{ readonly kind: 'planned'; readonly disks: readonly string[] } | Failed> => {
+  if (!(await isCurrent(deps.control, refOf({ job, token })))) return superseded
+  const plan = (await readBackupPlan(deps.control, job.recoveryPointId)) ?? (await decide(deps, job))
+  if ('kind' in plan) return plan
+  return { kind: 'planned', disks: plan.disks.map(({ disk }) => disk) }
+}
+
+const decide = async (
+  deps: Pick<JobDeps, 'access' | 'clock' | 'control' | 'inventory' | 'vault'>,
+  job: BackupJob,
+): Promise<BackupPlan | Failed> => {
+  const vm = await deps.inventory.find(job.vmId)
+  if (vm === null) return vmNotFound
+  const obstacle = obstacleOf(vm, job)
+  if (obstacle !== null) return obstacle
+  const latest = (await latestRecoveryPoint(deps.vault, job.vmKey))?.recoveryPoint ?? null
+  await writeIntent(deps.control, intentOf(job, latest))
+  const disks = vm.disks.filter(({ disk }) => !job.excludedDisks.includes(disk))
+  const planned = await Promise.all(disks.map((disk) => chooseBase(disk, job.source, latest, deps.access.exists)))
+  return createOrRead<BackupPlan>(deps.control, vmPlanName(job.recoveryPointId), {
+    job,
+    vm,
+    disks: planned,
+    plannedAt: deps.clock.now().toISOString(),
+  })
+}
+
+const intentOf = (job: BackupJob, latest: RecoveryPoint | null) => ({
+  kind: 'backup' as const,
+  id: job.recoveryPointId,
+  vmKey: job.vmKey,
+  dependsOn: latest === null ? [] : [latest.recoveryPointId],
+})
+
+const obstacleOf = (vm: VmDescription, job: BackupJob): Failed | null => {
+  const unsupported = vm.unsupported.filter(({ disk }) => !job.excludedDisks.includes(disk))
+  if (unsupported.length > 0)
+    return failed(
+      'unsupported-disk',
+      `These disks cannot be backed up: ${unsupported.map(({ disk, reason }) => `${disk} (${reason})`).join(', ')}.`,
+      'Exclude them by excludedDisks of the policy or of the request. The other disks are then backed up.',
+    )
+  if (vm.disks.every(({ disk }) => job.excludedDisks.includes(disk)))
+    return failed('no-disks', 'Every disk of this VM is excluded.', 'Take at least one disk out of excludedDisks.')
+  return null
+}
+
+const vmNotFound = failed(
+  'vm-not-found',
+  'The VM does not exist, or the function app may not read it.',
+  'Check the VM id, and that the identity of the function app has the role Reader on the VM’s resource group.',
+)

@@ -1,0 +1,31 @@
+import { failed, type JobRef } from '../domain/job-ref.ts'
+import { readRecoveryPoint } from '../vault/recovery-points.ts'
+import { planMissing, readBackupPlan } from './backup-plan.ts'
+import { isCurrent } from './claim.ts'
+import type { Closed } from './close-job.ts'
+import type { JobDeps } from './job-deps.ts'
+
+/** Removes the platform's copies that no longer are a base, of both kinds, and keeps those of this recovery point: the next backup is
+ * compared with them. Does nothing before the commit. Key: the recovery point; an attempt that is not the current one removes
+ * nothing. */
+export const releaseSources = async (
+  deps: Pick<JobDeps, 'control' | 'snapshots' | 'vault'>,
+  ref: JobRef,
+): Promise<Closed> => {
+  if (!(await isCurrent(deps.control, ref))) return { kind: 'superseded' }
+  if ((await readRecoveryPoint(deps.vault, ref)) === null) return notCommitted
+  const plan = await readBackupPlan(deps.control, ref.recoveryPointId)
+  if (plan === null) return planMissing
+  const vm = { vmId: plan.vm.vmId, vmKey: ref.vmKey }
+  for (const kind of ['restorePoints', 'diskSnapshots'] as const) {
+    const released = await deps.snapshots[kind].release(vm, [ref.recoveryPointId])
+    if (released.kind !== 'released') return released
+  }
+  return { kind: 'released' }
+}
+
+const notCommitted = failed(
+  'not-committed',
+  'Nothing is released, because the recovery point is not committed.',
+  'Start a new backup.',
+)

@@ -1,0 +1,97 @@
+import { type DiskRef, type Failed, type Pending, type Stopped, superseded } from '../domain/job-ref.ts'
+import type { DiskWriter } from '../ports/disk-writer.ts'
+import { restoreRange } from '../vault/restore-range.ts'
+import { isCurrent } from './claim.ts'
+import { footerName } from './control-names.ts'
+import type { JobDeps } from './job-deps.ts'
+import { createOrRead, readJson } from './json-object.ts'
+import { type DiskToRestore, findRestoreDisk } from './restore-plan.ts'
+import { stopReasonOf } from './stop.ts'
+
+type RestoreDeps = Pick<JobDeps, 'control' | 'limits' | 'openWriter' | 'restoreDisks' | 'vault'>
+
+/** How long one activity may poll the platform before it leaves the waiting to a durable timer. */
+const waitMs = 10_000
+
+/** Makes the disk and opens it for upload. Key: the target disk; it carries the job's mark, so a repeated call finds its own. */
+export const openPlannedDisk = async (
+  deps: RestoreDeps,
+  ref: DiskRef,
+): Promise<{ readonly kind: 'open'; readonly sizeBytes: number } | Pending | Stopped | Failed> =>
+  (await stopped(deps, ref)) ?? withWriter(deps, ref, async ({ sizeBytes }) => ({ kind: 'open' as const, sizeBytes }))
+
+/** Writes the disk from an offset on, as much as one activity should. Key: the offset; written again, the bytes are the same. */
+export const writePlannedRange = async (
+  deps: RestoreDeps,
+  { fromOffsetBytes, ...ref }: DiskRef & { readonly fromOffsetBytes: number },
+): Promise<
+  | { readonly kind: 'more'; readonly nextOffsetBytes: number; readonly writtenBytes: number }
+  | { readonly kind: 'written'; readonly nextOffsetBytes: number; readonly writtenBytes: number }
+  | Pending
+  | Stopped
+  | Failed
+> =>
+  (await stopped(deps, ref)) ??
+  withWriter(deps, ref, async ({ recoveryPoint }, writer) => {
+    const request = { recoveryPoint, disk: ref.disk, fromOffsetBytes, budgetBytes: deps.limits.sliceBytes }
+    const { kind, nextOffsetBytes, writtenBytes } = await restoreRange({ vault: deps.vault, writer: writer() }, request)
+    return { kind, nextOffsetBytes, writtenBytes }
+  })
+
+/** Writes the footer, then ends the upload, which makes the disk one that can be attached. Key: the target disk. */
+export const finishPlannedDisk = async (
+  deps: RestoreDeps,
+  ref: DiskRef,
+): Promise<{ readonly kind: 'finished' } | Pending | Failed> => {
+  const footer = footerName(ref.jobId, ref.disk)
+  if ((await readJson(deps.control, footer)) === null) {
+    const written = await withWriter(deps, ref, async (_disk, writer) => {
+      await writer().writeFooter()
+      return { kind: 'finished' as const }
+    })
+    if (written.kind !== 'finished') return written
+    await createOrRead(deps.control, footer, { disk: ref.disk })
+  }
+  return endUpload(deps, ref)
+}
+
+/** Ends the access to a disk that stays incomplete. Without a footer it cannot be used. Repeatable. */
+export const abandonPlannedDisk = async (
+  deps: RestoreDeps,
+  ref: DiskRef,
+): Promise<{ readonly kind: 'abandoned' } | Pending | Failed> => {
+  const ended = await endUpload(deps, ref)
+  return ended.kind === 'finished' ? { kind: 'abandoned' } : ended
+}
+
+const endUpload = async (
+  deps: RestoreDeps,
+  ref: DiskRef,
+): Promise<{ readonly kind: 'finished' } | Pending | Failed> => {
+  if (!(await isCurrent(deps.control, ref))) return superseded
+  const disk = await findRestoreDisk(deps, ref)
+  return 'kind' in disk ? disk : deps.restoreDisks.finish(disk.request.diskId, waitMs)
+}
+
+const stopped = async (deps: RestoreDeps, ref: DiskRef): Promise<Stopped | null> => {
+  const reason = await stopReasonOf(deps.control, ref.jobId)
+  return reason === null ? null : { kind: 'stopped', reason }
+}
+
+const withWriter = async <Outcome>(
+  deps: RestoreDeps,
+  ref: DiskRef,
+  use: (disk: DiskToRestore, writer: () => DiskWriter) => Promise<Outcome>,
+): Promise<Outcome | Pending | Failed> => {
+  if (!(await isCurrent(deps.control, ref))) return superseded
+  const disk = await findRestoreDisk(deps, ref)
+  if ('kind' in disk) return disk
+  const opened = await deps.restoreDisks.open(disk.request, waitMs)
+  if (opened.kind !== 'open') return opened
+  let writer: DiskWriter | null = null
+  try {
+    return await use(disk, () => (writer ??= deps.openWriter(opened.sasUrl, disk.sizeBytes)))
+  } finally {
+    ;(writer as DiskWriter | null)?.close()
+  }
+}

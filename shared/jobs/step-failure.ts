@@ -1,0 +1,18 @@
+import { type Failed, failed } from '../domain/job-ref.ts'
+import { VaultError } from '../format/vault-error.ts'
+import { StorageError } from '../ports/blob-store.ts'
+
+/** Faults that another try cannot cure, as the outcome of the step; null for all others, which the retry policy repeats. */
+export const stepFailure = (error: unknown): Failed | null => {
+  if (error instanceof VaultError) return failed(`vault-${error.fault.code}`, error.message, error.hint)
+  if (error instanceof StorageError && !error.isRetryable)
+    return failed(`storage-${error.fault.code}`, error.message, 'Cure the cause, then start the job again.')
+  return null
+}
+
+/** Error text that may be stored and shown: no signature or key of a URL, and not longer than a few lines. */
+export const safeMessage = (error: unknown): string =>
+  (error instanceof Error ? `${error.name}: ${error.message}` : String(error))
+    .replace(/\b(sig|code|AccountKey|SharedAccessSignature)=[^\s&;"']+/gi, '$1=(hidden)')
+    .replace(/\bBearer\s+\S+/gi, 'Bearer (hidden)')
+    .slice(0, 400)

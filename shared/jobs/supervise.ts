@@ -1,0 +1,86 @@
+import { instanceIdOf } from '../domain/ids.ts'
+import type { JobOutcome } from '../domain/job.ts'
+import { refOf } from '../domain/job-ref.ts'
+import { type HeldClaim, listClaims, releaseClaim, renewClaim } from './claim.ts'
+import { closeJob } from './close-job.ts'
+import { endJob } from './finish-job.ts'
+import { forEachBounded } from './for-each-bounded.ts'
+import type { JobDeps } from './job-deps.ts'
+import type { JobInstances } from './job-instances.ts'
+import { readJobRecord, recordStart } from './job-records.ts'
+
+/** What the supervisor did about one claim. */
+export type Supervised =
+  | { readonly kind: 'left'; readonly jobId: string }
+  | {
+      readonly kind: 'started' | 'released' | 'retried' | 'gaveUp' | 'waits'
+      readonly jobId: string
+      readonly attempt: number
+    }
+  | { readonly kind: 'fault'; readonly jobId: string; readonly message: string }
+
+export type SuperviseDeps = Pick<JobDeps, 'access' | 'clock' | 'control' | 'newToken' | 'restoreDisks'> & {
+  readonly instances: JobInstances
+  /** How many instances one job may use up; then it has failed. */
+  readonly attemptsMax: number
+}
+
+/** Claims looked after at the same time. */
+const claimsAtOnce = 8
+
+/** Looks at every claim once. An instance that the platform ended without an outcome is followed by the next attempt, which goes on
+ * where it stopped; a claim whose job has ended is released. A fault of one claim does not stop the others. Repeatable. */
+export const supervise = async (deps: SuperviseDeps): Promise<readonly Supervised[]> => {
+  const done: Supervised[] = []
+  await forEachBounded(listClaims(deps.control), claimsAtOnce, async (held) => {
+    done.push(await lookAfter(deps, held).catch((error) => fault(held, error)))
+  })
+  return done
+}
+
+const fault = (held: HeldClaim, error: unknown): Supervised => ({
+  kind: 'fault',
+  jobId: held.claim.job.jobId,
+  message: (error instanceof Error ? error.message : String(error)).slice(0, 300),
+})
+
+const lookAfter = async (deps: SuperviseDeps, held: HeldClaim): Promise<Supervised> => {
+  const { job, attempt } = held.claim
+  const { jobId } = job
+  const record = await readJobRecord(deps.control, jobId)
+  if (record?.outcome != null) {
+    await releaseClaim(deps.control, held)
+    return { kind: 'released', jobId, attempt }
+  }
+  const instance = await deps.instances.status(instanceIdOf(jobId, attempt))
+  if (instance?.state === 'running') return { kind: 'left', jobId }
+  if (instance !== null) return nextAttempt(deps, held, instance.runtimeStatus)
+  await recordStart(deps.control, job, deps.clock.now())
+  await deps.instances.start(held.claim)
+  return { kind: 'started', jobId, attempt }
+}
+
+const nextAttempt = async (deps: SuperviseDeps, held: HeldClaim, runtimeStatus: string): Promise<Supervised> => {
+  const { job, attempt } = held.claim
+  if (attempt >= deps.attemptsMax) return giveUp(deps, held, runtimeStatus)
+  const renewed = await renewClaim(deps.control, held, deps.newToken(), deps.clock.now())
+  if (renewed.kind === 'changed') return { kind: 'left', jobId: job.jobId }
+  await deps.instances.start(renewed.claim)
+  return { kind: 'retried', jobId: job.jobId, attempt: renewed.claim.attempt }
+}
+
+const giveUp = async (deps: SuperviseDeps, held: HeldClaim, runtimeStatus: string): Promise<Supervised> => {
+  const { job, attempt } = held.claim
+  const closed = await closeJob(deps, refOf(held.claim))
+  if (closed.kind === 'pending') return { kind: 'waits', jobId: job.jobId, attempt }
+  await endJob(deps, held, attemptsExhausted(attempt, runtimeStatus))
+  return { kind: 'gaveUp', jobId: job.jobId, attempt }
+}
+
+const attemptsExhausted = (attempts: number, runtimeStatus: string): JobOutcome => ({
+  kind: 'failed',
+  reason: 'attempts-exhausted',
+  message: `The platform ended ${attempts} attempts of this job without an outcome; the last one is ${runtimeStatus}.`,
+  hint: 'Look at the instances of this job in the Durable Functions views and at the log of the function app, then start it again.',
+  disks: [],
+})

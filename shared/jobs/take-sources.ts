@@ -1,0 +1,55 @@
+import type { BackupJob, SourceKind } from '../domain/job.ts'
+import { type Failed, type JobRef, type Pending, type Stopped, superseded } from '../domain/job-ref.ts'
+import type { Consistency } from '../domain/vm.ts'
+import type { SnapshotSet } from '../ports/compute.ts'
+import { type BackupPlan, planMissing, readBackupPlan, readSources } from './backup-plan.ts'
+import { isCurrent } from './claim.ts'
+import { sourcesName } from './control-names.ts'
+import type { JobDeps } from './job-deps.ts'
+import { createOrRead } from './json-object.ts'
+import { stopReasonOf } from './stop.ts'
+
+/** What a step that takes the sources answers. */
+export type SourcesTaken =
+  | {
+      readonly kind: 'ready'
+      readonly consistency: Consistency
+      readonly consistentAcrossDisks: boolean
+      readonly takenAt: string
+    }
+  | Pending
+  | Stopped
+  | Failed
+
+/** Takes the platform's copies of all disks of the plan, or asks how far they are. Key: the recovery point; once they are recorded, no
+ * attempt ever takes others. */
+export const takeSources = async (
+  deps: Pick<JobDeps, 'control' | 'snapshots'>,
+  ref: JobRef,
+  kind: SourceKind,
+): Promise<SourcesTaken> => {
+  if (!(await isCurrent(deps.control, ref))) return superseded
+  const recorded = await readSources(deps.control, ref.recoveryPointId)
+  if (recorded !== null) return readyOf(recorded)
+  const reason = await stopReasonOf(deps.control, ref.jobId)
+  if (reason !== null) return { kind: 'stopped', reason }
+  const plan = await readBackupPlan(deps.control, ref.recoveryPointId)
+  if (plan === null) return planMissing
+  const taken = await deps.snapshots[kind].ensure(requestOf(plan, plan.job))
+  if (taken.kind !== 'ready') return taken
+  return readyOf(await createOrRead(deps.control, sourcesName(ref.recoveryPointId), taken.snapshots))
+}
+
+const requestOf = (plan: BackupPlan, job: BackupJob) => ({
+  vm: plan.vm,
+  recoveryPointId: job.recoveryPointId,
+  consistency: job.consistency,
+  disks: plan.disks.map(({ disk }) => disk),
+})
+
+const readyOf = (sources: SnapshotSet): SourcesTaken => ({
+  kind: 'ready',
+  consistency: sources.consistency,
+  consistentAcrossDisks: sources.kind === 'restorePoint',
+  takenAt: sources.takenAt,
+})

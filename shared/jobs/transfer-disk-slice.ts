@@ -1,0 +1,40 @@
+import type { DiskRef, Failed, Pending, Stopped } from '../domain/job-ref.ts'
+import { transferSlice } from '../vault/transfer-slice.ts'
+import { findDisk } from './backup-plan.ts'
+import type { JobDeps } from './job-deps.ts'
+import { stopReasonOf } from './stop.ts'
+import { withReader } from './with-reader.ts'
+
+export type SliceTransferred =
+  | {
+      readonly kind: 'transferred'
+      readonly changedBytes: number
+      readonly readBytes: number
+      readonly storedBytes: number
+    }
+  | Pending
+  | Stopped
+  | Failed
+
+/** Moves one slice of a disk into the vault. Key: the slice of the disk of the recovery point; a slice that is there already is not
+ * moved again. Reads the stop request at its start and between frames. */
+export const transferDiskSlice = async (
+  deps: Pick<JobDeps, 'access' | 'clock' | 'control' | 'limits' | 'openReader' | 'vault'>,
+  { slice, ...ref }: DiskRef & { readonly slice: number },
+): Promise<SliceTransferred> => {
+  const disk = await findDisk(deps.control, ref)
+  if ('kind' in disk) return disk
+  const isStopped = () => stopReasonOf(deps.control, ref.jobId)
+  const reason = await isStopped()
+  if (reason !== null) return { kind: 'stopped', reason }
+  return withReader(deps, ref, { source: disk.source, base: null }, async (reader) => {
+    const { recoveryPointId, jobId, disk: label } = ref
+    const moved = await transferSlice(
+      { vault: deps.vault, control: deps.control, clock: deps.clock, reader },
+      { recoveryPointId, jobId, disk: label, slice, shouldStop: async () => (await isStopped()) !== null },
+    )
+    if (moved.kind === 'stopped') return { kind: 'stopped', reason: (await isStopped()) ?? 'cancelled' }
+    const { changedBytes, readBytes, storedBytes } = moved
+    return { kind: 'transferred', changedBytes, readBytes, storedBytes }
+  })
+}

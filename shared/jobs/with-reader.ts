@@ -1,0 +1,67 @@
+import type { DiskSource } from '../domain/disk-source.ts'
+import { type Failed, failed, type JobRef, type Pending, superseded } from '../domain/job-ref.ts'
+import type { DiskReader } from '../ports/disk-reader.ts'
+import { SourceError } from '../ports/disk-reader.ts'
+import { isCurrent } from './claim.ts'
+import type { JobDeps } from './job-deps.ts'
+
+type ReaderDeps = Pick<JobDeps, 'access' | 'control' | 'limits' | 'openReader'>
+
+/** How long one activity may poll for a grant before it leaves the waiting to a durable timer. */
+const grantWaitMs = 10_000
+
+/** Opens a disk's source, and its base where one is given, for one step. Access that ended meanwhile is granted anew once; throttling
+ * becomes `pending`. The URLs never leave this function's callees. A step of an attempt that is not the current one opens nothing,
+ * and one that is overtaken ends the access it was granted. Other faults are thrown. */
+export const withReader = async <Outcome>(
+  deps: ReaderDeps,
+  ref: JobRef,
+  sources: { readonly source: DiskSource; readonly base: DiskSource | null },
+  use: (reader: DiskReader) => Promise<Outcome>,
+): Promise<Outcome | Pending | Failed> => {
+  if (!(await isCurrent(deps.control, ref))) return superseded
+  const ids = [sources.source.resourceId, ...(sources.base === null ? [] : [sources.base.resourceId])]
+  try {
+    return await once(deps, ids, use).catch((error: unknown) => {
+      if (!(error instanceof SourceError) || error.fault.code !== 'access-ended') throw error
+      for (const id of ids) deps.access.forget(id)
+      return once(deps, ids, use)
+    })
+  } catch (error) {
+    return expected(error)
+  } finally {
+    if (!(await isCurrent(deps.control, ref))) for (const id of ids) await deps.access.revoke(id)
+  }
+}
+
+const once = async <Outcome>(
+  deps: ReaderDeps,
+  ids: readonly string[],
+  use: (reader: DiskReader) => Promise<Outcome>,
+): Promise<Outcome | Pending | Failed> => {
+  const urls: string[] = []
+  for (const id of ids) {
+    const granted = await deps.access.grantRead(id, deps.limits.accessSeconds, grantWaitMs)
+    if (granted.kind !== 'granted') return granted
+    urls.push(granted.sasUrl)
+  }
+  const reader = deps.openReader(urls[0]!, urls[1] ?? null)
+  try {
+    return await use(reader)
+  } finally {
+    reader.close()
+  }
+}
+
+const expected = (error: unknown): Pending | Failed => {
+  if (!(error instanceof SourceError)) throw error
+  const { fault } = error
+  if (fault.code === 'throttled') return { kind: 'pending', retryAfterSeconds: fault.retryAfterSeconds }
+  if (fault.code === 'gone')
+    return failed(
+      'source-gone',
+      error.message,
+      'Start a new backup. Check that nothing but this app removes its restore points.',
+    )
+  throw error
+}
