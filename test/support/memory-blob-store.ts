@@ -37,6 +37,8 @@ export interface MemoryBlobStore extends ControlStore {
   readonly calls: StoreCall[]
   /** Asked before each call; null lets it pass. */
   fault: (call: StoreCall) => StoreFault | null
+  /** Awaited in each call before it takes effect: lets a test mix the calls of several runs. */
+  pause: (call: StoreCall) => Promise<void>
   /** A second door to the same objects with its own calls and faults: another process, or the next try after a crash. */
   reopen(): MemoryBlobStore
 }
@@ -62,7 +64,7 @@ export const createMemoryBlobStore = (objects = new Map<string, BlobContent>()):
     signal?.throwIfAborted()
     if (hasCrashed) throw new SimulatedCrash(`after the crash: ${operation} ${name}`)
     const fault = faultOf(operation, name)
-    await Promise.resolve()
+    await store.pause({ number: calls.length, operation, name })
     if (fault === 'throttled') throw new StorageError({ code: 'throttled', name, retryAfterSeconds: null })
     if (fault === 'unreachable') throw new StorageError({ code: 'unreachable', name })
     if (fault === 'crashBefore') hasCrashed = true
@@ -86,6 +88,7 @@ export const createMemoryBlobStore = (objects = new Map<string, BlobContent>()):
     objects,
     calls,
     fault: () => null,
+    pause: () => Promise.resolve(),
     reopen: () => createMemoryBlobStore(objects),
     read: (name, options) =>
       around(
