@@ -27,7 +27,7 @@ export interface TimerFunction extends CatalogFunction {
   readonly useMonitor: boolean
 }
 
-export interface DurableFunction extends CatalogFunction {
+interface DurableFunction extends CatalogFunction {
   readonly kind: 'orchestration' | 'activity'
 }
 
@@ -35,7 +35,7 @@ export interface DurableFunction extends CatalogFunction {
 export type HostedFunction = HttpFunction | TimerFunction | DurableFunction
 
 /** Raised where the app asks for what this host does not have; the message names each function and says why. */
-export class UnsupportedAppError extends Error {
+class UnsupportedAppError extends Error {
   override readonly name = 'UnsupportedAppError'
 }
 

@@ -12,7 +12,7 @@ const messageCharactersMax = 2000
 const stateLabel = '$OutOfProcData$'
 
 /** How an invocation ended, in a sentence's end. */
-export const endingOf = (result: InvocationResult): string => {
+const endingOf = (result: InvocationResult): string => {
   switch (result.kind) {
     case 'succeeded':
       return 'Succeeded'

@@ -67,15 +67,20 @@ const endOnSignal = (host: RunningHost): void => {
 }
 
 const main = async (): Promise<void> => {
-  const { log, level, ...options } = readArguments()
   const fail = (reason: unknown): void => {
     process.stderr.write(`${messageOf(reason)}\n`)
     process.exit(1)
   }
   try {
+    const { log, level, ...options } = readArguments()
     const onLog = lineLog(write, log, level)
-    const createEngine = createDurableEngine
-    const host = await startHost({ ...options, environment: process.env, createEngine, onLog, onGivenUp: fail })
+    const host = await startHost({
+      ...options,
+      environment: process.env,
+      createEngine: createDurableEngine,
+      onLog,
+      onGivenUp: fail,
+    })
     announce(host, options.auth === 'keys' ? keyFileOf(options.dataFolder) : null)
     endOnSignal(host)
   } catch (error) {

@@ -32,7 +32,7 @@ export const writeApp = async (files: Readonly<Record<string, string>>): Promise
 }
 
 /** In place of the Durable engine where a test is not about it: it knows no path, and its client leads nowhere. */
-export const noEngine: HostOptions['createEngine'] = (options) => ({
+const noEngine: HostOptions['createEngine'] = (options) => ({
   start: async () => {},
   stop: async () => {},
   idle: async () => {},

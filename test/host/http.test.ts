@@ -111,7 +111,6 @@ describe('an HTTP trigger', () => {
     await host.fetch('/api/echo/8/')
     const entry = host.logs.find(({ message }) => message === 'asked for 8')
     expect(entry).toEqual({
-      kind: 'log',
       level: 'warning',
       category: 'Function.echo.User',
       message: 'asked for 8',

@@ -25,6 +25,13 @@ export interface FrontOptions {
 const startsWith = (segments: readonly string[], ...prefix: readonly string[]): boolean =>
   prefix.every((segment, index) => segments[index]?.toLowerCase() === segment)
 
+/** The engine knows the system key alone, as `code`; who came with the master key or by the header is let in by it. */
+const withCode = ({ pathAndQuery, query }: RequestTarget, keys: HostKeys): string => {
+  const withKey = new URLSearchParams(query)
+  withKey.set('code', keys.systemKey)
+  return `${pathAndQuery.split('?')[0]}?${withKey}`
+}
+
 /** A call of the Durable client; keyless on the real host too, which serves it to its own machine only. */
 export const isClientRpc = ({ segments }: RequestTarget): boolean => startsWith(segments, 'durabletask')
 
@@ -50,6 +57,7 @@ export const hostFront = (options: FrontOptions): RequestHandler => {
     }
     if (startsWith(segments, 'runtime', 'webhooks', 'durabletask')) {
       if (!isOpen('system')) return bareResponse(response, 401)
+      if (keys !== null) request.url = withCode(target, keys)
       return serveDurable(request, response)
     }
     if (isClientRpc(target)) return serveDurable(request, response)

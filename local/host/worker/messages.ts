@@ -1,5 +1,5 @@
 import type { FunctionMetadata, InvocationRequest, InvocationResult } from '../invocation.ts'
-import type { LogLevel } from '../log.ts'
+import type { LogEntry } from '../log.ts'
 
 /** What the host says to its worker process, over the IPC channel of a forked process (serialization `advanced`). */
 export type HostMessage =
@@ -18,10 +18,4 @@ export type WorkerMessage =
   | { readonly kind: 'loadFailed'; readonly message: string }
   | { readonly kind: 'started'; readonly invocationId: string }
   | { readonly kind: 'finished'; readonly invocationId: string; readonly result: InvocationResult }
-  | {
-      readonly kind: 'log'
-      readonly level: LogLevel
-      readonly category: string
-      readonly message: string
-      readonly invocationId?: string
-    }
+  | { readonly kind: 'log'; readonly entry: LogEntry }

@@ -1,7 +1,7 @@
 import type { LogLevel } from '../../log.ts'
 
 /** A binding as `@azure/functions` registers it. Source: the types of @azure/functions-core, RpcBindingInfo. */
-export interface CoreBinding {
+interface CoreBinding {
   readonly type: string
   readonly direction: 'in' | 'out'
   readonly [setting: string]: unknown

@@ -1,5 +1,6 @@
 import { messageOf } from '../../error-text.ts'
 import type { FunctionMetadata, InvocationRequest } from '../../invocation.ts'
+import type { LogEntry, LogSink } from '../../log.ts'
 import type { HostMessage, RegisteredFunction, WorkerMessage } from '../messages.ts'
 import { emptyApp, type LoadedApp, runHooks } from './core-api.ts'
 import { installCoreModule } from './core-module.ts'
@@ -12,6 +13,8 @@ const send = (message: WorkerMessage, sent?: () => void): void => {
   // The channel may close under us when the host is killed; the disconnect handler below ends the process.
   if (process.connected) process.send!(message, undefined, undefined, () => sent?.())
 }
+
+const log: LogSink = (entry) => send({ kind: 'log', entry })
 
 /** Bindings as plain JSON, each with its name: what the host may see, and may send over IPC. */
 const reported = (app: LoadedApp): readonly RegisteredFunction[] =>
@@ -35,9 +38,7 @@ const load = async (app: LoadedApp, appFolder: string): Promise<void> => {
 const invoke = async (app: LoadedApp, request: InvocationRequest): Promise<void> => {
   const { invocationId } = request
   send({ kind: 'started', invocationId })
-  const result = await runInvocation(app, request, (level, category, message, id) =>
-    send({ kind: 'log', level, category, message, ...(id === undefined ? {} : { invocationId: id }) }),
-  )
+  const result = await runInvocation(app, request, log)
   send({ kind: 'finished', invocationId, result })
 }
 
@@ -45,14 +46,16 @@ const terminate = async (app: LoadedApp): Promise<void> => {
   try {
     await runHooks(app, 'appTerminate', { hookData: {}, appHookData: app.appHookData })
   } catch (error) {
-    send({ kind: 'log', level: 'error', category: 'Worker', message: `App-terminate hook failed: ${messageOf(error)}` })
+    log({ level: 'error', category: 'Worker', message: `App-terminate hook failed: ${messageOf(error)}` })
   }
-  send({ kind: 'log', level: 'debug', category: 'Worker', message: 'Worker ends.' }, () => process.exit(0))
+  // Messages go out in order: with this one all that functions have answered is on its way.
+  const entry: LogEntry = { level: 'debug', category: 'Worker', message: 'Worker ends.' }
+  send({ kind: 'log', entry }, () => process.exit(0))
 }
 
 const app = emptyApp()
 installCoreModule(app, (level, category, message) =>
-  send({ kind: 'log', level, category: category === 'user' ? 'Worker.User' : 'Worker', message }),
+  log({ level, category: category === 'user' ? 'Worker.User' : 'Worker', message }),
 )
 
 process.on('message', (message: HostMessage) => {

@@ -1,9 +1,7 @@
 import { messageOf, stackOf } from '../../error-text.ts'
 import type { InvocationRequest, InvocationResult, RpcValue } from '../../invocation.ts'
-import type { LogLevel } from '../../log.ts'
+import type { LogSink } from '../../log.ts'
 import { type CoreInvocationContext, type InvocationModel, type LoadedApp, runHooks } from './core-api.ts'
-
-type Log = (level: LogLevel, category: string, message: string, invocationId?: string) => void
 
 /** `@azure/functions` leaves undefined fields in its values (a cookie's, an empty json); the contract has none. */
 const definedFields = (value: unknown): RpcValue | null => {
@@ -12,7 +10,7 @@ const definedFields = (value: unknown): RpcValue | null => {
   return fields.length === 0 ? null : (Object.fromEntries(fields) as RpcValue)
 }
 
-const coreContext = (app: LoadedApp, request: InvocationRequest, log: Log): CoreInvocationContext => {
+const coreContext = (app: LoadedApp, request: InvocationRequest, log: LogSink): CoreInvocationContext => {
   const { metadata } = app.functions.get(request.functionName.toLowerCase())!
   return {
     invocationId: request.invocationId,
@@ -24,7 +22,12 @@ const coreContext = (app: LoadedApp, request: InvocationRequest, log: Log): Core
     },
     metadata,
     log: (level, category, message) =>
-      log(level, `Function.${metadata.name}${category === 'user' ? '.User' : ''}`, message, request.invocationId),
+      log({
+        level,
+        category: `Function.${metadata.name}${category === 'user' ? '.User' : ''}`,
+        message,
+        invocationId: request.invocationId,
+      }),
   }
 }
 
@@ -59,7 +62,7 @@ const runBetweenHooks = async (app: LoadedApp, context: CoreInvocationContext, m
 export const runInvocation = async (
   app: LoadedApp,
   request: InvocationRequest,
-  log: Log,
+  log: LogSink,
 ): Promise<InvocationResult> => {
   if (!app.functions.has(request.functionName.toLowerCase())) {
     return { kind: 'failed', message: `The app has no function "${request.functionName}".`, stack: '' }
