@@ -99,7 +99,13 @@ const listeningAddress = (child: ChildProcess): Promise<string> =>
 
 const stopChild = async (child: ChildProcess, ended: Promise<void>): Promise<void> => {
   if (child.exitCode !== null || child.signalCode !== null) return
-  const killer = setTimeout(() => child.kill('SIGKILL'), stopSecondsMax * 1000)
+  const kill = () => child.kill('SIGKILL')
+  const killer = setTimeout(kill, stopSecondsMax * 1000)
+  // Azurite listens on the channel to its parent and so never ends by itself, even when everything is closed and saved.
+  if (child.stdout)
+    createInterface({ input: child.stdout }).on('line', (line) => {
+      if (line.includes('successfully closed')) kill()
+    })
   child.kill('SIGTERM')
   await ended
   clearTimeout(killer)

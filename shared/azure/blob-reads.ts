@@ -67,6 +67,10 @@ const emptyPart = async (
   return new Uint8Array(0)
 }
 
+/** One request, without tries of its own. */
+export const isThere = async (container: ContainerClient, name: string, abortSignal: AbortSignal): Promise<boolean> =>
+  (await container.getBlobClient(name).getProperties({ abortSignal }).catch(absentAsNull)) !== null
+
 /** 404 means both `no such object` and `no such container`. */
 const absentAsNull = (error: unknown): null => {
   if (storageStatusOf(error) === 404) return null

@@ -1,5 +1,6 @@
 import type { ContainerClient } from '@azure/storage-blob'
 import type { CallOptions } from '../ports/blob-store.ts'
+import { isThere } from './blob-reads.ts'
 import { bodyOf, lengthOf } from './block-bodies.ts'
 import { storageCodeOf, storageStatusOf } from './storage-faults.ts'
 import { withTries } from './storage-tries.ts'
@@ -91,7 +92,8 @@ export const removeIfUnchanged = (
       return 'removed'
     } catch (error) {
       if (storageStatusOf(error) === 404) return 'absent'
-      if (isConditionNotMet(error)) return 'changed'
-      throw error
+      if (!isConditionNotMet(error)) throw error
+      // Where there is no object, its ETag does not match either.
+      return (await isThere(container, name, abortSignal)) ? 'changed' : 'absent'
     }
   })

@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto'
 import type { ContainerClient } from '@azure/storage-blob'
 import { type CallOptions, StorageError } from '../ports/blob-store.ts'
+import { isThere } from './blob-reads.ts'
 import { createWhole, isConditionNotMet, withContainer } from './blob-writes.ts'
 import { blockBytesMin, blocksOf, bodyOf } from './block-bodies.ts'
-import { storageCodeOf, storageStatusOf } from './storage-faults.ts'
+import { storageCodeOf } from './storage-faults.ts'
 import { withTries } from './storage-tries.ts'
 
 /** Azure Blob Storage: at most 50,000 blocks in one blob (Put Block List). */
@@ -64,17 +65,7 @@ const commit = (
     } catch (error) {
       if (isConditionNotMet(error)) return 'exists'
       // The commit of another writer drops our blocks, and the service may notice that first.
-      if (storageCodeOf(error) === 'InvalidBlockList' && (await exists(container, name, abortSignal))) return 'exists'
+      if (storageCodeOf(error) === 'InvalidBlockList' && (await isThere(container, name, abortSignal))) return 'exists'
       throw error
     }
   })
-
-const exists = async (container: ContainerClient, name: string, abortSignal: AbortSignal): Promise<boolean> => {
-  try {
-    await container.getBlobClient(name).getProperties({ abortSignal })
-    return true
-  } catch (error) {
-    if (storageStatusOf(error) === 404) return false
-    throw error
-  }
-}
