@@ -84,11 +84,12 @@ const bucketsOf: Readonly<Record<string, readonly string[]>> = {
   RestorePointCollections_Delete: ['DeleteRestorePoints3Min'],
 }
 
-/** Azure Resource Manager's own buckets, per subscription: request-limits-and-throttling, and recorded writes and deletes. */
+/** Azure Resource Manager's own buckets, per subscription: request-limits-and-throttling (250 reads, 25 a second), and the
+ * recorded writes and deletes. Their names here are the emulator's, for the setting `buckets`. */
 const managerBuckets = {
-  reads: { capacity: 250, perSecond: 25 },
-  writes: { capacity: 1200, perSecond: 10 },
-  deletes: { capacity: 15_000, perSecond: 10 },
+  reads: { name: 'SubscriptionReads', capacity: 250, windowSeconds: 10 },
+  writes: { name: 'SubscriptionWrites', capacity: 1200, windowSeconds: 120 },
+  deletes: { name: 'SubscriptionDeletes', capacity: 15_000, windowSeconds: 1500 },
 } as const
 
 /** Counts requests against the buckets of the services. State is in memory: a restarted emulator is fresh. */
@@ -118,8 +119,9 @@ export const createRateLimits = (settings: () => EmulatorSettings, nowMs: () => 
   return {
     charge: (operation, method, subscriptionId, resourceKey) => {
       const rank = method === 'GET' ? 'reads' : method === 'DELETE' ? 'deletes' : 'writes'
-      const manager = managerBuckets[rank]
-      const managerLevel = levelOf(`${subscriptionId} ${rank}`, manager.capacity, manager.perSecond)
+      const manager = settings().buckets[managerBuckets[rank].name] ?? managerBuckets[rank]
+      const perManagerSecond = manager.capacity / manager.windowSeconds
+      const managerLevel = levelOf(`${subscriptionId} ${rank}`, manager.capacity, perManagerSecond)
       if (managerLevel.tokens < 1) throw managerThrottled(rank, subscriptionId)
       const drawn = (bucketsOf[operation] ?? []).map((name) => {
         const bucket = bucketNamed(name, settings())

@@ -3,7 +3,7 @@ import * as v from 'valibot'
 const milliseconds = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(3_600_000))
 
 const bucketSettings = v.strictObject({
-  capacity: v.pipe(v.number(), v.integer(), v.minValue(0)),
+  capacity: v.pipe(v.number(), v.integer(), v.minValue(1)),
   windowSeconds: v.pipe(v.number(), v.minValue(1)),
 })
 

@@ -102,6 +102,8 @@ export const quick: SettingsInput = {
   operationMs: 40,
   retryAfterSeconds: 0,
   buckets: {
+    SubscriptionReads: { capacity: 100_000, windowSeconds: 10 },
+    SubscriptionWrites: { capacity: 100_000, windowSeconds: 10 },
     GetOperationResource: { capacity: 10_000, windowSeconds: 60 },
     GetVMResource: { capacity: 10_000, windowSeconds: 60 },
     UpdateVMResource: { capacity: 10_000, windowSeconds: 60 },
