@@ -1,6 +1,7 @@
 import type { InvocationResult, RpcValue } from '../invocation.ts'
 import type { Action } from './actions.ts'
 import { orchestratorFailure } from './failure-text.ts'
+import type { FailureDetails } from './history-event.ts'
 
 /** What an orchestrator turn came back with. `crashed`: no answer in the protocol; the instance fails with `message`. */
 export type Answer =
@@ -14,6 +15,8 @@ export type Answer =
       readonly customStatus: string | null
       /** Set if the orchestrator threw. */
       readonly error: string | undefined
+      /** Set if what it threw was the failure of a task that came with such details. */
+      readonly failureDetails: FailureDetails | null
     }
   | { readonly kind: 'crashed'; readonly message: string }
 
@@ -48,5 +51,19 @@ function stateOf(state: Record<string, unknown>): Extract<Answer, { kind: 'state
     output: state.output === undefined ? null : JSON.stringify(state.output),
     customStatus: state.customStatus === undefined ? null : JSON.stringify(state.customStatus),
     error: typeof state.error === 'string' ? state.error : undefined,
+    failureDetails: failureDetailsOf(state.failureDetails as Partial<FailureDetails> | undefined),
   }
 }
+
+/** The library leaves out what is empty; the host's own events always have all fields. */
+const failureDetailsOf = (details: Partial<FailureDetails> | undefined): FailureDetails | null =>
+  details?.ErrorType === undefined
+    ? null
+    : {
+        ErrorType: details.ErrorType,
+        ErrorMessage: details.ErrorMessage ?? '',
+        StackTrace: details.StackTrace ?? null,
+        InnerFailure: details.InnerFailure ?? null,
+        IsNonRetriable: details.IsNonRetriable ?? false,
+        Properties: details.Properties ?? null,
+      }

@@ -1,13 +1,20 @@
 import { randomUUID } from 'node:crypto'
-import { eventRaised, executionResumed, executionSuspended, executionTerminated, type HistoryEvent } from './history-event.ts'
+import {
+  eventRaised,
+  executionResumed,
+  executionSuspended,
+  executionTerminated,
+  type HistoryEvent,
+} from './history-event.ts'
 import { replaceInstance } from './replace-instance.ts'
 import { type InstanceFilter, type InstanceRow, type InstanceStatus, isLive, type Store } from './store.ts'
 
 /** What clients may do to instances. Each is one transaction; what comes of it happens in the instance's next turn. */
 export interface ClientOperations {
   /** @param inputJson JSON text or null
+   * @param sourceInstanceId the instance that this one repeats under a new id
    * @returns the id, or the status of the live instance that already has it */
-  start(name: string, instanceId: string | undefined, inputJson: string | null): Started
+  start(name: string, instanceId: string | undefined, inputJson: string | null, sourceInstanceId?: string): Started
   /** @param inputJson JSON text */
   raiseEvent(instanceId: string, eventName: string, inputJson: string): Told
   terminate(instanceId: string, reason: string | null): Told
@@ -53,14 +60,23 @@ export function createClientOperations(
   }
   const now = () => new Date().toISOString()
   return {
-    start: (name, instanceId, inputJson) => start(store, notice, forget, name, instanceId, inputJson),
+    start: (name, instanceId, input, sourceInstanceId) =>
+      start(store, notice, forget, { name, instanceId, input, sourceInstanceId }),
     raiseEvent: (instanceId, eventName, inputJson) =>
       tell(instanceId, anyState, () => eventRaised(now(), eventName, inputJson)),
     terminate: (instanceId, reason) => tell(instanceId, anyState, () => executionTerminated(now(), reason)),
     suspend: (instanceId, reason) =>
-      tell(instanceId, (row) => row.status !== 'Suspended', () => executionSuspended(now(), reason)),
+      tell(
+        instanceId,
+        (row) => row.status !== 'Suspended',
+        () => executionSuspended(now(), reason),
+      ),
     resume: (instanceId, reason) =>
-      tell(instanceId, (row) => row.status === 'Suspended', () => executionResumed(now(), reason)),
+      tell(
+        instanceId,
+        (row) => row.status === 'Suspended',
+        () => executionResumed(now(), reason),
+      ),
     purge: (instanceId) => {
       const row = store.instance(instanceId)
       if (!row) return false
@@ -78,17 +94,20 @@ function start(
   store: Store,
   notice: (instanceId: string, dueMs: number) => void,
   forget: (executionId: string) => void,
-  name: string,
-  wantedId: string | undefined,
-  input: string | null,
+  wanted: {
+    readonly name: string
+    readonly instanceId: string | undefined
+    readonly input: string | null
+    readonly sourceInstanceId: string | undefined
+  },
 ): Started {
-  const instanceId = wantedId ?? randomUUID().replaceAll('-', '')
+  const instanceId = wanted.instanceId ?? randomUUID().replaceAll('-', '')
   const started = store.transaction((): Started => {
     const old = store.instance(instanceId)
     if (old && isLive(old.status)) return { kind: 'conflict', status: old.status }
     if (old) forget(old.execution_id)
     const generation = old ? (old.generation ?? 0) + 1 : 0
-    replaceInstance(store, { instanceId, executionId: randomUUID(), name, input, parent: null, generation })
+    replaceInstance(store, { ...wanted, instanceId, executionId: randomUUID(), parent: null, generation })
     return { kind: 'started', instanceId }
   })
   if (started.kind === 'started') notice(instanceId, Date.now())

@@ -16,8 +16,8 @@ import {
   timerCreated,
   timerFired,
 } from './history-event.ts'
-import type { ReplayOutcome } from './replay.ts'
 import { replaceInstance } from './replace-instance.ts'
+import type { ReplayOutcome } from './replay.ts'
 import type { Decision } from './replay-state.ts'
 import { type HistoryRow, type InstanceRow, isLive, type Store } from './store.ts'
 import type { Turn, TurnContext } from './turn.ts'
@@ -64,13 +64,16 @@ export function commitTurn(context: TurnContext, turn: Turn, conclusion: Conclus
 function conclude(context: TurnContext, turn: Turn, conclusion: Conclusion, after: Aftermath): void {
   switch (conclusion.kind) {
     case 'running':
-      return keepRunning(context, turn, conclusion.outcome, conclusion.customStatusJson, after)
+      keepRunning(context, turn, conclusion.outcome, conclusion.customStatusJson, after)
+      return
     case 'continued':
-      return continueAsNew(context.store, turn.instance, conclusion.inputJson, conclusion.customStatusJson, after)
+      continueAsNew(context.store, turn.instance, conclusion.inputJson, conclusion.customStatusJson, after)
+      return
     case 'ended':
-      return end(context.store, turn.instance, conclusion, after)
+      end(context.store, turn.instance, conclusion, after)
+      return
     default:
-      return conclusion satisfies never
+      conclusion satisfies never
   }
 }
 
@@ -104,13 +107,20 @@ function carryOut(context: TurnContext, instance: InstanceRow, decision: Decisio
       after.rows.push(ownRow(taskScheduled(at, decision.id, decision.name)))
       const { instance_id, execution_id } = instance
       const input = activityInput(decision.action.input)
-      const id = context.store.putActivity({ instance_id, execution_id, task_id: decision.id, name: decision.name, input })
+      const id = context.store.putActivity({
+        instance_id,
+        execution_id,
+        task_id: decision.id,
+        name: decision.name,
+        input,
+      })
       after.activityIds.push(id)
       return
     }
     case 'sub':
       after.rows.push(ownRow(subCreated(at, decision.id, decision.name, decision.instanceId)))
-      return startChild(context.store, instance, decision, after)
+      startChild(context.store, instance, decision, after)
+      return
     case 'timer': {
       after.rows.push(ownRow(timerCreated(at, decision.id, decision.fireAt)))
       const dueMs = context.deliveryMs(Date.parse(decision.fireAt))
@@ -121,7 +131,7 @@ function carryOut(context: TurnContext, instance: InstanceRow, decision: Decisio
       return
     }
     default:
-      return decision satisfies never
+      decision satisfies never
   }
 }
 
@@ -191,9 +201,12 @@ function continueAsNew(
 
 function end(store: Store, instance: InstanceRow, ended: Ended, after: Aftermath): void {
   const at = timestamp()
-  after.rows.push(ownRow(executionCompleted(at, -1, ended.status, ended.result)), ownRow(orchestratorCompleted(at)))
+  after.rows.push(
+    ownRow(executionCompleted(at, ended.status, ended.result, ended.failure?.failureDetails ?? null)),
+    ownRow(orchestratorCompleted(at)),
+  )
   store.deleteMessages(instance.instance_id)
-  const output = ended.status === 'Completed' ? ended.result : textJson(ended.result)
+  const output = ended.status === 'Completed' ? ended.output : textJson(ended.output)
   store.putInstance({
     ...instance,
     status: ended.status,

@@ -76,8 +76,7 @@ export function createDurableEngine(options: DurableEngineOptions): DurableEngin
       store.close()
     },
     clientBinding: () => clientBinding(hub()),
-    handle: (request, response) =>
-      handleManagement({ store, operations: parts.operations, hub }, request, response),
+    handle: (request, response) => handleManagement({ store, operations: parts.operations, hub }, request, response),
     idle: parts.idle,
   }
 }

@@ -18,7 +18,9 @@ export function activityFailure(name: string, result: FailedInvocation): Failure
     }
   return {
     reason: `Activity function '${name}' failed: ${failureMessage(name, result)}`,
-    details: JSON.stringify(result.kind === 'failed' ? rpcException(result) : hostException(failureMessage(name, result))),
+    details: JSON.stringify(
+      result.kind === 'failed' ? rpcException(result) : hostException(failureMessage(name, result)),
+    ),
     failureDetails: null,
   }
 }
@@ -31,10 +33,10 @@ export function orchestratorFailure(name: string, result: FailedInvocation): str
 
 /** A failed sub-orchestration, as its parent gets it.
  * @param output the output of the failed instance; `error` the same without the name of the function */
-export const subFailure = (output: string, error: string): Failure => ({
+export const subFailure = (output: string, error: string, failureDetails: FailureDetails | null = null): Failure => ({
   reason: output,
   details: `Message: ${error}, StackTrace: `,
-  failureDetails: null,
+  failureDetails,
 })
 
 function failureMessage(name: string, result: FailedInvocation): string {

@@ -30,7 +30,9 @@ export function createFunctionIndex(worker: FunctionWorker): FunctionIndex {
     orchestrator: (name) => find('orchestrationTrigger', name),
     activity: (name) => find('activityTrigger', name),
     orchestratorNames: () =>
-      worker.functions.filter((each) => triggerBinding(each, 'orchestrationTrigger') !== undefined).map((each) => each.name),
+      worker.functions
+        .filter((each) => triggerBinding(each, 'orchestrationTrigger') !== undefined)
+        .map((each) => each.name),
     isLoaded: () => worker.functions.length > 0,
   }
 }

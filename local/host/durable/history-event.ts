@@ -61,6 +61,12 @@ export interface Failure {
   readonly failureDetails: FailureDetails | null
 }
 
+const sourceInstanceTag = 'MS_DurableFunctions_SourceInstanceId'
+
+/** The instance that an ExecutionStarted event names as the one it was restarted from. */
+export const sourceInstanceOf = (started: HistoryEvent | undefined): string | null =>
+  (started?.Tags as Readonly<Record<string, string>> | null | undefined)?.[sourceInstanceTag] ?? null
+
 const tail = (timestamp: string, eventId = -1) => ({ EventId: eventId, IsPlayed: false, Timestamp: timestamp })
 
 export const orchestratorStarted = (at: string): HistoryEvent => ({ EventType: 12, ...tail(at) })
@@ -76,6 +82,8 @@ export const executionStarted = (
     readonly input: string | null
     readonly parent: ParentInstance | null
     readonly generation: number | null
+    /** The instance that this one was restarted from. */
+    readonly sourceInstanceId?: string | undefined
   },
 ): HistoryEvent => ({
   OrchestrationInstance: start.instance,
@@ -84,7 +92,7 @@ export const executionStarted = (
   Name: start.name,
   Version: null,
   Input: start.input,
-  Tags: null,
+  Tags: start.sourceInstanceId === undefined ? null : { [sourceInstanceTag]: start.sourceInstanceId },
   Correlation: null,
   ParentTraceContext: null,
   ScheduledStartTime: null,
@@ -95,12 +103,17 @@ export const executionStarted = (
 
 /** @param status Completed, Failed or Terminated
  * @param result JSON text of a result, the plain text of an error or reason, or null */
-export const executionCompleted = (at: string, eventId: number, status: string, result: string | null): HistoryEvent => ({
+export const executionCompleted = (
+  at: string,
+  status: string,
+  result: string | null,
+  failureDetails: FailureDetails | null,
+): HistoryEvent => ({
   EventType: 1,
   OrchestrationStatus: status,
   Result: result,
-  FailureDetails: null,
-  ...tail(at, eventId),
+  FailureDetails: failureDetails,
+  ...tail(at),
 })
 
 export const executionTerminated = (at: string, reason: string | null): HistoryEvent => ({

@@ -19,7 +19,15 @@ const names: Readonly<Record<number, string>> = {
 }
 
 /** Fields that the status API leaves out of every event. */
-const hidden = new Set(['EventId', 'IsPlayed', 'OrchestrationInstance', 'ParentInstance', 'Version', 'TaskScheduledId', 'TimerId'])
+const hidden = new Set([
+  'EventId',
+  'IsPlayed',
+  'OrchestrationInstance',
+  'ParentInstance',
+  'Version',
+  'TaskScheduledId',
+  'TimerId',
+])
 
 /** History as `showHistory` shows it: without the marks of turns, schedulings folded into their completions, types by name,
  * results parsed. Without `showOutput` only `Result` is missing, as on the real host. */
@@ -41,7 +49,12 @@ const isScheduling = (event: HistoryEvent): boolean =>
 
 const isAnswer = (event: HistoryEvent): boolean => event.TaskScheduledId !== undefined
 
-function shown(event: HistoryEvent, scheduling: HistoryEvent | undefined, showInput: boolean, showOutput: boolean): unknown {
+function shown(
+  event: HistoryEvent,
+  scheduling: HistoryEvent | undefined,
+  showInput: boolean,
+  showOutput: boolean,
+): unknown {
   const view: Record<string, unknown> = {}
   const isStart = event.EventType === eventType.executionStarted
   for (const [key, value] of Object.entries(event)) {
@@ -51,16 +64,16 @@ function shown(event: HistoryEvent, scheduling: HistoryEvent | undefined, showIn
     else if (showOutput) view.Result = shownResult(event)
   }
   if (isStart) view.FunctionName = event.Name
-  return isAnswer(event) && scheduling ? { ...view, ...folded(event, scheduling) } : view
+  return isAnswer(event) && scheduling ? { ...view, ...folded(event, scheduling, showInput) } : view
 }
 
-function folded(event: HistoryEvent, scheduling: HistoryEvent) {
+function folded(event: HistoryEvent, scheduling: HistoryEvent, showInput: boolean) {
   const isChild = event.EventType === eventType.subCompleted || event.EventType === eventType.subFailed
   return {
     ScheduledTime: scheduling.Timestamp.replace(/Z$/, '+00:00'),
     FunctionName: scheduling.Name,
     ...(isChild ? { InstanceId: scheduling.InstanceId } : {}),
-    Input: null,
+    ...(showInput ? { Input: null } : {}),
   }
 }
 

@@ -1,19 +1,33 @@
-import { isNotFalse, statusBody } from './http-status.ts'
-import { emptyReply, errorReply, jsonReply, type Reply } from './http-reply.ts'
 import type { ClientOperations } from './client-operations.ts'
+import { emptyReply, errorReply, jsonReply, type Reply } from './http-reply.ts'
+import { isNotFalse, statusBody } from './http-status.ts'
 import type { InstanceFilter, Store } from './store.ts'
 
 const tokenHeader = 'x-ms-continuation-token'
 const pageRowsDefault = 100
 const pageRowsMax = 1000
-const knownStatuses = new Set(['Running', 'Completed', 'ContinuedAsNew', 'Failed', 'Canceled', 'Terminated', 'Pending', 'Suspended'])
+const knownStatuses = new Set([
+  'Running',
+  'Completed',
+  'ContinuedAsNew',
+  'Failed',
+  'Canceled',
+  'Terminated',
+  'Pending',
+  'Suspended',
+])
 
 /** A page of instances in order of their ids, with a token for the next page, empty at the end.
  * @param token what an earlier page gave, or undefined */
 export function listReply(store: Store, query: URLSearchParams, token: string | undefined): Reply {
   const top = Number.parseInt(query.get('top') ?? '', 10)
   if (top < 0)
-    return errorReply(500, 'Something went wrong while processing your request', 'top must not be negative', 'System.ArgumentException')
+    return errorReply(
+      500,
+      'Something went wrong while processing your request',
+      'top must not be negative',
+      'System.ArgumentException',
+    )
   const limit = Math.min(Number.isNaN(top) ? pageRowsDefault : top, pageRowsMax)
   const from = token?.trim() ? { fromId: Buffer.from(token, 'base64').toString('utf8') } : {}
   const rows = store.listInstances({ ...filterOf(query), ...from }, limit + 1)
@@ -34,7 +48,9 @@ export function purgeAllReply(operations: ClientOperations, query: URLSearchPara
   return instancesDeleted === 0 ? emptyReply(404) : jsonReply(200, { instancesDeleted })
 }
 
-export const continuationToken = (headers: Readonly<Record<string, string | string[] | undefined>>): string | undefined => {
+export const continuationToken = (
+  headers: Readonly<Record<string, string | string[] | undefined>>,
+): string | undefined => {
   const value = headers[tokenHeader]
   return Array.isArray(value) ? value[0] : value
 }

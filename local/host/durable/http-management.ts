@@ -51,7 +51,9 @@ async function answer(context: ManagementContext, request: IncomingMessage, url:
   const [collection, id] = segments
   switch (collection) {
     case 'orchestrators':
-      return call.method === 'POST' && segments.length >= 2 && segments.length <= 3 ? start(context, call) : emptyReply(404)
+      return call.method === 'POST' && segments.length >= 2 && segments.length <= 3
+        ? start(context, call)
+        : emptyReply(404)
     case 'instances':
       return id === undefined || id === '' ? collectionReply(context, call) : instanceReply(context, call, id)
     case 'entities':
@@ -64,7 +66,9 @@ async function answer(context: ManagementContext, request: IncomingMessage, url:
 /** @returns undefined where a segment is not valid, or hides a slash: the real host finds no route for those */
 function decodedSegments(path: string): string[] | undefined {
   const segments = path.split('/').map(safeDecode)
-  return segments.every((segment) => segment !== undefined && !segment.includes('/')) ? (segments as string[]) : undefined
+  return segments.every((segment) => segment !== undefined && !segment.includes('/'))
+    ? (segments as string[])
+    : undefined
 }
 
 function safeDecode(text: string): string | undefined {
@@ -87,7 +91,9 @@ async function start(context: ManagementContext, call: Call): Promise<Reply> {
   if (body.trim() !== '' && !isJson(body)) return invalidJson('The body of the request is not JSON.')
   const started = context.operations.start(name, id === '' ? undefined : id, body.trim() === '' ? null : body)
   if (started.kind === 'conflict') return conflict(started.status)
-  return call.query.has('timeout') ? waitForEnd(context, call, started.instanceId) : accepted(context, started.instanceId)
+  return call.query.has('timeout')
+    ? waitForEnd(context, call, started.instanceId)
+    : accepted(context, started.instanceId)
 }
 
 const conflict = (status: string): Reply =>
@@ -100,7 +106,8 @@ function accepted(context: ManagementContext, instanceId: string): Reply {
 
 /** The bare output if the instance completes in time, its status if it fails, else the usual 202. */
 async function waitForEnd(context: ManagementContext, call: Call, instanceId: string): Promise<Reply> {
-  const seconds = (name: string, otherwise: number) => Math.max(Number(call.query.get(name) ?? otherwise) || otherwise, 0.01)
+  const seconds = (name: string, otherwise: number) =>
+    Math.max(Number(call.query.get(name) ?? otherwise) || otherwise, 0.01)
   const endMs = Date.now() + seconds('timeout', 10) * 1000
   const intervalMs = seconds('pollingInterval', 1) * 1000
   for (;;) {
@@ -156,6 +163,7 @@ function purge(context: ManagementContext, id: string): Reply {
 async function raiseEvent(context: ManagementContext, call: Call, id: string, eventName: string): Promise<Reply> {
   const body = await readBody(call.request)
   if (body === undefined) return emptyReply(413)
+  if (!context.store.instance(id)) return emptyReply(404)
   if (!(call.request.headers['content-type'] ?? '').includes('application/json'))
     return jsonReply(400, { Message: 'Only application/json request content is supported' })
   if (!isJson(body)) return invalidJson('The body of the request is not JSON.')
@@ -192,7 +200,9 @@ function restart(context: ManagementContext, id: string, withNewId: boolean): Re
       `No instance with ID '${id}' was found. (Parameter 'instanceId')`,
       'System.ArgumentException',
     )
-  const started = context.operations.start(row.name, withNewId ? undefined : id, row.input ?? 'null')
+  const input = row.input ?? 'null'
+  const { start } = context.operations
+  const started = withNewId ? start(row.name, undefined, input, id) : start(row.name, id, input)
   if (started.kind === 'started') return accepted(context, started.instanceId)
   return errorReply(
     409,
@@ -224,4 +234,3 @@ function isJson(text: string): boolean {
     return false
   }
 }
-

@@ -24,7 +24,10 @@ export function statusReply(store: Store, instanceId: string, query: URLSearchPa
   const showInput = isNotFalse(query.get('showInput'))
   const body = statusBody(row, showInput)
   const full = isTrue(query.get('showHistory'))
-    ? { ...body, historyEvents: shownHistory(store.history(row.execution_id), showInput, isTrue(query.get('showHistoryOutput'))) }
+    ? {
+        ...body,
+        historyEvents: shownHistory(store.history(row.execution_id), showInput, isTrue(query.get('showHistoryOutput'))),
+      }
     : body
   if (isLive(row.status)) return jsonReply(202, full, { location: ownUrl, 'retry-after': '5' })
   const asError = row.status === 'Failed' && isTrue(query.get('returnInternalServerErrorOnFailure'))

@@ -53,4 +53,5 @@ function timerMismatch(recorded: HistoryEvent, replayed: ScheduledKind | undefin
   return undefined
 }
 
-const sameName = (recorded: unknown, replayed: string): boolean => String(recorded).toLowerCase() === replayed.toLowerCase()
+const sameName = (recorded: unknown, replayed: string): boolean =>
+  String(recorded).toLowerCase() === replayed.toLowerCase()

@@ -13,9 +13,10 @@ export function replaceInstance(
     readonly input: string | null
     readonly parent: ParentInstance | null
     readonly generation: number | null
+    readonly sourceInstanceId?: string | undefined
   },
 ): void {
-  const { instanceId, executionId, name, input, parent, generation } = start
+  const { instanceId, executionId, name, input, parent, generation, sourceInstanceId } = start
   const old = store.instance(instanceId)
   if (old) store.deleteHistory(old.execution_id)
   store.deleteMessages(instanceId)
@@ -34,6 +35,13 @@ export function replaceInstance(
     parent: parent && JSON.stringify(parent),
   })
   const instance = { InstanceId: instanceId, ExecutionId: executionId }
-  const event = executionStarted(new Date(nowMs).toISOString(), { instance, name, input, parent, generation })
+  const event = executionStarted(new Date(nowMs).toISOString(), {
+    instance,
+    name,
+    input,
+    parent,
+    generation,
+    sourceInstanceId,
+  })
   store.putMessage({ instanceId, executionId, timerId: null, dueMs: nowMs, event: JSON.stringify(event) })
 }

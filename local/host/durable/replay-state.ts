@@ -6,8 +6,20 @@ import type { HostTask } from './host-task.ts'
  * for it; the timers between retries have none. */
 export type Decision =
   | { readonly kind: 'activity'; readonly id: number; readonly name: string; readonly action: Action }
-  | { readonly kind: 'sub'; readonly id: number; readonly name: string; readonly action: Action; readonly instanceId: string }
-  | { readonly kind: 'timer'; readonly id: number; readonly name: string; readonly action?: Action; readonly fireAt: string }
+  | {
+      readonly kind: 'sub'
+      readonly id: number
+      readonly name: string
+      readonly action: Action
+      readonly instanceId: string
+    }
+  | {
+      readonly kind: 'timer'
+      readonly id: number
+      readonly name: string
+      readonly action?: Action
+      readonly fireAt: string
+    }
 
 export interface ReplayLimits {
   /** Longest timer that is one timer; longer ones are made of parts. */
@@ -43,7 +55,9 @@ export interface ReplayState {
   suspended: boolean
   terminated: { readonly reason: string | null } | undefined
   continueAsNew: { readonly input: unknown } | undefined
+  /** Messages to fail the instance with: a rule that must not be broken; code that no longer fits its history. */
   refusal: string | undefined
+  nonDeterminism: string | undefined
   nextId: number
   /** The next action to begin, and the task of the one before. */
   position: number
@@ -68,6 +82,7 @@ export const newReplayState = (actions: readonly Action[], executionId: string, 
   terminated: undefined,
   continueAsNew: undefined,
   refusal: undefined,
+  nonDeterminism: undefined,
   nextId: 0,
   position: 0,
   current: undefined,

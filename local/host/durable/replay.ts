@@ -19,8 +19,9 @@ export interface ReplayOutcome {
   readonly suspended: boolean
   readonly terminated: { readonly reason: string | null } | undefined
   readonly continueAsNew: { readonly input: unknown } | undefined
-  /** A message to fail the instance with: non-determinism, or a rule that must not be broken. */
+  /** Messages to fail the instance with at once. */
   readonly refusal: string | undefined
+  readonly nonDeterminism: string | undefined
   /** No open task, and no event that is waited for can still be missing: nothing wakes this orchestrator again. */
   readonly stuck: boolean
 }
@@ -40,7 +41,7 @@ export function replay(
 ): ReplayOutcome {
   const state = newReplayState(actions, executionId, limits)
   for (const event of history) {
-    if (state.refusal !== undefined || state.terminated) break
+    if (state.refusal !== undefined || state.nonDeterminism !== undefined || state.terminated) break
     apply(state, event)
   }
   return outcomeOf(state)
@@ -59,6 +60,7 @@ function outcomeOf(state: ReplayState): ReplayOutcome {
     terminated: state.terminated,
     continueAsNew: state.continueAsNew,
     refusal: state.refusal ?? caughtWhileRetrying(state),
+    nonDeterminism: state.nonDeterminism,
     stuck: finished && state.open.size === 0 && !state.suspended && !mayStillGetAnEvent(state),
   }
 }
@@ -71,7 +73,7 @@ function apply(state: ReplayState, event: HistoryEvent): void {
     case eventType.taskScheduled:
     case eventType.subCreated:
     case eventType.timerCreated:
-      state.refusal ??= nonDeterminism(event, state.unmatched.get(event.EventId))
+      state.nonDeterminism ??= nonDeterminism(event, state.unmatched.get(event.EventId))
       state.unmatched.delete(event.EventId)
       return
     case eventType.executionTerminated:
@@ -93,17 +95,22 @@ function apply(state: ReplayState, event: HistoryEvent): void {
 function receive(state: ReplayState, event: HistoryEvent): void {
   switch (event.EventType) {
     case eventType.executionStarted:
-      return proceed(state)
+      proceed(state)
+      return
     case eventType.taskCompleted:
     case eventType.subCompleted:
-      return settleOpen(state, event.TaskScheduledId as number, false)
+      settleOpen(state, event.TaskScheduledId as number, false)
+      return
     case eventType.timerFired:
-      return settleOpen(state, event.TimerId as number, false)
+      settleOpen(state, event.TimerId as number, false)
+      return
     case eventType.taskFailed:
     case eventType.subFailed:
-      return fail(state, event)
+      fail(state, event)
+      return
     case eventType.eventRaised:
-      return raise(state, event.Name as string)
+      raise(state, event.Name as string)
+      return
     default:
       return
   }

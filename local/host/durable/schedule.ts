@@ -50,7 +50,8 @@ function schedule(state: ReplayState, action: Action, place: Place): HostTask {
   const id = state.nextId++
   const name = action.functionName ?? ''
   const isSub =
-    action.actionType === actionType.callSubOrchestrator || action.actionType === actionType.callSubOrchestratorWithRetry
+    action.actionType === actionType.callSubOrchestrator ||
+    action.actionType === actionType.callSubOrchestratorWithRetry
   const decision: Decision = isSub
     ? { kind: 'sub', id, name, action, instanceId: action.instanceId || `${state.executionId}:${id}` }
     : { kind: 'activity', id, name, action }
@@ -141,7 +142,11 @@ function beginCompound(state: ReplayState, action: Action): HostTask {
   for (const part of parts) {
     whenSettled(part, () => {
       missing -= 1
-      if (missing === 0) settle(whole, parts.some((each) => each.settled && each.failed))
+      if (missing === 0)
+        settle(
+          whole,
+          parts.some((each) => each.settled && each.failed),
+        )
     })
   }
   return whole

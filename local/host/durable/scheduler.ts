@@ -51,7 +51,10 @@ export function createScheduler(options: {
       () => noticeRest(instanceId),
       (error) => retryLater(instanceId, error),
     )
-    running.set(instanceId, turn.finally(() => ended(instanceId)))
+    running.set(
+      instanceId,
+      turn.finally(() => ended(instanceId)),
+    )
   }
   const ended = (instanceId: string): void => {
     running.delete(instanceId)
@@ -89,7 +92,10 @@ export function createScheduler(options: {
   }
   const notice = (instanceId: string, dueMs: number): void => {
     if (stopped) return
-    if (dueMs > Date.now()) return arm(dueMs)
+    if (dueMs > Date.now()) {
+      arm(dueMs)
+      return
+    }
     ready.add(instanceId)
     // Later, so that what comes in at the same moment goes into the same turn.
     setImmediate(pump)

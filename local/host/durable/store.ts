@@ -113,7 +113,9 @@ function open(databasePath: string): DatabaseSync {
   const found = Number(database.prepare('PRAGMA user_version').get()?.user_version ?? 0)
   if (found !== 0 && found !== schemaVersion) {
     database.close()
-    throw new Error(`${databasePath} has schema version ${found}, this host writes ${schemaVersion}: remove the file to start anew`)
+    throw new Error(
+      `${databasePath} has schema version ${found}, this host writes ${schemaVersion}: remove the file to start anew`,
+    )
   }
   database.exec(schemaText)
   database.exec(`PRAGMA user_version = ${schemaVersion}`)
@@ -147,7 +149,11 @@ function prepareAll(database: DatabaseSync): Omit<Store, 'transaction' | 'listIn
     const statement = database.prepare(text)
     return (...values: SQLInputValue[]) => statement.run(...values)
   }
-  return { ...instanceStatements(all, one, run), ...messageStatements(all, one, run), ...activityStatements(all, one, run) }
+  return {
+    ...instanceStatements(all, one, run),
+    ...messageStatements(all, one, run),
+    ...activityStatements(all, one, run),
+  }
 }
 
 type All = <Row>(text: string) => (...values: SQLInputValue[]) => Row[]

@@ -1,6 +1,6 @@
 import type { InvocationRequest } from '../invocation.ts'
-import { dotNetTimeSpan } from './time-span.ts'
 import type { ReplayLimits } from './replay-state.ts'
+import { dotNetTimeSpan } from './time-span.ts'
 
 /** The JSON that an orchestrator function is called with; key order as recorded.
  * @param eventTexts JSON texts of all history events, in order
@@ -11,13 +11,14 @@ export function orchestrationTrigger(trigger: {
   readonly instanceId: string
   readonly parentInstanceId: string | null
   readonly isReplaying: boolean
+  readonly sourceInstanceId: string | null
   readonly limits: ReplayLimits
 }): string {
   const rest = {
     instanceId: trigger.instanceId,
     isReplaying: trigger.isReplaying,
     parentInstanceId: trigger.parentInstanceId,
-    sourceInstanceId: null,
+    sourceInstanceId: trigger.sourceInstanceId,
     upperSchemaVersion: 1,
     upperSchemaVersionNew: 3,
     longRunningTimerIntervalDuration: dotNetTimeSpan(trigger.limits.longRunningTimerIntervalMs),

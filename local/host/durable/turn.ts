@@ -5,13 +5,19 @@ import { ChildIdInUse, commitTurn } from './commit-turn.ts'
 import { type Conclusion, conclude, failed, refused } from './conclusion.ts'
 import type { EngineEvent } from './engine-event.ts'
 import type { FoundFunction, FunctionIndex } from './function-index.ts'
-import { knowsTask } from './task-probe.ts'
 import * as hazards from './hazards.ts'
 import { type HistoryCache, withoutPayload } from './history-cache.ts'
-import { eventType, type HistoryEvent, orchestratorStarted, type ParentInstance } from './history-event.ts'
+import {
+  eventType,
+  type HistoryEvent,
+  orchestratorStarted,
+  type ParentInstance,
+  sourceInstanceOf,
+} from './history-event.ts'
 import { type ReplayOutcome, replay } from './replay.ts'
 import type { Decision, ReplayLimits } from './replay-state.ts'
 import { type InstanceRow, isLive, type MessageRow, type Store } from './store.ts'
+import { knowsTask } from './task-probe.ts'
 import { invocation, orchestrationTrigger } from './trigger.ts'
 
 /** What turns work with. */
@@ -64,7 +70,8 @@ function gatherTurn(store: Store, admitted: readonly MessageRow[]): Turn | undef
   if (!first) return undefined
   const parsed: unknown = JSON.parse(first.event)
   // A continued generation brings its own start of turn, and its first turn has nothing else in it.
-  if (Array.isArray(parsed)) return { instance, messages: [first, ...admitted.filter((m) => !forUs(m))], events: parsed }
+  if (Array.isArray(parsed))
+    return { instance, messages: [first, ...admitted.filter((m) => !forUs(m))], events: parsed }
   const received = current.map((message) => JSON.parse(message.event) as HistoryEvent)
   return { instance, messages: admitted, events: [orchestratorStarted(new Date().toISOString()), ...received] }
 }
@@ -85,7 +92,10 @@ async function concludeTurn(context: TurnContext, turn: Turn): Promise<Conclusio
   const actions = answer.kind === 'state' ? answer.actions : []
   const history = [...past.events, ...events.map(withoutPayload)]
   const outcome = replay(history, actions, instance.execution_id, context.limits)
-  const refusal = outcome.refusal ?? (await refusalOf(context, turn, found, texts, answer, outcome))
+  const isLost = outcome.nonDeterminism !== undefined || outcome.terminated !== undefined
+  const refusal = isLost
+    ? undefined
+    : (outcome.refusal ?? (await refusalOf(context, turn, found, texts, answer, outcome)))
   return conclude(instance.name, answer, { ...outcome, refusal })
 }
 
@@ -102,7 +112,10 @@ async function ask(
     input: instance.input,
     instanceId: instance.instance_id,
     parentInstanceId: parent?.OrchestrationInstance.InstanceId ?? null,
-    isReplaying: turn.events.every((event) => event.EventType !== eventType.executionStarted),
+    isReplaying: !turn.events.some(isStart),
+    sourceInstanceId: sourceInstanceOf(
+      [...context.cache.get(instance.execution_id).events.slice(0, 2), ...turn.events].find(isStart),
+    ),
     limits: context.limits,
   })
   const request = invocation(randomUUID(), found.name, found.binding, instance.instance_id, trigger)
@@ -135,6 +148,8 @@ function refusalOfDecision(context: TurnContext, instanceId: string, decision: D
   if (!context.functions.orchestrator(decision.name)) return hazards.unknownFunction('orchestrator', decision.name)
   return decision.instanceId === instanceId ? hazards.ownIdAsChild(instanceId) : undefined
 }
+
+const isStart = (event: HistoryEvent): boolean => event.EventType === eventType.executionStarted
 
 const unknownOrchestrator = (name: string, known: readonly string[]): string =>
   `Orchestrator function '${name}' failed: The function '${name}' doesn't exist, is disabled, or is not an orchestrator ` +
