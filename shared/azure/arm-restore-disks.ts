@@ -31,6 +31,7 @@ export const createArmRestoreDisks = (options: {
 }): RestoreDisks => {
   const { clients, accessSeconds, nowMs = Date.now } = options
   const memory = createGrantMemory(nowMs)
+  const owners = new Map<string, string>()
   const opening = createFlights<Opened>()
   const finishing = createFlights<Finished>()
   const open = async (request: RestoreDiskRequest): Promise<Opened> => {
@@ -40,16 +41,21 @@ export const createArmRestoreDisks = (options: {
     const granted = await grantAccess(clients, request.diskId, 'Write', accessSeconds)
     if (granted.kind !== 'granted') return granted
     memory.keep(request.diskId, granted.sasUrl, askedAtMs, accessSeconds)
+    owners.set(request.diskId.toLowerCase(), request.jobId)
     return { kind: 'open', sasUrl: granted.sasUrl }
   }
   return {
     open: async (request, waitMs) => {
-      const sasUrl = memory.fresh(request.diskId)
+      // Another job gets nothing of what this one remembers.
+      const isOwn = owners.get(request.diskId.toLowerCase()) === request.jobId
+      const sasUrl = isOwn ? memory.fresh(request.diskId) : null
       if (sasUrl !== null) return { kind: 'open', sasUrl }
-      return (await opening.join(request.diskId.toLowerCase(), waitMs, () => open(request))) ?? underWay
+      const key = `${request.diskId.toLowerCase()} ${request.jobId}`
+      return (await opening.join(key, waitMs, () => open(request))) ?? underWay
     },
     finish: async (diskId, waitMs) => {
       memory.drop(diskId)
+      owners.delete(diskId.toLowerCase())
       return (await finishing.join(diskId.toLowerCase(), waitMs, () => finishDisk(clients, diskId))) ?? underWay
     },
   }

@@ -78,6 +78,13 @@ const said: readonly { readonly words: RegExp; readonly known: Known }[] = [
       hint: 'The network settings of the disk forbid its export. Allow access (networkAccessPolicy), or leave the disk out by the policy.',
     },
   },
+  {
+    words: /\bcookie value 'conectix'/i,
+    known: {
+      reason: 'footer-missing',
+      hint: 'The restored disk was not written to its end. Remove it and start the restore again.',
+    },
+  },
   { words: /\b(limit|quota|\d+ are allowed|maximum (number|allowed))\b/i, known: limitReached },
 ]
 
