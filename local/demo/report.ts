@@ -1,0 +1,118 @@
+import type { DiskReport, JobOutcome } from '../../shared/domain/job.ts'
+import { type Column, formatTable } from './table.ts'
+import { formatBytes, formatDuration } from './units.ts'
+
+/** What the demo measured of one image by itself, with `stat` and by comparing pages. */
+export interface MeasuredDisk {
+  readonly allocatedBytes: number
+  /** Bytes in 4 KiB pages that differ from the image at the run before; null where there is nothing to compare with. */
+  readonly changedBytes: number | null
+}
+
+/** How one VM's backup ended, with what was measured of its disks by their label (`os`, `lun-0`). */
+export interface VmResult {
+  readonly vm: string
+  readonly vmKey: string
+  readonly outcome: JobOutcome
+  readonly statusUrl: string
+  readonly measured: ReadonlyMap<string, MeasuredDisk>
+}
+
+/** One backup run of the whole fleet as two small tables: a line per disk, a line per VM. */
+export const runTable = (results: readonly VmResult[]): readonly string[] => [
+  ...formatTable(
+    diskColumns,
+    results.flatMap((result) => disksOf(result.outcome).map((disk) => diskRow(result, disk))),
+  ),
+  '',
+  ...formatTable(vmColumns, results.map(vmRow)),
+  ...results.flatMap(failureLines),
+]
+
+/** How close the run came to moving changed pages only; null where no disk has a measured change.
+ * `isGood` is false where more was stored than 1.05 x changed + 1 MiB. */
+export const deltaVerdict = (
+  results: readonly VmResult[],
+): { readonly isGood: boolean; readonly line: string } | null => {
+  const pairs = results.flatMap((result) =>
+    disksOf(result.outcome).flatMap((disk) => {
+      const changedBytes = result.measured.get(disk.disk)?.changedBytes ?? null
+      return changedBytes === null
+        ? []
+        : [{ changedBytes, storedPlainBytes: disk.storedPlainBytes, readBytes: disk.readBytes }]
+    }),
+  )
+  if (pairs.length === 0) return null
+  const changed = sum(pairs.map((pair) => pair.changedBytes))
+  const stored = sum(pairs.map((pair) => pair.storedPlainBytes))
+  const read = sum(pairs.map((pair) => pair.readBytes))
+  const ratio = changed === 0 ? '' : ` (${(stored / changed).toFixed(3)} of the changed bytes)`
+  return {
+    isGood: stored <= 1.05 * changed + 1024 * 1024,
+    line: `${formatBytes(changed)} changed in pages of 4 KiB; ${formatBytes(read)} read, ${formatBytes(stored)} stored before compression${ratio}.`,
+  }
+}
+
+/** The disks that an outcome tells of. */
+export const disksOf = (outcome: JobOutcome): readonly DiskReport[] =>
+  outcome.kind === 'completed' ? outcome.summary.disks : outcome.disks
+
+const right = (title: string): Column => ({ title, align: 'right' })
+const left = (title: string): Column => ({ title, align: 'left' })
+
+const diskColumns: readonly Column[] = [
+  left('VM'),
+  left('Disk'),
+  right('Size'),
+  right('Allocated'),
+  right('Changed'),
+  right('Named by diff'),
+  right('Read'),
+  right('Stored plain'),
+  right('Stored'),
+  right('Time'),
+  left('Transfer'),
+]
+
+const vmColumns: readonly Column[] = [
+  left('VM'),
+  left('Outcome'),
+  left('Consistency'),
+  left('Recovery point'),
+  left('Status URL'),
+]
+
+const diskRow = (result: VmResult, disk: DiskReport): readonly string[] => {
+  const measured = result.measured.get(disk.disk)
+  const allocatedBytes = measured?.allocatedBytes ?? disk.allocatedBytes
+  return [
+    result.vm,
+    disk.disk,
+    formatBytes(disk.sizeBytes),
+    allocatedBytes === null ? '-' : formatBytes(allocatedBytes),
+    measured === undefined || measured.changedBytes === null ? '-' : formatBytes(measured.changedBytes),
+    formatBytes(disk.changedBytes),
+    formatBytes(disk.readBytes),
+    formatBytes(disk.storedPlainBytes),
+    formatBytes(disk.storedBytes),
+    formatDuration(disk.milliseconds),
+    disk.transfer === null
+      ? disk.kind
+      : disk.fullReason === null
+        ? disk.transfer
+        : `${disk.transfer} (${disk.fullReason})`,
+  ]
+}
+
+const vmRow = ({ vm, outcome, statusUrl }: VmResult): readonly string[] =>
+  outcome.kind === 'completed'
+    ? [vm, outcome.kind, outcome.summary.consistency ?? '-', outcome.recoveryPointId, statusUrl]
+    : [vm, outcome.kind, '-', '-', statusUrl]
+
+const failureLines = ({ vm, outcome }: VmResult): readonly string[] => {
+  if (outcome.kind === 'completed') return []
+  const message = outcome.kind === 'failed' ? `${outcome.reason}: ${outcome.message}` : outcome.reason
+  return ['', `${vm} ended ${outcome.kind}. ${message} ${outcome.hint}`]
+}
+
+const sum = (numbers: readonly number[]): number => numbers.reduce((total, number) => total + number, 0)

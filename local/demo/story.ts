@@ -1,0 +1,186 @@
+import { mkdir, rm } from 'node:fs/promises'
+import { connectStorage } from '../../shared/azure/storage-connection.ts'
+import type { BlobReader } from '../../shared/ports/blob-store.ts'
+import { type Fleet, readFleet } from '../compute/fleet.ts'
+import { changeSampleFleet } from '../fleet/change-sample-fleet.ts'
+import { makeSampleFleet, type SampleFleet } from '../fleet/make-sample-fleet.ts'
+import { appApi } from './app-api.ts'
+import { type RunParts, runBackups } from './backup-run.ts'
+import { checkRecoveryPoint } from './check-vault.ts'
+import type { Console } from './console.ts'
+import { keepImages } from './fleet-disks.ts'
+import { type FleetPolicy, parsePolicies, withNextDueTime } from './policies.ts'
+import type { LocalAzure } from './processes.ts'
+import { deltaVerdict, runTable, type VmResult } from './report.ts'
+import { restoreAndCompare } from './restore-run.ts'
+import { formatBytes } from './units.ts'
+
+/** The fleet of this start, found to be right. */
+export interface PreparedFleet {
+  readonly fleet: Fleet
+  readonly policies: readonly FleetPolicy[]
+  /** Null where the user brought the fleet: then no disk is ever changed. */
+  readonly sample: { readonly folder: string; readonly fleet: SampleFleet } | null
+}
+
+/** Makes or takes the sample fleet, or reads the user's own.
+ * @throws FleetError, or an error naming the policy, before anything is started */
+export const prepareFleet = async (
+  options: { readonly fleetPath: string | null; readonly dataFolder: string },
+  console: Console,
+): Promise<PreparedFleet> => {
+  if (options.fleetPath !== null) {
+    const fleet = await readFleet(options.fleetPath)
+    return { fleet, policies: await parsePolicies(options.fleetPath, fleet.policies), sample: null }
+  }
+  const folder = `${options.dataFolder}/fleet`
+  await mkdir(folder, { recursive: true })
+  const sample = await makeSampleFleet(folder, sampleSeed, '02:00')
+  const kind =
+    sample.tools === null ? 'deterministic raw data, as mke2fs is not here' : 'real ext4 file systems on the Linux VM'
+  console.say(
+    sample.isNew
+      ? `A sample fleet was made in ${folder} (${kind}).`
+      : `The sample fleet in ${folder} is there already and goes on as it is.`,
+  )
+  const fleet = await readFleet(sample.fleetPath)
+  return { fleet, policies: await parsePolicies(sample.fleetPath, fleet.policies), sample: { folder, fleet: sample } }
+}
+
+/** The main job in front of the user, on a local Azure that is up.
+ * @returns what went wrong, in words; empty when all is well */
+export const tellStory = async (
+  azure: LocalAzure,
+  prepared: PreparedFleet,
+  console: Console,
+): Promise<readonly string[]> => {
+  const { vault, control } = connectStorage({
+    connection: { kind: 'connectionString', connectionString: azure.storageConnectionString },
+    vaultContainer: 'vault',
+    controlContainer: 'control',
+  })
+  const parts = { api: appApi(azure.hostOrigin), control, hostOrigin: azure.hostOrigin, fleet: prepared.fleet, console }
+  return prepared.sample === null
+    ? tellOwnFleet({ ...parts, vault }, prepared.policies)
+    : tellSampleFleet({ ...parts, vault, azure }, prepared.policies, prepared.sample)
+}
+
+type StoryParts = RunParts & { readonly vault: BlobReader }
+
+const sampleSeed = 'deltavault sample'
+
+/** The user's fleet is backed up by its own policies, once; everything else is left to the HTTP API. */
+const tellOwnFleet = async (parts: StoryParts, policies: readonly FleetPolicy[]): Promise<readonly string[]> => {
+  const { console } = parts
+  const vms = parts.fleet.virtualMachines.length
+  if (policies.length === 0) {
+    console.say(
+      `The fleet file has no policy: its ${vms} virtual machines are backed up when the HTTP API is asked to.`,
+    )
+    return []
+  }
+  console.title('Backup by the policies of the fleet file')
+  const results = await runBackups(parts, policies, null)
+  if (results.length === 0) {
+    console.say('No policy has a backup due that was not made already. Start one over HTTP.')
+    return []
+  }
+  const wrong = failuresOf(results)
+  if (wrong.length === 0) wrong.push(...(await checkVault(parts, results)))
+  showTable(console, 'The run', results)
+  return wrong
+}
+
+/** Back up, change files, back up again, restore, compare. */
+const tellSampleFleet = async (
+  parts: StoryParts & { readonly azure: LocalAzure },
+  policies: readonly FleetPolicy[],
+  sample: { readonly folder: string; readonly fleet: SampleFleet },
+): Promise<readonly string[]> => {
+  const { console, control } = parts
+  const dueAgain = () => Promise.all(policies.map((policy) => withNextDueTime(control, policy, new Date())))
+
+  console.title('1. The policy is due: the first run')
+  const first = await runBackups(parts, await dueAgain(), null)
+  if (failuresOf(first).length > 0) return ended(console, [['Run 1', first]])
+
+  console.title('2. Files on the disks change')
+  const copiesFolder = `${sample.folder}/before`
+  await mkdir(copiesFolder, { recursive: true })
+  const copies = await keepImages(parts.fleet, copiesFolder)
+  const { lines } = await changeSampleFleet(sample.folder, sample.fleet, sampleSeed)
+  for (const line of lines) console.say(line)
+
+  console.title('3. The policy is due again: the second run moves what has changed')
+  const moved = await dueAgain()
+  console.say(`The policy's time is moved to ${timesOf(moved)} UTC so that it is due again.`)
+  const second = await runBackups(parts, moved, copies)
+  await rm(copiesFolder, { recursive: true })
+  const runs: Runs = [
+    ['Run 1', first],
+    ['Run 2', second],
+  ]
+  if (failuresOf(second).length > 0) return ended(console, runs)
+
+  const wrong = [...(await restoreFirst(parts, second)), ...(await checkVault(parts, second))]
+  return [...wrong, ...ended(console, runs)]
+}
+
+type Runs = readonly (readonly [string, readonly VmResult[]])[]
+
+const restoreFirst = async (
+  parts: StoryParts & { readonly azure: LocalAzure },
+  results: readonly VmResult[],
+): Promise<readonly string[]> => {
+  const result = results[0]
+  const vm = parts.fleet.virtualMachines.find(({ name }) => name === result?.vm)
+  if (result === undefined || vm === undefined || result.outcome.kind !== 'completed')
+    return ['Nothing was there to restore.']
+  parts.console.title(`4. The disks of ${vm.name} are restored and compared byte for byte`)
+  const { recoveryPointId } = result.outcome
+  return restoreAndCompare({ ...parts, compute: parts.azure.compute }, vm, { vmKey: result.vmKey, recoveryPointId })
+}
+
+const checkVault = async ({ vault, console }: StoryParts, results: readonly VmResult[]): Promise<readonly string[]> => {
+  console.title('The vault is checked: every byte of the newest recovery points is read, all digests verified')
+  const wrong: string[] = []
+  for (const { vm, vmKey, outcome } of results) {
+    if (outcome.kind !== 'completed') continue
+    try {
+      const checkedBytes = await checkRecoveryPoint(vault, { vmKey, recoveryPointId: outcome.recoveryPointId })
+      console.say(`${vm} ${outcome.recoveryPointId}: ${formatBytes(checkedBytes)} are sound.`)
+    } catch (error) {
+      wrong.push(
+        `The vault does not hold ${vm} ${outcome.recoveryPointId}: ${error instanceof Error ? error.message : error}`,
+      )
+    }
+  }
+  return wrong
+}
+
+/** Shows the tables of the runs and says what they show to be wrong. */
+const ended = (console: Console, runs: Runs): readonly string[] => {
+  const wrong: string[] = []
+  for (const [title, results] of runs) {
+    showTable(console, title, results)
+    wrong.push(...failuresOf(results))
+    if (deltaVerdict(results)?.isGood === false)
+      wrong.push(`${title} stored more than 1.05 x the changed bytes and 1 MiB.`)
+  }
+  return wrong
+}
+
+const showTable = (console: Console, title: string, results: readonly VmResult[]): void => {
+  console.title(title)
+  for (const line of runTable(results)) console.say(line)
+  const verdict = deltaVerdict(results)
+  if (verdict !== null) console.say(`\n${verdict.line}`)
+}
+
+const failuresOf = (results: readonly VmResult[]): string[] =>
+  results.flatMap(({ vm, outcome }) =>
+    outcome.kind === 'completed' ? [] : [`The backup of ${vm} ended ${outcome.kind}.`],
+  )
+
+const timesOf = (policies: readonly FleetPolicy[]): string =>
+  policies.flatMap(({ policy }) => (policy.schedule.kind === 'hourly' ? [] : policy.schedule.times)).join(', ')

@@ -1,0 +1,32 @@
+import type { SampleMachine } from './sample-machines.ts'
+
+/** The subscription of the sample fleet: one that nobody has. */
+const subscription = '00000000-0000-4000-8000-000000000001'
+
+/** The name of the sample fleet's policy. */
+export const samplePolicyName = 'daily'
+
+/** The sample fleet as a fleet file; local/README.md describes the format. The policy finds its VMs by their tag.
+ * @param policyTime `HH:MM` in UTC */
+export const fleetFileOf = (machines: readonly SampleMachine[], policyTime: string) => ({
+  subscription,
+  resourceGroups: [...new Set(machines.map(({ resourceGroup }) => resourceGroup))].map((name) => ({
+    name,
+    location: 'westeurope',
+  })),
+  virtualMachines: machines.map(({ name, resourceGroup, osType, disks }) => ({
+    name,
+    resourceGroup,
+    osType,
+    tags: { backup: samplePolicyName },
+    disks: disks.map((disk) => ({ name: disk.name, lun: disk.lun ?? 'os', image: `images/${disk.name}.raw` })),
+  })),
+  policies: [
+    {
+      name: samplePolicyName,
+      selection: { tags: { backup: samplePolicyName } },
+      schedule: { kind: 'daily', times: [policyTime], timeZone: 'UTC' },
+      retention: { daily: 30 },
+    },
+  ],
+})
