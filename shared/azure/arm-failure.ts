@@ -33,9 +33,7 @@ export const failureOf = (error: unknown): ArmFailure => {
 }
 
 const plainCode = (code: unknown): string =>
-  String(code ?? '')
-    .replace(/[^A-Za-z0-9._-]/g, '')
-    .slice(0, 80) || 'Unknown'
+  typeof code === 'string' && /^[\w.-]{1,80}$/.test(code) ? code : 'Unknown'
 
 /** The platform's words, on one line, cut, and without anything that looks like a URL or a signature. */
 export const plainMessage = (message: unknown): string =>

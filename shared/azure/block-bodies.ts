@@ -30,7 +30,8 @@ export async function* blocksOf(parts: AsyncIterable<Uint8Array>): AsyncGenerato
       yield part
       continue
     }
-    gathered.push(part.slice())
+    // Not slice(), which shares memory where the part is a Buffer.
+    gathered.push(new Uint8Array(part))
     gatheredBytes += part.byteLength
     if (gatheredBytes < blockBytesMin) continue
     yield Buffer.concat(gathered)
