@@ -24,8 +24,8 @@ const diskSchema = v.strictObject({
   /** Unique in the resource group. */
   name: v.pipe(v.string('give the disk a name'), v.check(isDiskName, 'use 1 to 80 letters, digits, "_" and "-"')),
   /** Where it is attached: `"os"`, or the lun of a data disk. */
-  lun: v.union(
-    [v.literal('os'), v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(63))],
+  lun: v.custom<'os' | number>(
+    (lun) => lun === 'os' || (typeof lun === 'number' && Number.isInteger(lun) && lun >= 0 && lun <= 63),
     'use "os" for the operating system disk, or a lun from 0 to 63',
   ),
   /** An ordinary raw image file, relative to the fleet file. Other programs may write to it at any time. */

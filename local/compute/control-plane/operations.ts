@@ -86,6 +86,10 @@ const newOperation = (context: EmulatorContext, request: ArmRequest, wanted: Ope
   }
 }
 
+/** Time counts from the acceptance, also across a restart. */
+const remainingMs = (context: EmulatorContext, operation: OperationRecord): number =>
+  operation.durationMs - Math.max(0, context.nowMs() - Date.parse(operation.startTime))
+
 const runOperation = async (
   context: EmulatorContext,
   action: OperationAction,
@@ -94,7 +98,7 @@ const runOperation = async (
 ): Promise<void> => {
   const end = (outcome: Pick<OperationRecord, 'status' | 'output' | 'error'>): void =>
     context.state.putOperation({ ...operation, ...outcome, endTime: timestamp(context.nowMs()) })
-  const readyAtMs = performance.now() + operation.durationMs
+  const readyAtMs = performance.now() + remainingMs(context, operation)
   if (stop.aborted) return
   try {
     const result = operation.failWith === undefined ? await action.work(context, operation) : undefined

@@ -1,5 +1,5 @@
 import { accessIsLive } from './access-state.ts'
-import { conflict } from './arm-error.ts'
+import { conflict, operationNotAllowed } from './arm-error.ts'
 import { type ArmReply, type ArmRequest, inGroup, type Route } from './arm-request.ts'
 import type { EmulatorContext } from './emulator-context.ts'
 import { findRecord, requestedId } from './find-record.ts'
@@ -29,6 +29,8 @@ const changePower =
   (target: SettledState) =>
   (context: EmulatorContext, request: ArmRequest): ArmReply => {
     const vm = findRecord(context, 'virtualMachines', requestedId(request, 'virtualMachines', 'vmName'))
+    if (request.query.get('hibernate') === 'true')
+      throw operationNotAllowed(`Virtual machine '${vm.name}' is not enabled for hibernation.`)
     refuseWhileBusy(context, vm)
     if (target === 'running') refuseLiveAccess(context, vm)
     // A deallocated VM stays deallocated when it is told to power off.

@@ -245,6 +245,19 @@ export const refusedAnswer = (world: World, what: string, answer: Answer, status
   world.ledger.refusals.push(what)
 }
 
+/** Lets some operations take long enough to be met while they run, however loaded the machine is. */
+export const slowly = async (world: World, operations: readonly string[], use: () => Promise<void>): Promise<void> => {
+  const { context } = world.emulator
+  const before = context.settings()
+  const operationMsByName = Object.fromEntries(operations.map((operation) => [operation, 1000]))
+  context.changeSettings({ ...before, operationMsByName })
+  try {
+    await use()
+  } finally {
+    context.changeSettings(before)
+  }
+}
+
 /** Collects a paged list. */
 export const all = async <T>(pages: AsyncIterable<T>): Promise<T[]> => {
   const found: T[] = []
@@ -255,6 +268,11 @@ export const all = async <T>(pages: AsyncIterable<T>): Promise<T[]> => {
 /** Notes that a published example of the specification was followed (own names and ids, the same shape of request). */
 export const follows = (world: World, ...examples: readonly string[]): void => {
   for (const example of examples) world.ledger.examples.add(`${example}.json`)
+}
+
+/** The same for an example of which only a part is emulated. @param left what is left out */
+export const followsPart = (world: World, example: string, left: string): void => {
+  world.ledger.examples.add(`${example}.json (without ${left})`)
 }
 
 /** GET of a SAS URL on the data plane. */

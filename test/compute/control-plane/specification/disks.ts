@@ -3,6 +3,7 @@ import {
   all,
   fetchSas,
   follows,
+  followsPart,
   footerOf,
   idOf,
   location,
@@ -152,7 +153,8 @@ export const describeDisks = (world: () => World): void => {
     })
 
     it('changes tags, tier and purchase plan, and grows, by PATCH and by PUT', async () => {
-      follows(world(), 'Disk_Update_ChangeTier', 'Disk_Update_AddPurchasePlan')
+      follows(world(), 'Disk_Update_AddPurchasePlan')
+      followsPart(world(), 'Disk_Update_ChangeTier', 'propertyUpdatesInProgress')
       const creationData = { createOption: 'Empty' } as const
       await disks().createOrUpdate(resourceGroup, 'changing', { location, creationData, diskSizeGB: 1 }, poll)
       const purchasePlan = { name: 'plan', publisher: 'someone', product: 'thing' }

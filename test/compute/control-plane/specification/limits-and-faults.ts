@@ -41,7 +41,7 @@ export const describeLimitsAndFaults = (world: () => World): void => {
       expect(JSON.parse(answer.json.details[0].message)).toMatchObject({ operationGroup: 'LowCostGet3Min' })
       expect(answer.headers.get('retry-after')).toBe('1200')
       set({ buckets: before })
-      await expect.poll(async () => (await get()).status).toBe(200)
+      await expect.poll(async () => (await get()).status, { timeout: 10_000 }).toBe(200)
     })
 
     it('are refilled as time goes by', async () => {
@@ -146,7 +146,9 @@ export const describeLimitsAndFaults = (world: () => World): void => {
         world().client.disks.createOrUpdate(resourceGroup, 'lost', { location, creationData, diskSizeGB: 1 }, poll)
       await refused(world(), 'fault: 500 after the effect', put(), 500, 'InternalServerError')
       await expect
-        .poll(async () => (await world().client.disks.get(resourceGroup, 'lost')).provisioningState)
+        .poll(async () => (await world().client.disks.get(resourceGroup, 'lost')).provisioningState, {
+          timeout: 10_000,
+        })
         .toBe('Succeeded')
       await put()
       await world().client.disks.delete(resourceGroup, 'lost', poll)

@@ -7,6 +7,7 @@ import {
   refused,
   refusedAnswer,
   resourceGroup,
+  slowly,
   subscriptionId,
   type World,
 } from '../support.ts'
@@ -260,62 +261,69 @@ export const describeRefusals = (world: () => World): void => {
   })
 
   describe('a disk that exists', () => {
-    it('does not shrink, move, change its origin, or go while it is attached or busy', async () => {
-      const disks = client().disks
-      const creationData = { createOption: 'Empty' } as const
-      const put = (rest: object) =>
-        disks.createOrUpdate(resourceGroup, 'fixed', { location, creationData, diskSizeGB: 2, ...rest }, poll)
-      await put({})
-      await refused(
-        world(),
-        'a smaller disk by PATCH',
-        disks.update(resourceGroup, 'fixed', { diskSizeGB: 1 }, poll),
-        400,
-        'BadRequest',
-      )
-      await refused(world(), 'a smaller disk by PUT', put({ diskSizeGB: 1 }), 400, 'BadRequest')
-      await refused(
-        world(),
-        'another location of a disk',
-        put({ location: 'northeurope' }),
-        409,
-        'PropertyChangeNotAllowed',
-      )
-      const source = { createOption: 'Copy', sourceResourceId: idOf('disks', 'linux-os') }
-      await refused(world(), 'another origin of a disk', put({ creationData: source }), 409, 'PropertyChangeNotAllowed')
-      await refused(
-        world(),
-        'delete of an attached disk',
-        disks.delete(resourceGroup, 'linux-os', poll),
-        409,
-        'OperationNotAllowed',
-      )
-      const first = disks.update(resourceGroup, 'fixed', { tags: { a: 'b' } }, poll)
-      await first.submitted()
-      await refused(
-        world(),
-        'update of a disk that is being updated',
-        disks.update(resourceGroup, 'fixed', {}, poll),
-        409,
-        'Conflict',
-      )
-      await refused(
-        world(),
-        'delete of a disk that is being updated',
-        disks.delete(resourceGroup, 'fixed', poll),
-        409,
-        'Conflict',
-      )
-      await refused(
-        world(),
-        'SAS on a disk that is being updated',
-        disks.grantAccess(resourceGroup, 'fixed', { access: 'Read', durationInSeconds: 60 }, poll),
-        409,
-        'Conflict',
-      )
-      await first
-      await disks.delete(resourceGroup, 'fixed', poll)
-    })
+    it('does not shrink, move, change its origin, or go while it is attached or busy', async () =>
+      slowly(world(), ['Disks_Update'], async () => {
+        const disks = client().disks
+        const creationData = { createOption: 'Empty' } as const
+        const put = (rest: object) =>
+          disks.createOrUpdate(resourceGroup, 'fixed', { location, creationData, diskSizeGB: 2, ...rest }, poll)
+        await put({})
+        await refused(
+          world(),
+          'a smaller disk by PATCH',
+          disks.update(resourceGroup, 'fixed', { diskSizeGB: 1 }, poll),
+          400,
+          'BadRequest',
+        )
+        await refused(world(), 'a smaller disk by PUT', put({ diskSizeGB: 1 }), 400, 'BadRequest')
+        await refused(
+          world(),
+          'another location of a disk',
+          put({ location: 'northeurope' }),
+          409,
+          'PropertyChangeNotAllowed',
+        )
+        const source = { createOption: 'Copy', sourceResourceId: idOf('disks', 'linux-os') }
+        await refused(
+          world(),
+          'another origin of a disk',
+          put({ creationData: source }),
+          409,
+          'PropertyChangeNotAllowed',
+        )
+        await refused(
+          world(),
+          'delete of an attached disk',
+          disks.delete(resourceGroup, 'linux-os', poll),
+          409,
+          'OperationNotAllowed',
+        )
+        const first = disks.update(resourceGroup, 'fixed', { tags: { a: 'b' } }, poll)
+        await first.submitted()
+        await refused(
+          world(),
+          'update of a disk that is being updated',
+          disks.update(resourceGroup, 'fixed', {}, poll),
+          409,
+          'Conflict',
+        )
+        await refused(
+          world(),
+          'delete of a disk that is being updated',
+          disks.delete(resourceGroup, 'fixed', poll),
+          409,
+          'Conflict',
+        )
+        await refused(
+          world(),
+          'SAS on a disk that is being updated',
+          disks.grantAccess(resourceGroup, 'fixed', { access: 'Read', durationInSeconds: 60 }, poll),
+          409,
+          'Conflict',
+        )
+        await first
+        await disks.delete(resourceGroup, 'fixed', poll)
+      }))
   })
 
   describe('a snapshot that cannot be', () => {
@@ -456,47 +464,48 @@ export const describeRefusals = (world: () => World): void => {
       await refused(world(), 'PUT of a restore point that exists', create({}), 409, 'Conflict')
     })
 
-    it('comes while another of the same VM is being made, in whatever collection, or while the VM changes', async () => {
-      await collection('r2', vmPath())
-      const first = points().create(resourceGroup, 'r', 'rp-a', {}, poll)
-      await first.submitted()
-      const create = (name: string) => points().create(resourceGroup, 'r2', name, {}, poll)
-      await refused(world(), 'restore point while another is being made', create('rp-b'), 409, 'Conflict')
-      await refused(
-        world(),
-        'power off while a restore point is being made',
-        client().virtualMachines.powerOff(resourceGroup, 'vm-linux', poll),
-        409,
-        'Conflict',
-      )
-      await refused(
-        world(),
-        'delete of a restore point that is being made',
-        points().delete(resourceGroup, 'r', 'rp-a', poll),
-        409,
-        'Conflict',
-      )
-      await refused(
-        world(),
-        'delete of a collection whose point is being made',
-        collections().delete(resourceGroup, 'r', poll),
-        409,
-        'Conflict',
-      )
-      await first
-      const off = client().virtualMachines.powerOff(resourceGroup, 'vm-linux', poll)
-      await off.submitted()
-      await refused(world(), 'restore point while the VM changes its power', create('rp-c'), 409, 'Conflict')
-      await refused(
-        world(),
-        'start of a VM that is stopping',
-        client().virtualMachines.start(resourceGroup, 'vm-linux', poll),
-        409,
-        'Conflict',
-      )
-      await off
-      await client().virtualMachines.start(resourceGroup, 'vm-linux', poll)
-    })
+    it('comes while another of the same VM is being made, in whatever collection, or while the VM changes', async () =>
+      slowly(world(), ['RestorePoints_Create', 'VirtualMachines_PowerOff'], async () => {
+        await collection('r2', vmPath())
+        const first = points().create(resourceGroup, 'r', 'rp-a', {}, poll)
+        await first.submitted()
+        const create = (name: string) => points().create(resourceGroup, 'r2', name, {}, poll)
+        await refused(world(), 'restore point while another is being made', create('rp-b'), 409, 'Conflict')
+        await refused(
+          world(),
+          'power off while a restore point is being made',
+          client().virtualMachines.powerOff(resourceGroup, 'vm-linux', poll),
+          409,
+          'Conflict',
+        )
+        await refused(
+          world(),
+          'delete of a restore point that is being made',
+          points().delete(resourceGroup, 'r', 'rp-a', poll),
+          409,
+          'Conflict',
+        )
+        await refused(
+          world(),
+          'delete of a collection whose point is being made',
+          collections().delete(resourceGroup, 'r', poll),
+          409,
+          'Conflict',
+        )
+        await first
+        const off = client().virtualMachines.powerOff(resourceGroup, 'vm-linux', poll)
+        await off.submitted()
+        await refused(world(), 'restore point while the VM changes its power', create('rp-c'), 409, 'Conflict')
+        await refused(
+          world(),
+          'start of a VM that is stopping',
+          client().virtualMachines.start(resourceGroup, 'vm-linux', poll),
+          409,
+          'Conflict',
+        )
+        await off
+        await client().virtualMachines.start(resourceGroup, 'vm-linux', poll)
+      }))
 
     it('is deleted while a SAS of one of its disks is live', async () => {
       const [found] = await all(client().diskRestorePoint.listByRestorePoint(resourceGroup, 'r', 'rp'))
@@ -557,6 +566,8 @@ export const describeRefusals = (world: () => World): void => {
         400,
         invalid,
       )
+      const sleep = virtualMachines.deallocate(resourceGroup, 'vm-linux', { ...poll, hibernate: true })
+      await refused(world(), 'hibernation', sleep, 409, 'OperationNotAllowed')
       await refused(
         world(),
         '$filter of VMs',

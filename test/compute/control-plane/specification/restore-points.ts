@@ -1,5 +1,17 @@
 import { describe, expect, it } from 'vitest'
-import { all, fetchSas, follows, idOf, location, mib, poll, resourceGroup, type World } from '../support.ts'
+import {
+  all,
+  fetchSas,
+  follows,
+  followsPart,
+  idOf,
+  location,
+  mib,
+  poll,
+  resourceGroup,
+  slowly,
+  type World,
+} from '../support.ts'
 
 /** Restore point collections, restore points, disk restore points: from the VM to its bytes and back to a disk. */
 export const describeRestorePoints = (world: () => World): void => {
@@ -12,7 +24,8 @@ export const describeRestorePoints = (world: () => World): void => {
 
   describe('a restore point collection', () => {
     it('is made, found again, tagged, listed and deleted with its restore points', async () => {
-      follows(world(), 'RestorePointCollection_CreateOrUpdate', 'RestorePointCollection_Get')
+      follows(world(), 'RestorePointCollection_Get')
+      followsPart(world(), 'RestorePointCollection_CreateOrUpdate', 'instantAccess')
       const made = await collections().createOrUpdate(resourceGroup, 'rpc-life', {
         location,
         tags: { myTag1: 'tagValue1' },
@@ -29,6 +42,8 @@ export const describeRestorePoints = (world: () => World): void => {
       expect(made.restorePointCollectionId).toMatch(/^[0-9a-f-]{36}$/)
       expect(await collections().get(resourceGroup, 'rpc-life')).toEqual(made)
       follows(world(), 'RestorePointCollection_Update_MinimumSet_Gen')
+      expect(await collections().update(resourceGroup, 'rpc-life', {})).toEqual(made)
+      followsPart(world(), 'RestorePointCollection_Update_MaximumSet_Gen', 'instantAccess')
       const tagged = await collections().update(resourceGroup, 'rpc-life', { tags: { key8536: 'a' } })
       expect(tagged).toEqual({ ...made, tags: { key8536: 'a' } })
       await points().create(resourceGroup, 'rpc-life', 'rp-1', {}, poll)
@@ -57,7 +72,8 @@ export const describeRestorePoints = (world: () => World): void => {
 
   describe('a restore point', () => {
     it('holds every disk of the VM, its metadata, and the consistency that resulted', async () => {
-      follows(world(), 'RestorePoint_Create', 'RestorePoint_Get', 'RestorePoint_Get_WithInstanceView')
+      follows(world(), 'RestorePoint_Get', 'RestorePoint_Get_WithInstanceView')
+      followsPart(world(), 'RestorePoint_Create', 'instantAccessDurationMinutes')
       await collectionFor('rpc', 'vm-linux')
       const made = await points().create(resourceGroup, 'rpc', 'rp-all', {}, poll)
       expect(made).toMatchObject({
@@ -83,25 +99,28 @@ export const describeRestorePoints = (world: () => World): void => {
       expect(expanded.instanceView?.diskRestorePoints?.[0]?.replicationStatus).toMatchObject({ completionPercent: 100 })
     })
 
-    it('is Creating first, without consistency and disk restore points, with metadata, and no Location', async () => {
-      const url = `${idOf('restorePointCollections', 'rpc', 'restorePoints', 'rp-wire')}?api-version=2026-04-01`
-      const answer = await world().send('PUT', url, { body: {} })
-      expect(answer.status).toBe(201)
-      expect(answer.headers.get('location')).toBeNull()
-      expect(answer.headers.get('retry-after')).toBeNull()
-      expect(answer.headers.get('azure-asyncoperation')).toMatch(
-        new RegExp(
-          `/providers/Microsoft.Compute/locations/${location}/operations/[0-9a-f-]{36}\\?p=[0-9a-f-]{36}&api-version=2026-04-01$`,
-        ),
-      )
-      expect(answer.json.properties.provisioningState).toBe('Creating')
-      expect(answer.json.properties.consistencyMode).toBeUndefined()
-      expect(answer.json.properties.sourceMetadata.storageProfile.osDisk.name).toBe('linux-os')
-      expect(answer.text).not.toContain('diskRestorePoint')
-      await expect
-        .poll(async () => (await points().get(resourceGroup, 'rpc', 'rp-wire')).provisioningState)
-        .toBe('Succeeded')
-    })
+    it('is Creating first, without consistency and disk restore points, with metadata, and no Location', async () =>
+      slowly(world(), ['RestorePoints_Create'], async () => {
+        const url = `${idOf('restorePointCollections', 'rpc', 'restorePoints', 'rp-wire')}?api-version=2026-04-01`
+        const answer = await world().send('PUT', url, { body: {} })
+        expect(answer.status).toBe(201)
+        expect(answer.headers.get('location')).toBeNull()
+        expect(answer.headers.get('retry-after')).toBeNull()
+        expect(answer.headers.get('azure-asyncoperation')).toMatch(
+          new RegExp(
+            `/providers/Microsoft.Compute/locations/${location}/operations/[0-9a-f-]{36}\\?p=[0-9a-f-]{36}&api-version=2026-04-01$`,
+          ),
+        )
+        expect(answer.json.properties.provisioningState).toBe('Creating')
+        expect(answer.json.properties.consistencyMode).toBeUndefined()
+        expect(answer.json.properties.sourceMetadata.storageProfile.osDisk.name).toBe('linux-os')
+        expect(answer.text).not.toContain('diskRestorePoint')
+        await expect
+          .poll(async () => (await points().get(resourceGroup, 'rpc', 'rp-wire')).provisioningState, {
+            timeout: 10_000,
+          })
+          .toBe('Succeeded')
+      }))
 
     it('leaves excluded disks out of its metadata and its bytes', async () => {
       const excludeDisks = [{ id: idOf('disks', 'linux-data-0') }]
@@ -163,7 +182,8 @@ export const describeRestorePoints = (world: () => World): void => {
     })
 
     it('is read through a SAS with the footer in its length; a second grant extends and gives the same URL', async () => {
-      follows(world(), 'DiskRestorePoint_BeginGetAccess', 'DiskRestorePoint_EndGetAccess')
+      follows(world(), 'DiskRestorePoint_EndGetAccess')
+      followsPart(world(), 'DiskRestorePoint_BeginGetAccess', 'VHDX')
       const [disk] = await all(diskPoints().listByRestorePoint(resourceGroup, 'rpc', 'rp-part'))
       const name = disk?.name ?? ''
       const grant = (durationInSeconds: number) =>

@@ -1,7 +1,18 @@
 import { open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { all, fetchSas, follows, idOf, location, mib, poll, resourceGroup, type World } from '../support.ts'
+import {
+  all,
+  fetchSas,
+  follows,
+  followsPart,
+  idOf,
+  location,
+  mib,
+  poll,
+  resourceGroup,
+  type World,
+} from '../support.ts'
 
 /** Snapshots_*: create, update, get, lists, delete, and what their bytes are. */
 export const describeSnapshots = (world: () => World): void => {
@@ -59,7 +70,7 @@ export const describeSnapshots = (world: () => World): void => {
       const file = await open(image, 'r+')
       await file.write('SECOND', 0)
       await file.close()
-      follows(world(), 'Snapshot_BeginGetAccess')
+      followsPart(world(), 'Snapshot_BeginGetAccess', 'VHDX')
       const { accessSAS = '' } = await snapshots().grantAccess(
         resourceGroup,
         'moment',
@@ -115,7 +126,8 @@ export const describeSnapshots = (world: () => World): void => {
   })
 
   it('changes tags of a snapshot, and lists snapshots of a resource group and of a subscription', async () => {
-    follows(world(), 'Snapshot_Update', 'Snapshot_ListByResourceGroup', 'Snapshot_ListBySubscription')
+    followsPart(world(), 'Snapshot_Update', 'diskSizeGB')
+    follows(world(), 'Snapshot_ListByResourceGroup', 'Snapshot_ListBySubscription')
     await snapshots().createOrUpdate(
       resourceGroup,
       'listed',

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { all, follows, idOf, location, mib, poll, resourceGroup, type World } from '../support.ts'
+import { all, follows, idOf, location, mib, poll, resourceGroup, slowly, type World } from '../support.ts'
 
 /** VirtualMachines_*: get, lists, instance view, power, create by attaching disks, delete. */
 export const describeVirtualMachines = (world: () => World): void => {
@@ -62,27 +62,28 @@ export const describeVirtualMachines = (world: () => World): void => {
       expect(view.vmAgent).toBeUndefined()
     })
 
-    it('goes through starting to running, and through deallocating to deallocated', async () => {
-      const { virtualMachines } = world().client
-      const stateOf = async () =>
-        (await virtualMachines.instanceView(resourceGroup, 'vm-cold')).statuses?.at(-1)?.code?.split('/')[1]
-      follows(world(), 'VirtualMachine_Start_MaximumSet_Gen')
-      const starting = virtualMachines.start(resourceGroup, 'vm-cold', poll)
-      await starting.submitted()
-      expect(await stateOf()).toBe('starting')
-      await starting
-      expect(await stateOf()).toBe('running')
-      follows(world(), 'VirtualMachine_Deallocate_MaximumSet_Gen')
-      const deallocating = virtualMachines.deallocate(resourceGroup, 'vm-cold', poll)
-      await deallocating.submitted()
-      expect(await stateOf()).toBe('deallocating')
-      await deallocating
-      expect(await stateOf()).toBe('deallocated')
-    })
+    it('goes through starting to running, and through deallocating to deallocated', async () =>
+      slowly(world(), ['VirtualMachines_Start', 'VirtualMachines_Deallocate'], async () => {
+        const { virtualMachines } = world().client
+        const stateOf = async () =>
+          (await virtualMachines.instanceView(resourceGroup, 'vm-cold')).statuses?.at(-1)?.code?.split('/')[1]
+        follows(world(), 'VirtualMachine_Start_MaximumSet_Gen')
+        const starting = virtualMachines.start(resourceGroup, 'vm-cold', poll)
+        await starting.submitted()
+        expect(await stateOf()).toBe('starting')
+        await starting
+        expect(await stateOf()).toBe('running')
+        follows(world(), 'VirtualMachine_Deallocate_MinimumSet_Gen')
+        const deallocating = virtualMachines.deallocate(resourceGroup, 'vm-cold', poll)
+        await deallocating.submitted()
+        expect(await stateOf()).toBe('deallocating')
+        await deallocating
+        expect(await stateOf()).toBe('deallocated')
+      }))
 
     it('powers off to stopped, still attached to its disks, and starts again', async () => {
       const { virtualMachines, disks } = world().client
-      follows(world(), 'VirtualMachine_PowerOff_MaximumSet_Gen')
+      follows(world(), 'VirtualMachine_PowerOff_MinimumSet_Gen')
       await virtualMachines.powerOff(resourceGroup, 'vm-windows', poll)
       const view = await virtualMachines.instanceView(resourceGroup, 'vm-windows')
       expect(view.statuses?.at(-1)?.code).toBe('PowerState/stopped')
@@ -131,7 +132,7 @@ export const describeVirtualMachines = (world: () => World): void => {
   describe('the lists of virtual machines', () => {
     it('come in pages of the size set, of a resource group and of a subscription, nothing twice', async () => {
       const { emulator, client } = world()
-      follows(world(), 'VirtualMachine_List_MaximumSet_Gen', 'VirtualMachine_ListAll_MaximumSet_Gen')
+      follows(world(), 'VirtualMachine_List_MinimumSet_Gen', 'VirtualMachine_ListAll_MinimumSet_Gen')
       emulator.context.changeSettings({ ...emulator.context.settings(), pageSize: 2 })
       const pages = await all(client.virtualMachines.list(resourceGroup).byPage())
       expect(pages.map((page) => page.map(({ name }) => name))).toEqual([['vm-cold', 'vm-linux'], ['vm-windows']])
