@@ -72,7 +72,7 @@ const faulted = (name: string, error: unknown): Failed => ({
 })
 
 /** Times that one step may answer `pending` before the job gives up. With the growing waits below, more than seven hours. */
-const asksMax = 500
+const asksMax = 200
 
 /** Asks an activity until it has another answer than `pending`, with a durable timer between two asks. */
 export function* untilReady<Input, Outcome extends { readonly kind: string }>(
@@ -88,9 +88,9 @@ export function* untilReady<Input, Outcome extends { readonly kind: string }>(
   return notReady(activity.name)
 }
 
-/** What the service asks for; after many asks at least 15 s, then 60 s, so that the history stays short. */
-const waitSeconds = (pending: Pending, asks: number): number =>
-  Math.min(3600, Math.max(pending.retryAfterSeconds, asks > 100 ? 60 : asks > 20 ? 15 : 1))
+/** What the service asks for, and more after many asks, so that the history stays short. */
+const waitSeconds = ({ retryAfterSeconds }: Pending, asks: number): number =>
+  Math.min(3600, Math.max(retryAfterSeconds, asks > 120 ? 300 : asks > 60 ? 60 : asks > 20 ? 15 : 1))
 
 const notReady = (name: string): Failed => ({
   kind: 'failed',
