@@ -1,6 +1,6 @@
 /** Who may import whom (docs/architecture.md, "The rule"). `test/architecture` proves that this check sees the modules at all. */
 const nodeBuiltins =
-  '^node:|^(fs|path|http|https|crypto|zlib|stream|os|child_process|worker_threads|timers|url|util)(/|$)'
+  '^node:|^(fs|path|http|https|crypto|zlib|stream|os|child_process|events|assert|worker_threads|timers|url|util)(/|$)'
 const only = (name, from, allowed, comment) => ({
   name,
   comment,
@@ -21,7 +21,7 @@ module.exports = {
     only(
       'format-is-bytes',
       '^shared/format/',
-      ['^shared/(domain|format)/', '^(node:)?(crypto|zlib|util)$'],
+      ['^shared/(domain|format)/', '^(node:)?(assert/strict|crypto|zlib|util)$'],
       'Encoders and decoders: no I/O.',
     ),
     only(
@@ -35,7 +35,7 @@ module.exports = {
       '^shared/vault/',
       [
         '^shared/(domain|format|ports|vault)/',
-        '^(node:)?(crypto|zlib|util|events|timers|timers/promises)$',
+        '^(node:)?(assert/strict|crypto|zlib|util|events|timers|timers/promises)$',
         'node_modules/valibot',
       ],
       'Use cases over ports: never an SDK.',
