@@ -1,4 +1,5 @@
 import { digestBytes } from '../format/digest.ts'
+import { releaseMemory } from '../format/release-memory.ts'
 import { compress } from '../format/zstd.ts'
 import type { GatheredFrame } from './frame-gatherer.ts'
 import type { BuiltIndex, IndexBuilder } from './index-builder.ts'
@@ -25,7 +26,9 @@ export const createSliceWriter = (
     if (head === undefined) return
     try {
       const { runs } = head.frame
-      index.add(runs, await segments.append(runs, await head.compressed))
+      const compressed = await head.compressed
+      index.add(runs, await segments.append(runs, compressed))
+      if (compressed?.compression === 'zstd') releaseMemory(compressed.payload)
     } finally {
       head.frame.free()
     }

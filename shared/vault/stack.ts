@@ -69,7 +69,7 @@ interface LoadedBatch {
 }
 
 const batchesAheadMax = 3
-const batchPlainBytes = 8 * 1024 * 1024
+const batchPlainBytes = 4 * 1024 * 1024
 const batchRunsMax = 4096
 
 /** Runs whose frames are fetched together. Zero runs that touch become one. */

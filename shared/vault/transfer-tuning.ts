@@ -26,7 +26,7 @@ export const defaultTuning: TransferTuning = {
   gapBytes: 120 * 1024,
   readBytesMax: 4 * mib,
   readAheadBytes: 24 * mib,
-  readsInFlightMax: 64,
+  readsInFlightMax: 128,
   frameCapacityBytes: mib,
   framesInFlightMax: 3,
   /** 16 incompressible frames with their headers. */

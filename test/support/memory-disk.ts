@@ -54,3 +54,36 @@ export const memoryDiskWriter = (sizeBytes: number): DiskWriter & { readonly byt
     close: () => undefined,
   }
 }
+
+/** A reader over a disk of any size whose content follows from the offset: nothing is held in memory.
+ * @param fill writes what the disk holds from `offsetBytes` on into the target */
+export const generatedDiskReader = (
+  sizeBytes: number,
+  ranges: Iterable<ChangedRange>,
+  fill: (target: Uint8Array, offsetBytes: number) => void,
+): DiskReader => {
+  const counters = { listCalls: 0, readCalls: 0, readBytes: 0 }
+  return {
+    counters,
+    sizeBytes: async () => sizeBytes,
+    async *listRanges() {
+      let page: ChangedRange[] = []
+      for (const range of ranges) {
+        page.push(range)
+        if (page.length < 10_000) continue
+        counters.listCalls += 1
+        yield page
+        page = []
+      }
+      counters.listCalls += 1
+      yield page
+    },
+    readInto: async (target, offsetBytes) => {
+      await Promise.resolve()
+      counters.readCalls += 1
+      counters.readBytes += target.length
+      fill(target, offsetBytes)
+    },
+    close: () => undefined,
+  }
+}

@@ -51,11 +51,11 @@ const runHistory = async (seed: number, backups: number, sliceBytes: number): Pr
   }
 }
 
-describe('a history of recovery points', () => {
+describe('a history of recovery points', { timeout: 60_000 }, () => {
   it('restores every one of them to the bytes of its time, through increments, fulls, clears and growth', async () => {
     await fc.assert(
       fc.asyncProperty(fc.integer({ min: 0 }), async (seed) => runHistory(seed, 6, mib)),
-      { numRuns: 12 },
+      { numRuns: 8 },
     )
   })
 

@@ -67,7 +67,7 @@ const flipped = (name: string, at: number, bit: number): Uint8Array => {
 }
 const newestRecord = 'recovery-points/vm-000000000000/r2/0001.json'
 
-describe('a damaged vault', () => {
+describe('a damaged vault', { timeout: 60_000 }, () => {
   it('restores the right bytes while nothing is damaged', async () => {
     expect(await restored(damaged({}))).toBe('right')
   })
