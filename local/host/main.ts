@@ -10,8 +10,9 @@ import { lineLog, logLevels } from './log.ts'
 
 /**
  * The host's process: `node local/host/main.ts --app <folder> --data <folder> [--port 7071] [--auth keys]
- * [--log json|text] [--log-level information]`. Ends in order on SIGINT or SIGTERM; where it was forked with an IPC
- * channel, it sends `{ ready: true, port }` there. Exit code 1 where it could not start or not go on.
+ * [--log json|text] [--log-level information]`. Ends in order on SIGINT or SIGTERM. Where it has an IPC channel, it sends
+ * `{ ready: true, port }` or `{ error }` there, and ends in order when the channel closes: its parent is gone. Exit code 1
+ * where it could not start or not go on.
  */
 
 const usage = 'Usage: node local/host/main.ts --app <folder> --data <folder> [--port 7071] [--auth keys]'
@@ -64,13 +65,17 @@ const endOnSignal = (host: RunningHost): void => {
   }
   process.on('SIGINT', () => void end())
   process.on('SIGTERM', () => void end())
+  process.on('disconnect', () => void end())
+}
+
+const fail = (reason: unknown): void => {
+  const error = messageOf(reason)
+  process.stderr.write(`${error}\n`)
+  if (process.connected) process.send?.({ error }, () => process.exit(1))
+  else process.exit(1)
 }
 
 const main = async (): Promise<void> => {
-  const fail = (reason: unknown): void => {
-    process.stderr.write(`${messageOf(reason)}\n`)
-    process.exit(1)
-  }
   try {
     const { log, level, ...options } = readArguments()
     const onLog = lineLog(write, log, level)

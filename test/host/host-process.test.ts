@@ -4,6 +4,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import net from 'node:net'
 import path from 'node:path'
+import { finished } from 'node:stream/promises'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { keyFileOf } from '../../local/host/http/keys.ts'
 import { eventually, type FixtureApp, writeApp } from './fixture-app.ts'
@@ -56,7 +57,12 @@ const begin = (args: readonly string[], environment: NodeJS.ProcessEnv) => {
     stream.on('data', (chunk) => {
       output += chunk
     })
-  const exited = once(child, 'close').then(([code, signal]) => (code ?? signal) as number | NodeJS.Signals)
+  // Not `close`: Node leaves that event out where the parent itself has closed the channel.
+  const streamsEnd = Promise.all([finished(child.stdout!), finished(child.stderr!)])
+  const exited = once(child, 'exit').then(async ([code, signal]) => {
+    await streamsEnd
+    return (code ?? signal) as number | NodeJS.Signals
+  })
   return { child, exited, output: () => output }
 }
 
@@ -64,7 +70,7 @@ const start = async (args: readonly string[] = ['--port', '0'], environment: Nod
   const begun = begin(args, environment)
   const ready = once(begun.child, 'message').then(([message]) => message as { ready: boolean; port: number })
   const message = await Promise.race([ready, begun.exited])
-  if (typeof message !== 'object') throw new Error(`The host ended (${message}): ${begun.output()}`)
+  if (typeof message !== 'object' || !message.ready) throw new Error(`The host did not start: ${begun.output()}`)
   const host = { ...begun, origin: `http://127.0.0.1:${message.port}` }
   hosts.push(host)
   return host
@@ -143,6 +149,13 @@ describe('the process of the host', () => {
     expect(existsSync(path.join(app.appFolder, 'ended'))).toBe(false)
   })
 
+  it('ends in order when its parent is gone', async () => {
+    const host = await start()
+    host.child.disconnect()
+    expect(await host.exited).toBe(0)
+    expect(existsSync(path.join(app.appFolder, 'ended'))).toBe(true)
+  })
+
   it('says what to do where its port or its data folder is taken, and where it is called wrongly', async () => {
     const holder = net.createServer().listen(0, '127.0.0.1')
     await once(holder, 'listening')
@@ -156,7 +169,9 @@ describe('the process of the host', () => {
 
     await start()
     const second = begin(['--port', '0'], {})
+    const [told] = (await once(second.child, 'message')) as [{ error: string }]
     expect(await second.exited).toBe(1)
+    expect(second.output()).toContain(told.error)
     expect(second.output()).toMatch(/Another host is running on the data folder .* name another folder with --data/)
 
     const wrong = begin(['--port', 'many'], {})
