@@ -4,6 +4,37 @@ import * as v from 'valibot'
 import { normalLocation } from './control-plane/request-body.ts'
 import { isDiskName, isResourceName } from './control-plane/resource-names.ts'
 
+/*
+ * A fleet file says which virtual machines the local Azure has. It is JSON:
+ *
+ *   {
+ *     "subscription": "0b1f6471-1bf0-4dda-aec3-cb9272f09590",
+ *     "resourceGroups": [{ "name": "rg-fleet", "location": "westeurope" }],
+ *     "virtualMachines": [
+ *       {
+ *         "name": "vm-linux",
+ *         "resourceGroup": "rg-fleet",
+ *         "osType": "Linux",
+ *         "size": "Standard_D2s_v5",                     optional, this is the default
+ *         "location": "westeurope",                      optional, that of the resource group
+ *         "tags": { "backup": "daily" },                 optional
+ *         "hyperVGeneration": "V2",                      optional, V2
+ *         "imageReference": { "publisher": "Canonical", "offer": "ubuntu-24_04-lts", "sku": "server" },   optional
+ *         "powerState": "running",                       optional; running, stopped or deallocated when first seen
+ *         "disks": [
+ *           { "name": "vm-linux-os", "lun": "os", "image": "vm-linux-os.raw" },
+ *           { "name": "vm-linux-data", "lun": 0, "image": "data/vm-linux-data.raw", "sku": "Premium_LRS", "caching": "None" }
+ *         ]
+ *       }
+ *     ],
+ *     "policies": { }                                    optional; handed on untouched
+ *   }
+ *
+ * Images are ordinary raw image files, of a multiple of 512 bytes, relative to the fleet file; other programs may write to
+ * them at any time, and they may grow between two starts. The file may change between two starts: VMs follow their entries,
+ * VMs that are gone are removed, and disks that no VM names any more stay as unattached disks.
+ */
+
 /** A raw image holds whole sectors. */
 const sectorBytes = 512
 

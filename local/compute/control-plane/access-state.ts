@@ -16,6 +16,6 @@ export const diskStateOf = (context: EmulatorContext, disk: DiskRecord): string 
 /** Snapshots and disk restore points of one family whose SAS is live. */
 export const liveInFamily = (context: EmulatorContext, familyId: string): ReadableRecord[] =>
   [
-    ...context.state.list('snapshots', '/subscriptions/'),
-    ...context.state.list('diskRestorePoints', '/subscriptions/'),
-  ].filter((record) => record.familyId === familyId && accessIsLive(context, record))
+    ...context.state.listBy('snapshots', 'familyId', familyId),
+    ...context.state.listBy('diskRestorePoints', 'familyId', familyId),
+  ].filter((record) => accessIsLive(context, record))

@@ -44,7 +44,7 @@ const problem = (status: number, message: string): ArmReply => ({
 })
 
 /** Every resource whose SAS is live now. */
-export const liveGrants = (context: EmulatorContext): { id: string; level: string; expiresAt: string }[] =>
+const liveGrants = (context: EmulatorContext): { id: string; level: string; expiresAt: string }[] =>
   (['disks', 'snapshots', 'diskRestorePoints'] as const).flatMap((kind) =>
     context.state
       .list(kind, '/subscriptions/')

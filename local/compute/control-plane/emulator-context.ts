@@ -1,6 +1,6 @@
 import type { DiskStore } from '../disks/disk-store.ts'
 import type { FaultPlan } from './faults.ts'
-import type { OperationRunner } from './operations.ts'
+import type { OperationRunner } from './operation-runner.ts'
 import type { RateLimits } from './rate-limits.ts'
 import type { EmulatorSettings } from './settings.ts'
 import type { EmulatorState } from './state.ts'

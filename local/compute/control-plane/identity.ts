@@ -19,18 +19,7 @@ export interface Identity {
 export const createIdentity = (state: EmulatorState, nowMs: () => number): Identity => {
   const key = secret(state, 'token key')
   const header = secret(state, 'identity header')
-  const sign = (text: string): string => createHmac('sha256', key).update(text).digest('base64url')
-  const issue = (resource: string): { token: string; expiresOn: number } => {
-    const expiresOn = Math.floor(nowMs() / 1000) + tokenSeconds
-    const claims = {
-      aud: resource,
-      iss: 'local-compute-emulator',
-      exp: expiresOn,
-      oid: '00000000-0000-0000-0000-00000000d1d1',
-    }
-    const body = `${base64url({ typ: 'JWT', alg: 'HS256' })}.${base64url(claims)}`
-    return { token: `${body}.${sign(body)}`, expiresOn }
-  }
+  const tokens = createTokens(key, nowMs)
   return {
     header,
     answer: (query, given) => {
@@ -39,7 +28,7 @@ export const createIdentity = (state: EmulatorState, nowMs: () => number): Ident
       const resource = query.get('resource')
       if (resource === null || !/^https:\/\/[^/]+\/?$/.test(resource))
         return refusal(400, 'The resource must be an https URL.')
-      const { token, expiresOn } = issue(resource)
+      const { token, expiresOn } = tokens.issue(resource)
       const body = {
         access_token: token,
         expires_on: String(expiresOn),
@@ -53,13 +42,33 @@ export const createIdentity = (state: EmulatorState, nowMs: () => number): Ident
       const token = /^Bearer (.+)$/i.exec(authorization ?? '')?.[1]
       if (token === undefined)
         throw unauthorized('AuthenticationFailed', "Authentication failed. The 'Authorization' header is missing.")
-      const [head, claims, signature = ''] = token.split('.')
-      if (!same(signature, sign(`${head}.${claims}`)))
-        throw unauthorized('InvalidAuthenticationToken', 'The access token is invalid.')
-      const { exp } = JSON.parse(Buffer.from(claims ?? '', 'base64url').toString()) as { exp: number }
-      if (exp * 1000 <= nowMs()) throw unauthorized('ExpiredAuthenticationToken', 'The access token has expired.')
+      tokens.check(token)
     },
   }
+}
+
+/** Tokens that only this emulator makes and takes: signed claims in the form of a JWT. */
+const createTokens = (key: string, nowMs: () => number) => {
+  const sign = (text: string): string => createHmac('sha256', key).update(text).digest('base64url')
+  const issue = (resource: string): { token: string; expiresOn: number } => {
+    const expiresOn = Math.floor(nowMs() / 1000) + tokenSeconds
+    const claims = {
+      aud: resource,
+      iss: 'local-compute-emulator',
+      exp: expiresOn,
+      oid: '00000000-0000-0000-0000-00000000d1d1',
+    }
+    const body = `${base64url({ typ: 'JWT', alg: 'HS256' })}.${base64url(claims)}`
+    return { token: `${body}.${sign(body)}`, expiresOn }
+  }
+  const check = (token: string): void => {
+    const [head, claims, signature = ''] = token.split('.')
+    if (!same(signature, sign(`${head}.${claims}`)))
+      throw unauthorized('InvalidAuthenticationToken', 'The access token is invalid.')
+    const { exp } = JSON.parse(Buffer.from(claims ?? '', 'base64url').toString()) as { exp: number }
+    if (exp * 1000 <= nowMs()) throw unauthorized('ExpiredAuthenticationToken', 'The access token has expired.')
+  }
+  return { issue, check }
 }
 
 const secret = (state: EmulatorState, name: string): string => {
@@ -72,8 +81,10 @@ const secret = (state: EmulatorState, name: string): string => {
 
 const base64url = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString('base64url')
 
-const same = (given: string, expected: string): boolean =>
-  given.length === expected.length && timingSafeEqual(Buffer.from(given), Buffer.from(expected))
+const same = (given: string, expected: string): boolean => {
+  const [left, right] = [Buffer.from(given), Buffer.from(expected)]
+  return left.length === right.length && timingSafeEqual(left, right)
+}
 
 const refusal = (status: number, message: string) => ({ status, body: { statusCode: status, message } })
 

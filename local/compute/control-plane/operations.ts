@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import { ArmError } from './arm-error.ts'
-import type { ArmRequest } from './arm-request.ts'
 import { type EmulatorContext, timestamp } from './emulator-context.ts'
+import type { AcceptedRequest, OperationRunner, OperationStart } from './operation-runner.ts'
 import type { JsonObject, OperationRecord } from './records.ts'
 
 /** What a kind of long-running operation does. It may be started again from the beginning after a kill. */
@@ -13,24 +13,6 @@ export interface OperationAction {
   settle(context: EmulatorContext, operation: OperationRecord, result: JsonObject | undefined): JsonObject | undefined
   /** Takes back what was made visible when the operation was accepted. */
   undo(context: EmulatorContext, operation: OperationRecord): void
-}
-
-export interface OperationStart {
-  readonly action: string
-  readonly service: 'compute' | 'disk'
-  readonly subscriptionId: string
-  readonly location: string
-  readonly resourceId: string
-  readonly input: JsonObject
-}
-
-export interface OperationRunner {
-  /** Records the operation and starts it. Call it in the transaction that makes its effects visible. */
-  begin(request: ArmRequest, start: OperationStart): OperationRecord
-  /** Takes up every operation that a kill left in progress. */
-  resume(): void
-  /** Lets no operation write any more and waits until their work has stopped. */
-  stop(): Promise<void>
 }
 
 /** The runner of all operations; those of one resource run one after the other.
@@ -74,7 +56,7 @@ const actionOf = (actions: Readonly<Record<string, OperationAction>>, operation:
   return action
 }
 
-const newOperation = (context: EmulatorContext, request: ArmRequest, wanted: OperationStart): OperationRecord => {
+const newOperation = (context: EmulatorContext, request: AcceptedRequest, wanted: OperationStart): OperationRecord => {
   const { operationMs, operationMsByName } = context.settings()
   return {
     ...wanted,

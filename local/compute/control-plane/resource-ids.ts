@@ -26,10 +26,3 @@ export const idKey = (id: string): string => (id.startsWith('/') ? id : `/${id}`
 
 /** Last segment of an id. */
 export const nameOf = (id: string): string => id.slice(id.lastIndexOf('/') + 1)
-
-/** The resource `depth` pairs up: the collection of a restore point's id is `parentId(id)`. */
-export const parentId = (id: string, pairs = 1): string =>
-  id
-    .split('/')
-    .slice(0, -2 * pairs)
-    .join('/')

@@ -2,7 +2,7 @@ import { ArmError } from './arm-error.ts'
 import type { Route } from './arm-request.ts'
 
 /** The api-versions that the official SDK sends (arm-compute 25.1.1): one for VMs and restore points, one for disks. */
-export const apiVersions = { compute: '2026-04-01', disk: '2026-03-02' } as const
+const apiVersions = { compute: '2026-04-01', disk: '2026-03-02' } as const
 
 export interface Match {
   readonly route: Route

@@ -78,7 +78,9 @@ const answer = async (front: Front, request: IncomingMessage, response: ServerRe
 }
 
 const replyTo = async (front: Front, request: IncomingMessage): Promise<ArmReply> => {
-  const url = new URL(request.url ?? '/', front.origin)
+  const target = `${front.origin}${request.url ?? '/'}`
+  if (!URL.canParse(target)) throw new ArmError({ status: 400, code: 'BadRequest', message: 'The URL is malformed.' })
+  const url = new URL(target)
   const method = request.method ?? 'GET'
   if (url.pathname === identityPath && method === 'GET')
     return front.identity.answer(url.searchParams, headerOf(request, 'x-identity-header'))
@@ -136,7 +138,7 @@ const strike = (fault: Fault): void => {
 /** What buckets of a single resource count by: the VM, collection or operation, not its children. */
 const resourceKey = ({ route, params }: Match): string =>
   [
-    route.path.split('/')[8],
+    route.path.split('/')[7],
     params.resourceGroupName,
     params.operationId ?? params.vmName ?? params.restorePointCollectionName ?? '',
   ]

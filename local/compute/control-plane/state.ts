@@ -9,6 +9,8 @@ export interface EmulatorState {
   get<K extends RecordKind>(kind: K, id: string): RecordKinds[K] | null
   /** All resources of a kind whose id begins with `idPrefix`, sorted by lower-case id. */
   list<K extends RecordKind>(kind: K, idPrefix: string): RecordKinds[K][]
+  /** All resources of a kind with that value, compared without case, in a field that has an index. */
+  listBy<K extends RecordKind>(kind: K, field: IndexedField, value: string): RecordKinds[K][]
   put<K extends RecordKind>(kind: K, record: RecordKinds[K]): void
   remove(kind: RecordKind, id: string): void
   getOperation(id: string): OperationRecord | null
@@ -22,6 +24,9 @@ export interface EmulatorState {
   close(): void
 }
 
+/** Fields that are looked up by value: thousands of restore points must not be read for each question. */
+export type IndexedField = 'familyId' | 'sourceVmId'
+
 /** How long the status of an ended operation is kept. */
 const operationRetentionMs = 7 * 24 * 3600 * 1000
 
@@ -31,6 +36,8 @@ export const openState = (file: string, nowMs: number): EmulatorState => {
   chmodSync(file, 0o600)
   database.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;
     CREATE TABLE IF NOT EXISTS resource (kind TEXT, key TEXT, body TEXT NOT NULL, PRIMARY KEY (kind, key)) WITHOUT ROWID;
+    CREATE INDEX IF NOT EXISTS resource_family ON resource (kind, lower(body ->> '$.familyId'));
+    CREATE INDEX IF NOT EXISTS resource_source_vm ON resource (kind, lower(body ->> '$.sourceVmId'));
     CREATE TABLE IF NOT EXISTS operation (id TEXT PRIMARY KEY, status TEXT NOT NULL, started INTEGER NOT NULL, body TEXT NOT NULL);
     CREATE INDEX IF NOT EXISTS operation_status ON operation (status);
     CREATE TABLE IF NOT EXISTS fact (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;`)
@@ -43,9 +50,12 @@ export const openState = (file: string, nowMs: number): EmulatorState => {
 const parsed = <T>(row: unknown): T | null =>
   row === undefined ? null : (JSON.parse((row as { body: string }).body) as T)
 
-const resourceTable = (database: DatabaseSync): Pick<EmulatorState, 'get' | 'list' | 'put' | 'remove'> => {
+const resourceTable = (database: DatabaseSync): Pick<EmulatorState, 'get' | 'list' | 'listBy' | 'put' | 'remove'> => {
   const get = database.prepare('SELECT body FROM resource WHERE kind = ? AND key = ?')
   const list = database.prepare('SELECT body FROM resource WHERE kind = ? AND key >= ? AND key < ? ORDER BY key')
+  const listBy = (path: string) =>
+    database.prepare(`SELECT body FROM resource WHERE kind = ? AND lower(body ->> '${path}') = ? ORDER BY key`)
+  const byField = { familyId: listBy('$.familyId'), sourceVmId: listBy('$.sourceVmId') }
   const put = database.prepare('INSERT OR REPLACE INTO resource (kind, key, body) VALUES (?, ?, ?)')
   const remove = database.prepare('DELETE FROM resource WHERE kind = ? AND key = ?')
   return {
@@ -54,6 +64,8 @@ const resourceTable = (database: DatabaseSync): Pick<EmulatorState, 'get' | 'lis
       const from = idKey(idPrefix)
       return list.all(kind, from, `${from}\u{10ffff}`).map((row) => JSON.parse((row as { body: string }).body))
     },
+    listBy: (kind, field, value) =>
+      byField[field].all(kind, value.toLowerCase()).map((row) => JSON.parse((row as { body: string }).body)),
     put: (kind, record) => {
       put.run(kind, idKey(record.id), JSON.stringify(record))
     },

@@ -1,7 +1,6 @@
 import { conflict } from './arm-error.ts'
 import type { EmulatorContext } from './emulator-context.ts'
 import type { DiskRecord, RestorePointRecord, VmRecord } from './records.ts'
-import { idKey } from './resource-ids.ts'
 
 /** All disks of a VM that exist, the operating system's first. */
 export const disksOfVm = (context: EmulatorContext, vm: VmRecord): DiskRecord[] =>
@@ -9,7 +8,7 @@ export const disksOfVm = (context: EmulatorContext, vm: VmRecord): DiskRecord[] 
 
 /** All restore points of a VM, in whatever collection. */
 export const restorePointsOfVm = (context: EmulatorContext, vmId: string): RestorePointRecord[] =>
-  context.state.list('restorePoints', '/subscriptions/').filter((point) => idKey(point.sourceVmId) === idKey(vmId))
+  context.state.listBy('restorePoints', 'sourceVmId', vmId)
 
 /** Refuses while the VM changes its power state or a restore point of it is being created. @throws ArmError 409 */
 export const refuseWhileBusy = (context: EmulatorContext, vm: VmRecord): void => {

@@ -20,6 +20,17 @@ interface Ready {
   readonly dataPlaneOrigin: string
 }
 
+/** A program as it would run on Azure: nothing in it knows that the endpoint is local. */
+const listVms = `
+  import { ComputeManagementClient } from '@azure/arm-compute'
+  import { DefaultAzureCredential } from '@azure/identity'
+  const [, endpoint, subscriptionId] = process.argv
+  const client = new ComputeManagementClient(new DefaultAzureCredential(), subscriptionId, { endpoint })
+  const names = []
+  for await (const vm of client.virtualMachines.listAll()) names.push(vm.name)
+  console.log(JSON.stringify(names))
+`
+
 const root = join(import.meta.dirname, '../../..')
 let folder: string
 let fleet: string
@@ -79,8 +90,9 @@ const connect = async (ready: Ready): Promise<ComputeManagementClient> => {
 describe('the emulator as a process', () => {
   it('serves the unchanged DefaultAzureCredential and SDK by environment alone, and stops when it is told', async () => {
     const { child, ready } = await start(50)
-    const program = join(root, 'test/compute/control-plane/list-vms.ts')
-    const { stdout } = await promisify(execFile)(process.execPath, [program, ready.armEndpoint, subscriptionId], {
+    const args = ['--input-type=module', '--eval', listVms, ready.armEndpoint, subscriptionId]
+    const { stdout } = await promisify(execFile)(process.execPath, args, {
+      cwd: root,
       env: {
         PATH: process.env.PATH,
         NODE_EXTRA_CA_CERTS: ready.certificatePath,

@@ -98,7 +98,7 @@ export const makeFleet = async (folder: string): Promise<string> => {
 }
 
 /** Settings of tests: operations still take time, but little; limits are high enough not to be met by chance. */
-export const quick: SettingsInput = {
+const quick: SettingsInput = {
   operationMs: 40,
   retryAfterSeconds: 0,
   buckets: {
@@ -138,7 +138,7 @@ export const startWorld = async (settings: SettingsInput = {}): Promise<World> =
 }
 
 /** A bearer token from the emulator's own managed-identity endpoint. */
-export const tokenOf = async (emulator: ComputeEmulator): Promise<string> => {
+const tokenOf = async (emulator: ComputeEmulator): Promise<string> => {
   const url = `${emulator.identityEndpoint}?api-version=2019-08-01&resource=https://management.azure.com`
   const { json } = await sendRaw(url, emulator.certificate, '', 'GET', '', {
     authorization: null,

@@ -29,6 +29,8 @@ export const describeRefusals = (world: () => World): void => {
       expect(bare.headers.get('www-authenticate')).toMatch(/^Bearer /)
       refusedAnswer(world(), 'another scheme than Bearer', await get('Basic YTpi'), 401, 'AuthenticationFailed')
       refusedAnswer(world(), 'a forged token', await get('Bearer a.b.c'), 401, 'InvalidAuthenticationToken')
+      const strange = await get(`Bearer a.b.${'\u00e9'.repeat(43)}`)
+      refusedAnswer(world(), 'a token of other letters', strange, 401, 'InvalidAuthenticationToken')
     })
 
     it('lacks its api-version, or names an unknown one', async () => {
