@@ -11,7 +11,8 @@ const curl = async (...args: readonly string[]): Promise<Record<string, unknown>
 }
 
 export interface EndedJob {
-  readonly jobId: string
+  /** What the app answered when the job was accepted. */
+  readonly accepted: Readonly<Record<string, unknown>>
   readonly outcome: JobOutcome
   readonly seconds: number
 }
@@ -21,12 +22,13 @@ export interface EndedJob {
 export const postJob = async (origin: string, route: 'backups' | 'restores', body: object): Promise<EndedJob> => {
   const began = performance.now()
   const json = ['--header', 'content-type: application/json', '--data', JSON.stringify(body)]
-  const jobId = jobIdOf(await curl(...json, `${origin}/api/${route}`))
+  const accepted = await curl(...json, `${origin}/api/${route}`)
+  const jobId = jobIdOf(accepted)
   for (;;) {
     const job = (await curl(`${origin}/api/jobs/${jobId}`)) as { outcome?: JobOutcome | null }
     if (job.outcome !== undefined && job.outcome !== null) {
       if (job.outcome.kind !== 'completed') throw new Error(JSON.stringify(job.outcome, null, 2))
-      return { jobId, outcome: job.outcome, seconds: (performance.now() - began) / 1000 }
+      return { accepted, outcome: job.outcome, seconds: (performance.now() - began) / 1000 }
     }
     await sleep(1000)
   }
