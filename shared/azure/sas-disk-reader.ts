@@ -72,7 +72,7 @@ export const createSasDiskReader = (options: SasReaderOptions): DiskReader => {
 }
 
 /** The bytes of the raw disk behind a SAS URL, its footer not counted. */
-export const headSize = async (
+const headSize = async (
   deps: SasDependencies,
   sasUrl: string,
   signal: AbortSignal | undefined,

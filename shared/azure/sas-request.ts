@@ -72,8 +72,11 @@ export const sendOnce = async <T>(
   const abort = () => sent.destroy()
   signal?.addEventListener('abort', abort, { once: true })
   try {
-    const answered = once(sent, 'response') as Promise<[IncomingMessage]>
-    const [[response], isSent] = await Promise.all([answered, sendBody(sent, call.body)])
+    const answered = answerOf(sent)
+    // Awaited below, after the body: a failure on the way must not count as unhandled until then.
+    answered.catch(() => undefined)
+    const isSent = call.body === undefined ? sendNothing(sent) : await sendBody(sent, call.body)
+    const response = await answered
     // Refused before the body was there: the connection is of no more use, and what it answered is all there is to know.
     if (!isSent) sent.destroy()
     if ((response.statusCode ?? 0) >= 300) throw refusalOf(response)
@@ -111,14 +114,19 @@ export const fillFrom = async (
       target.set(piece, filled)
       filled += piece.byteLength
     })
-    response.once('end', () => (filled === target.byteLength ? resolve() : reject(short())))
-    response.once('error', () => reject(short()))
-    response.once('close', () => reject(short()))
+    const cutOff = () => reject(short())
+    response.once('error', cutOff)
+    response.once('close', cutOff)
+    response.once('end', () => {
+      response.off('close', cutOff)
+      if (filled === target.byteLength) resolve()
+      else cutOff()
+    })
   })
 }
 
 /** The error of a body that ended before its end: a cut connection, whatever the layer below calls it. */
-export const networkError = (error: unknown): AttemptError => {
+const networkError = (error: unknown): AttemptError => {
   const code = (error as NodeJS.ErrnoException | null)?.code
   return new AttemptError({
     kind: 'network',
@@ -138,14 +146,25 @@ const openRequest = (sockets: SasSockets, call: SasCall): ClientRequest => {
   return sent
 }
 
+const answerOf = (sent: ClientRequest): Promise<IncomingMessage> =>
+  new Promise((resolve, reject) => {
+    sent.once('response', resolve)
+    sent.once('error', reject)
+  })
+
+const sendNothing = (sent: ClientRequest): true => {
+  sent.end()
+  return true
+}
+
 /** Sends the body in pieces. An answer that comes before its end stops it: Node tells no more when the socket takes more.
  * @returns whether all of it was sent */
-const sendBody = async (sent: ClientRequest, body: Uint8Array | undefined): Promise<boolean> => {
+const sendBody = async (sent: ClientRequest, body: Uint8Array): Promise<boolean> => {
   let isAnswered = false
   sent.once('response', () => {
     isAnswered = true
   })
-  for (let at = 0; body !== undefined && at < body.byteLength; at += writePieceBytes) {
+  for (let at = 0; at < body.byteLength; at += writePieceBytes) {
     const isTaken = sent.write(body.subarray(at, at + writePieceBytes))
     if (!isTaken) await drained(sent)
     if (isAnswered || sent.destroyed) return false

@@ -13,7 +13,7 @@ import { listed, quick } from './sas-fixture.ts'
  * kept in memory, are compared page by page without any code of ours. */
 const pagesMax = 96
 /** Each run takes two snapshots; a soak sets more. */
-const numRuns = Number(process.env['PROPERTY_RUNS'] ?? 12)
+const numRuns = Number(process.env.PROPERTY_RUNS ?? 12)
 
 interface Change {
   readonly kind: 'write' | 'zero' | 'grow'

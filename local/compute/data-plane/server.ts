@@ -79,7 +79,9 @@ const serve = async (plane: Plane, request: IncomingMessage, response: ServerRes
   let isCut = false
   try {
     setCommonHeaders(request, response, url)
-    await sleep(plane.settings.latencyMs + (fault?.delayMs ?? 0))
+    const delayMs = plane.settings.latencyMs + (fault?.delayMs ?? 0)
+    // A timer of no time still costs a millisecond.
+    if (delayMs > 0) await sleep(delayMs)
     errorBytes = await answer(plane, { request, response, url, operation, body, fault })
   } catch (error) {
     isCut = error instanceof ConnectionCutError

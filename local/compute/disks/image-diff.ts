@@ -3,6 +3,7 @@ import { pageBytes } from './allocated-extents.ts'
 import type { OpenImage } from './sparse-image.ts'
 
 const chunkBytes = 1 << 20
+const batchPartsMax = 64
 
 export interface DiffSide {
   readonly image: OpenImage
@@ -26,21 +27,55 @@ export const diffImages = (
   return joinRanges(widened)
 }
 
+/** Parts are read some at a time: scattered pages would else wait for the disk one by one. */
 async function* changedPages(base: DiffSide, target: DiffSide): AsyncGenerator<ChangedRange> {
   const baseBuffer = Buffer.allocUnsafe(chunkBytes)
   const targetBuffer = Buffer.allocUnsafe(chunkBytes)
-  for await (const part of unionOf(base.extents, target.extents, target.sizeBytes)) {
-    for (let start = part.start; start < part.end; start += chunkBytes) {
-      const lengthBytes = Math.min(chunkBytes, part.end - start)
-      const before = baseBuffer.subarray(0, lengthBytes)
-      const after = targetBuffer.subarray(0, lengthBytes)
-      await Promise.all([
-        part.inBase ? readWithin(base, before, start) : before.fill(0),
-        part.inTarget ? target.image.read(after, start) : after.fill(0),
-      ])
-      if (!before.equals(after)) yield* differingPages(before, after, start, part.inTarget ? 'data' : 'clear')
+  for await (const batch of batches(unionOf(base.extents, target.extents, target.sizeBytes))) {
+    let at = 0
+    const pieces = batch.map((part) => {
+      const lengthBytes = part.end - part.start
+      const [before, after] = [baseBuffer.subarray(at, at + lengthBytes), targetBuffer.subarray(at, at + lengthBytes)]
+      at += lengthBytes
+      return { part, before, after }
+    })
+    await Promise.all(pieces.map(({ part, before, after }) => readBoth(base, target, part, before, after)))
+    for (const { part, before, after } of pieces) {
+      if (!before.equals(after)) yield* differingPages(before, after, part.start, part.inTarget ? 'data' : 'clear')
     }
   }
+}
+
+const readBoth = async (
+  base: DiffSide,
+  target: DiffSide,
+  part: UnionPart,
+  before: Buffer,
+  after: Buffer,
+): Promise<void> => {
+  await Promise.all([
+    part.inBase ? readWithin(base, before, part.start) : before.fill(0),
+    part.inTarget ? target.image.read(after, part.start) : after.fill(0),
+  ])
+}
+
+/** Groups of parts that fit the buffers, large parts cut up. */
+async function* batches(parts: AsyncIterable<UnionPart>): AsyncGenerator<readonly UnionPart[]> {
+  let batch: UnionPart[] = []
+  let room = chunkBytes
+  for await (const part of parts) {
+    for (let start = part.start; start < part.end; ) {
+      const end = Math.min(part.end, start + room)
+      batch.push({ ...part, start, end })
+      room -= end - start
+      start = end
+      if (room > 0 && batch.length < batchPartsMax) continue
+      yield batch
+      batch = []
+      room = chunkBytes
+    }
+  }
+  yield batch
 }
 
 /** A grown disk's base ends earlier; what lies behind its end was zero. */
