@@ -35,16 +35,17 @@ export function* planReads(ranges: readonly ChangedRange[], limits: ReadLimits):
       parts.push(range)
       continue
     }
-    let at = range.offsetBytes
     const end = range.offsetBytes + range.lengthBytes
+    const isJoined =
+      endsAt >= 0 && range.offsetBytes - endsAt <= limits.gapBytes && end - beginsAt <= limits.readBytesMax
+    if (!isJoined && parts.length > 0) yield close()
+    let at = range.offsetBytes
     while (at < end) {
-      const isFar = endsAt < 0 || at - endsAt > limits.gapBytes || at - beginsAt >= limits.readBytesMax
-      if (isFar && parts.length > 0) yield close()
       if (endsAt < 0) beginsAt = at
-      const cut = cutAt(at, end, beginsAt + limits.readBytesMax)
-      parts.push({ offsetBytes: at, lengthBytes: cut - at, kind: 'data' })
-      endsAt = cut
-      at = cut
+      endsAt = cutAt(at, end, beginsAt + limits.readBytesMax)
+      parts.push({ offsetBytes: at, lengthBytes: endsAt - at, kind: 'data' })
+      at = endsAt
+      if (at < end) yield close()
     }
   }
   if (parts.length > 0) yield close()

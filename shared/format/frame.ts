@@ -26,7 +26,7 @@ export interface FramePlace {
 /** Begins every frame, so that a scanner which lost its place finds the next one. */
 export const frameMagic = Uint8Array.of(0x89, 0x44, 0x56, 0x46, 0x52, 0x4d, 0x0d, 0x0a)
 
-const fixedBytes = 112
+const fixedBytes = 116
 const cipherBytes = 44
 
 /** The header that goes before the payload (docs/format.md, section 3).
@@ -34,7 +34,7 @@ const cipherBytes = 44
 export const encodeFrameHeader = (frame: {
   readonly birth: Birth
   readonly compression: Compression
-  readonly payloadBytes: number
+  readonly payload: Uint8Array
   readonly plainBytes: number
   readonly digest: Uint8Array
 }): Buffer => {
@@ -46,13 +46,14 @@ export const encodeFrameHeader = (frame: {
   writer.zeros(2)
   writer.u16(fixedBytes + 2 + birth.recoveryPointId.length + 2 + birth.disk.length + 4)
   writer.zeros(2)
-  writer.u32(frame.payloadBytes)
+  writer.u32(frame.payload.length)
   writer.u32(frame.plainBytes)
   writer.u32(birth.slice)
   writer.u32(birth.attempt)
   writer.u32(birth.ordinal)
   writer.raw(frame.digest)
   writer.zeros(cipherBytes)
+  writer.u32(crc32(frame.payload))
   writer.text(birth.recoveryPointId)
   writer.text(birth.disk)
   writer.u32(crc32(writer.view()))
@@ -70,7 +71,9 @@ export const openFrame = (stored: Uint8Array, place: FramePlace): Uint8Array => 
   if (expected !== actual) throw new VaultError({ code: 'wrong-birth', ...origin, expected, actual })
   if (header.headerBytes + header.payloadBytes !== place.storedBytes || header.plainBytes !== place.plainBytes)
     throw new VaultError({ code: 'malformed', ...origin, detail: 'the lengths differ from those of the index' })
-  const payload = stored.subarray(header.headerBytes, header.headerBytes + header.payloadBytes)
+  const payload = stored.subarray(header.headerBytes, place.storedBytes)
+  if (crc32(payload) !== header.payloadCrc)
+    throw new VaultError({ code: 'malformed', ...origin, detail: 'the CRC of the payload is wrong' })
   const plain = decompress(payload, header.compression, header.plainBytes, origin)
   const digest = digestBytes(plain)
   if (!digest.equals(place.digest) || !digest.equals(header.digest))
@@ -81,6 +84,7 @@ export const openFrame = (stored: Uint8Array, place: FramePlace): Uint8Array => 
 export interface FrameHeader {
   readonly headerBytes: number
   readonly payloadBytes: number
+  readonly payloadCrc: number
   readonly plainBytes: number
   readonly compression: Compression
   readonly digest: Buffer
@@ -107,9 +111,18 @@ export const decodeFrameHeader = (bytes: Uint8Array, origin: Origin): FrameHeade
   const numbers = { slice: reader.u32(), attempt: reader.u32(), ordinal: reader.u32() }
   const digest = reader.raw(32)
   reader.zeros(cipherBytes)
+  const payloadCrc = reader.u32()
   const birth = { recoveryPointId: reader.text(), disk: reader.text(), ...numbers }
   if (reader.at + 4 !== headerBytes) reader.fail('the header length is wrong')
-  return { headerBytes, payloadBytes, plainBytes, compression: compression === 1 ? 'zstd' : 'raw', digest, birth }
+  return {
+    headerBytes,
+    payloadBytes,
+    payloadCrc,
+    plainBytes,
+    compression: compression === 1 ? 'zstd' : 'raw',
+    digest,
+    birth,
+  }
 }
 
 const checkCrc = (reader: ByteReader, bytes: Uint8Array, headerBytes: number): void => {

@@ -91,7 +91,7 @@ export const createSegmentWriter = (
         return null
       }
       const birth: Birth = { ...attempt.key, attempt: attempt.attempt, ordinal }
-      const header = encodeFrameHeader({ ...frame, birth, payloadBytes: frame.payload.length })
+      const header = encodeFrameHeader({ ...frame, birth })
       const storedBytes = header.length + frame.payload.length
       if (filledBytes > 0 && filledBytes + storedBytes > limits.segmentBytes) await close(false)
       const segment = segmentName(attempt.key, attempt.attempt, n)

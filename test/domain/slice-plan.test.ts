@@ -1,0 +1,57 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import type { ChangedRange } from '../../shared/domain/extent.ts'
+import { createSliceCutter } from '../../shared/domain/slice-plan.ts'
+import { changedRanges } from '../support/arbitraries.ts'
+
+const sliceBytes = 64 * 1024
+const diskBytes = 2 ** 55
+const cutAll = (pages: readonly (readonly ChangedRange[])[], rangesPerSlice = 1000) => {
+  const cutter = createSliceCutter({ diskBytes, sliceBytes, rangesPerSlice })
+  return [...pages.flatMap((page) => cutter.add(page)), ...cutter.finish()]
+}
+const covered = (ranges: readonly ChangedRange[]): string[] => {
+  const result: ChangedRange[] = []
+  for (const range of ranges) {
+    const last = result.at(-1)
+    if (last !== undefined && last.kind === range.kind && last.offsetBytes + last.lengthBytes === range.offsetBytes)
+      result[result.length - 1] = { ...last, lengthBytes: last.lengthBytes + range.lengthBytes }
+    else result.push(range)
+  }
+  return result.map(({ kind, offsetBytes, lengthBytes }) => `${kind} ${offsetBytes} ${lengthBytes}`)
+}
+const modest = changedRanges(30).map((all) => all.filter((range) => range.lengthBytes < 4 * 1024 * 1024))
+
+describe('slices of a list of ranges', () => {
+  it('hold every byte once, in order, and no more data or ranges than allowed', () => {
+    fc.assert(
+      fc.property(modest, fc.integer({ min: 1, max: 10 }), (ranges, rangesPerSlice) => {
+        const slices = cutAll([ranges], rangesPerSlice)
+        expect(covered(slices.flatMap((slice) => slice.ranges))).toEqual(covered(ranges))
+        for (const slice of slices) {
+          expect(slice.dataBytes).toBeLessThanOrEqual(sliceBytes)
+          expect(slice.ranges.length).toBeLessThanOrEqual(rangesPerSlice)
+          expect(slice.ranges.length).toBeGreaterThan(0)
+          const sum = (kind: string) =>
+            slice.ranges.reduce((bytes, range) => bytes + (range.kind === kind ? range.lengthBytes : 0), 0)
+          expect([slice.dataBytes, slice.clearBytes]).toEqual([sum('data'), sum('clear')])
+        }
+      }),
+    )
+  })
+
+  it('do not depend on how the list was paged', () => {
+    fc.assert(
+      fc.property(modest, fc.integer({ min: 1, max: 5 }), (ranges, pageRanges) => {
+        const pages = Array.from({ length: Math.ceil(ranges.length / pageRanges) }, (_, index) =>
+          ranges.slice(index * pageRanges, (index + 1) * pageRanges),
+        )
+        expect(cutAll(pages)).toEqual(cutAll([ranges]))
+      }),
+    )
+  })
+
+  it('are none for an empty list', () => {
+    expect(cutAll([[], []])).toEqual([])
+  })
+})
