@@ -1,13 +1,9 @@
 import type { ComputeManagementClient } from '@azure/arm-compute'
 import type { Pending, Refused } from '../ports/compute.ts'
-import { askArm, beginArm } from './arm-answers.ts'
+import { beginArm, followArm } from './arm-answers.ts'
 import type { ArmClients } from './arm-clients.ts'
 import { type ComputeResource, parseResourceId } from './resource-id.ts'
 
-/** How often an operation is asked about. Grants take some seconds, and the service sends no Retry-After for them. */
-const updateIntervalInMs = 500
-/** Longest time that an operation is followed, whoever still waits for it. */
-const followSecondsMax = 300
 /** Bounds of the service for `durationInSeconds`. */
 const durationSecondsMin = 30
 const durationSecondsMax = 5_184_000
@@ -29,7 +25,7 @@ export const grantAccess = async (
   const begun = await beginArm(() => beginGrant(clients, resource, access, durationSeconds))
   if (begun.kind === 'absent') return sourceGone
   if (begun.kind !== 'answered') return begun
-  const ended = await askArm(() => begun.value.poller.pollUntilDone(inTime()))
+  const ended = await followArm(begun.value.poller)
   if (ended.kind === 'absent') return sourceGone
   if (ended.kind !== 'answered') return ended
   return ended.value?.accessSAS ? { kind: 'granted', sasUrl: ended.value.accessSAS } : noUrl
@@ -46,11 +42,9 @@ export const revokeAccess = async (
   const begun = await beginArm(() => beginRevoke(clients, resource))
   if (begun.kind === 'absent') return { kind: 'revoked' }
   if (begun.kind !== 'answered') return begun
-  const ended = await askArm(() => begun.value.poller.pollUntilDone(inTime()))
+  const ended = await followArm(begun.value.poller)
   return ended.kind === 'answered' || ended.kind === 'absent' ? { kind: 'revoked' } : ended
 }
-
-const inTime = () => ({ abortSignal: AbortSignal.timeout(followSecondsMax * 1000) })
 
 type Grant = ReturnType<ComputeManagementClient['disks']['grantAccess']>
 type Revoke = ReturnType<ComputeManagementClient['disks']['revokeAccess']>
@@ -64,19 +58,17 @@ const beginGrant = (
   const { disks, snapshots, diskRestorePoint } = clients.forSubscription(resource.subscriptionId)
   const { resourceGroup, name } = resource
   const asked = { access, durationInSeconds: acceptedSeconds(durationSeconds) }
-  const pace = { updateIntervalInMs }
   if (resource.kind === 'diskRestorePoint')
-    return diskRestorePoint.grantAccess(resourceGroup, resource.collection, resource.restorePoint, name, asked, pace)
-  return (resource.kind === 'snapshot' ? snapshots : disks).grantAccess(resourceGroup, name, asked, pace)
+    return diskRestorePoint.grantAccess(resourceGroup, resource.collection, resource.restorePoint, name, asked)
+  return (resource.kind === 'snapshot' ? snapshots : disks).grantAccess(resourceGroup, name, asked)
 }
 
 const beginRevoke = (clients: ArmClients, resource: ComputeResource): Revoke => {
   const { disks, snapshots, diskRestorePoint } = clients.forSubscription(resource.subscriptionId)
   const { resourceGroup, name } = resource
-  const pace = { updateIntervalInMs }
   if (resource.kind === 'diskRestorePoint')
-    return diskRestorePoint.revokeAccess(resourceGroup, resource.collection, resource.restorePoint, name, pace)
-  return (resource.kind === 'snapshot' ? snapshots : disks).revokeAccess(resourceGroup, name, pace)
+    return diskRestorePoint.revokeAccess(resourceGroup, resource.collection, resource.restorePoint, name)
+  return (resource.kind === 'snapshot' ? snapshots : disks).revokeAccess(resourceGroup, name)
 }
 
 const notReadable: Refused = {

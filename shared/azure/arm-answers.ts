@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Pending, Refused } from '../ports/compute.ts'
 import { failureOf } from './arm-failure.ts'
 import { verdictOf } from './arm-verdicts.ts'
@@ -32,3 +33,34 @@ export const beginArm = async <P extends { submitted: () => Promise<void> }>(
     await poller.submitted()
     return { poller }
   })
+
+/** A long-running operation of the SDK, as far as it is followed here. */
+export interface Followable<T> {
+  readonly isDone: boolean
+  readonly result: T | undefined
+  poll(): Promise<unknown>
+}
+
+/** Longest time that an operation is followed, whoever still waits for it. */
+const followSecondsMax = 300
+const firstPauseMs = 100
+const pauseMsMax = 2000
+
+/** Asks about an operation until it ends: soon at first, as grants often take less than a second, then every two seconds. The service
+ * sends no Retry-After for the operations of disks.
+ * @returns `pending` where it has not ended after five minutes
+ * @throws ArmError where another try may cure it */
+export const followArm = async <T>(poller: Followable<T>): Promise<ArmAnswer<T | undefined>> => {
+  const endsAtMs = performance.now() + followSecondsMax * 1000
+  for (let pauseMs = firstPauseMs; !poller.isDone; pauseMs = Math.min(pauseMs * 2, pauseMsMax)) {
+    if (performance.now() > endsAtMs) return { kind: 'pending', retryAfterSeconds: 30 }
+    await sleep(pauseMs)
+    const asked = await askArm(() => poller.poll())
+    if (asked.kind !== 'answered') return asked
+  }
+  // Of an operation that has ended, this sends nothing: it throws where the operation failed.
+  return askArm(async () => {
+    await poller.poll()
+    return poller.result
+  })
+}

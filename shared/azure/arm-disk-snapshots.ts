@@ -26,7 +26,7 @@ export const createArmDiskSnapshots = (options: {
 })
 
 /** `deltavault-<recovery point>-<disk>`: at most 80 characters, as snapshot names may have; a recovery point id is unique to its VM. */
-export const snapshotNameOf = (recoveryPointId: string, disk: string): string => `deltavault-${recoveryPointId}-${disk}`
+const snapshotNameOf = (recoveryPointId: string, disk: string): string => `deltavault-${recoveryPointId}-${disk}`
 
 const ensureDiskSnapshots = async (
   clients: ArmClients,

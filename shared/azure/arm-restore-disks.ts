@@ -1,7 +1,7 @@
 import type { Disk } from '@azure/arm-compute'
 import type { Pending, Refused, RestoreDiskRequest, RestoreDisks } from '../ports/compute.ts'
 import { grantAccess, revokeAccess } from './arm-access.ts'
-import { askArm, beginArm } from './arm-answers.ts'
+import { askArm, beginArm, followArm } from './arm-answers.ts'
 import type { ArmClients } from './arm-clients.ts'
 import { jobTag, tagOf } from './arm-tags.ts'
 import { createFlights } from './flights.ts'
@@ -17,9 +17,7 @@ const mebibyte = 1024 * 1024
 /** Upload disks: 20 MiB to 32 TiB, in whole MiB (CreationData.uploadSizeBytes; "Upload a VHD to Azure"). */
 const uploadBytesMin = 20 * mebibyte
 const uploadBytesMax = 32 * 1024 * 1024 * mebibyte
-const updateIntervalInMs = 500
 const againSeconds = 2
-const creationSecondsMax = 300
 
 /** Upload disks, into which a restore writes. A disk carries its job in a tag, so that a repeated call knows its own again; a write
  * URL is kept in memory only.
@@ -75,13 +73,10 @@ const ensureDisk = async (
   const found = await askArm(() => disks.get(id.resourceGroup, id.name))
   if (found.kind === 'answered') return stateOf(found.value, request.jobId)
   if (found.kind !== 'absent') return found
-  const begun = await beginArm(() =>
-    disks.createOrUpdate(id.resourceGroup, id.name, bodyOf(request), { updateIntervalInMs }),
-  )
+  const begun = await beginArm(() => disks.createOrUpdate(id.resourceGroup, id.name, bodyOf(request)))
   if (begun.kind === 'absent') return groupGone
   if (begun.kind !== 'answered') return begun
-  const abortSignal = AbortSignal.timeout(creationSecondsMax * 1000)
-  const made = await askArm(() => begun.value.poller.pollUntilDone({ abortSignal }))
+  const made = await followArm(begun.value.poller)
   if (made.kind === 'absent') return groupGone
   return made.kind === 'answered' ? { kind: 'made' } : made
 }

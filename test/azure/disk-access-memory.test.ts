@@ -16,9 +16,15 @@ const platform = (grants: { readonly atOnce: boolean }) => {
     asked.push(data)
     const sasUrl = `https://disk/${name}?sig=${asked.length}`
     const done = grants.atOnce ? Promise.resolve() : new Promise<void>((resolve) => open.push(resolve))
-    return { submitted: async () => undefined, pollUntilDone: async () => done.then(() => ({ accessSAS: sasUrl })) }
+    let isDone = false
+    const poll = async () => {
+      await done
+      isDone = true
+    }
+    const shown = { result: { accessSAS: sasUrl }, submitted: async () => undefined, poll }
+    return Object.defineProperty(shown, 'isDone', { get: () => isDone })
   }
-  const revokeAccess = () => ({ submitted: async () => undefined, pollUntilDone: async () => undefined })
+  const revokeAccess = () => ({ isDone: true, submitted: async () => undefined })
   const clients = { forSubscription: () => ({ snapshots: { grantAccess, revokeAccess } }) } as unknown as ArmClients
   return {
     access: createArmDiskAccess(clients, () => nowMs),
