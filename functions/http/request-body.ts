@@ -5,6 +5,9 @@ import { type FieldError, invalidField, ProblemError } from './problem.ts'
 /** A request of this API has some hundred bytes; a long list of disks some thousand. */
 const bodyBytesMax = 256 * 1024
 
+/** Wrong fields that one answer names. */
+const errorsMax = 20
+
 /** The parsed body of a request.
  * @throws ProblemError 413 too large, 400 not JSON, 422 not what the schema says, naming every field */
 export const readBody = async <Schema extends v.GenericSchema>(
@@ -13,7 +16,7 @@ export const readBody = async <Schema extends v.GenericSchema>(
 ): Promise<v.InferOutput<Schema>> => {
   const parsed = v.safeParse(schema, parseJson(await readText(request)))
   if (parsed.success) return parsed.output
-  const errors = parsed.issues.map(fieldErrorOf)
+  const errors = parsed.issues.slice(0, errorsMax).map(fieldErrorOf)
   throw new ProblemError({
     status: 422,
     code: 'invalid-request',
@@ -51,11 +54,13 @@ const readText = async (request: HttpRequest): Promise<string> => {
 const parseJson = (text: string): unknown => {
   if (text.trim() === '') throw invalidField(400, 'body', 'It is empty.', 'Send a JSON object.')
   try {
-    return JSON.parse(text) as unknown
+    const value = JSON.parse(text) as unknown
+    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value
   } catch (error) {
     const reason = error instanceof Error ? error.message.slice(0, 120) : ''
     throw invalidField(400, 'body', `It is not JSON (${reason}).`, 'Send a JSON object.')
   }
+  throw invalidField(422, 'body', 'It is JSON, but not an object.', 'Send a JSON object.')
 }
 
 const fieldErrorOf = (issue: v.BaseIssue<unknown>): FieldError => {

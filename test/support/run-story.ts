@@ -1,16 +1,18 @@
 import type { OrchestrationHandler } from 'durable-functions'
 import { type Action, type HistoryEvent, type ReplayState, replay } from './replay-engine.ts'
 
+interface ChildEnd {
+  readonly outcome?: unknown
+  readonly throws?: string
+  readonly seconds: number
+}
+
 /** What the world around a story answers. Results take effect after some seconds of virtual time. */
 export interface World {
-  /** Returns an activity's outcome, or throws. */
+  /** Returns an activity's outcome, or a promise of it, or throws. */
   readonly activity: (name: string, input: never, run: number) => unknown
   /** Returns what a child ends with, and after how long; `throws` is a child that the platform ended. */
-  readonly child?: (
-    name: string,
-    input: never,
-    instanceId: string,
-  ) => { outcome?: unknown; throws?: string; seconds: number }
+  readonly child?: (name: string, input: never, instanceId: string) => ChildEnd | Promise<ChildEnd>
   /** Events that somebody raises, by seconds after the start. */
   readonly events?: readonly { readonly name: string; readonly atSeconds: number }[]
 }
@@ -64,7 +66,7 @@ export const runStory = async (
   const arrive = (afterMs: number, event: Arrival['event'], more: Partial<Arrival> = {}): void => {
     arrivals.push({ atMs: nowMs + Math.max(0, afterMs), order: order++, event, ...more })
   }
-  const runActivity = (action: Action, index: number, tries: number): void => {
+  const runActivity = async (action: Action, index: number, tries: number): Promise<void> => {
     const id = nextId++
     note({ EventType: 4, EventId: id, Name: action.functionName })
     const run = (runs.get(action.functionName!) ?? 0) + 1
@@ -72,7 +74,7 @@ export const runStory = async (
     calls.push(action.functionName!)
     inputs.push(action.input)
     try {
-      const result = world.activity(action.functionName!, action.input as never, run)
+      const result = await world.activity(action.functionName!, action.input as never, run)
       arrive(1000, { EventType: 5, EventId: -1, TaskScheduledId: id, Result: JSON.stringify(result ?? null) })
     } catch (error) {
       const Reason = `Activity function '${action.functionName}' failed: ${(error as Error).message}`
@@ -85,16 +87,16 @@ export const runStory = async (
       )
     }
   }
-  const schedule = (action: Action, index: number): void => {
+  const schedule = async (action: Action, index: number): Promise<void> => {
     if (action.compoundActions !== undefined) {
-      for (const one of action.compoundActions) schedule(one, index)
-    } else if (action.actionType === 1) runActivity(action, index, 1)
+      for (const one of action.compoundActions) await schedule(one, index)
+    } else if (action.actionType === 1) await runActivity(action, index, 1)
     else if (action.actionType === 2) {
       const id = nextId++
       note({ EventType: 7, EventId: id, Name: action.functionName, InstanceId: action.instanceId })
       calls.push(`child ${action.functionName}`)
       inputs.push(action.input)
-      const ended = world.child!(action.functionName!, action.input as never, action.instanceId!)
+      const ended = await world.child!(action.functionName!, action.input as never, action.instanceId!)
       if (ended.throws !== undefined)
         arrive(ended.seconds * 1000, {
           EventType: 9,
@@ -142,7 +144,7 @@ export const runStory = async (
   const waitingRetries: { action: number; tries: number; timerId: number }[] = []
   for (let episode = 0; episode < episodesMax; episode++) {
     const state = await replay(handler, history, input, instanceId)
-    for (; known < state.actions.length; known++) schedule(state.actions[known]!, known)
+    for (; known < state.actions.length; known++) await schedule(state.actions[known]!, known)
     const continued = state.actions.find(({ actionType }) => actionType === 4)
     if (state.isDone || state.error !== null || continued !== undefined) {
       arrivals = arrivals.filter((arrival) => arrival.event.EventType !== 15 && !isCancelled(state, arrival))
@@ -178,7 +180,7 @@ export const runStory = async (
     const due = waitingRetries.find(({ timerId }) => next.event.EventType === 11 && next.event.TimerId === timerId)
     if (due !== undefined) {
       const action = state.actions[due.action]!
-      if (due.tries < action.retryOptions!.maxNumberOfAttempts!) runActivity(action, due.action, due.tries + 1)
+      if (due.tries < action.retryOptions!.maxNumberOfAttempts!) await runActivity(action, due.action, due.tries + 1)
     }
   }
   throw new Error(`The story did not end in ${episodesMax} episodes.`)

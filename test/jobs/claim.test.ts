@@ -1,0 +1,130 @@
+import { describe, expect, it } from 'vitest'
+import type { JobOutcome } from '../../shared/domain/job.ts'
+import { refOf } from '../../shared/domain/job-ref.ts'
+import { isCurrent, readClaim, releaseClaim, renewClaim, takeClaim } from '../../shared/jobs/claim.ts'
+import { finishJob } from '../../shared/jobs/finish-job.ts'
+import { readJobRecord, recentJobs, recordOutcome } from '../../shared/jobs/job-records.ts'
+import { startJob } from '../../shared/jobs/start-job.ts'
+import { fakeInstances, fakeWorld, sampleJob } from './world.ts'
+
+const now = new Date('2026-03-10T02:00:00Z')
+const failure: JobOutcome = { kind: 'failed', reason: 'r', message: 'm', hint: 'h', disks: [] }
+
+describe('a claim', () => {
+  it('is taken by one of two callers at once; the other is told who holds it', async () => {
+    const { control } = fakeWorld()
+    const answers = await Promise.all([
+      takeClaim(control, sampleJob('a'), 'token-a', now),
+      takeClaim(control, sampleJob('b'), 'token-b', now),
+    ])
+    expect(answers.map(({ kind }) => kind).sort()).toEqual(['busy', 'taken'])
+    expect(answers[0]!.claim).toEqual(answers[1]!.claim)
+  })
+
+  it('is ours when the answer of our own create was lost', async () => {
+    const { control } = fakeWorld()
+    control.fault = ({ operation }) => (operation === 'create' ? 'lostAnswer' : null)
+    expect((await takeClaim(control, sampleJob(), 'token-a', now)).kind).toBe('taken')
+  })
+
+  it('gives the next attempt to one supervisor only', async () => {
+    const { control } = fakeWorld()
+    await takeClaim(control, sampleJob(), 'token-1', now)
+    const held = (await readClaim(control, sampleJob()))!
+    const answers = await Promise.all([
+      renewClaim(control, held, 'token-2', now),
+      renewClaim(control, held, 'token-3', now),
+    ])
+    expect(answers.map(({ kind }) => kind).sort()).toEqual(['changed', 'renewed'])
+    expect((await readClaim(control, sampleJob()))!.claim.attempt).toBe(2)
+    expect(await isCurrent(control, refOf({ job: sampleJob(), token: 'token-1' }))).toBe(false)
+  })
+
+  it('is not released by somebody who read it before it changed', async () => {
+    const { control } = fakeWorld()
+    await takeClaim(control, sampleJob(), 'token-1', now)
+    const held = (await readClaim(control, sampleJob()))!
+    await renewClaim(control, held, 'token-2', now)
+    expect(await releaseClaim(control, held)).toBe('changed')
+    expect(await releaseClaim(control, (await readClaim(control, sampleJob()))!)).toBe('removed')
+  })
+})
+
+describe('the start of a job', () => {
+  it('runs one of two jobs of a VM that are started at once, and tells the other which', async () => {
+    const world = fakeWorld()
+    const instances = fakeInstances()
+    const answers = await Promise.all(
+      ['a', 'b'].map((cause) => startJob({ ...world, control: world.control.reopen(), instances }, sampleJob(cause))),
+    )
+    const started = answers.find(({ kind }) => kind === 'started')
+    expect(answers.find(({ kind }) => kind === 'busy')).toMatchObject({
+      running: { job: { jobId: (started as { jobId: string }).jobId } },
+    })
+    expect(instances.started).toHaveLength(1)
+  })
+
+  it('starts the same job once, however often and at once it is asked for', async () => {
+    const world = fakeWorld()
+    const instances = fakeInstances()
+    const start = () => startJob({ ...world, control: world.control.reopen(), instances }, sampleJob())
+    const answers = [...(await Promise.all([start(), start(), start()])), await start()]
+    expect(answers.map(({ kind }) => kind).sort()).toEqual(['already', 'already', 'already', 'started'])
+    expect(instances.started).toHaveLength(1)
+  })
+
+  it('does not start a job again that has ended', async () => {
+    const world = fakeWorld()
+    const instances = fakeInstances()
+    await startJob({ ...world, instances }, sampleJob())
+    await finishJob(world, { ...refOf(instances.started[0]!), outcome: failure })
+    expect(await startJob({ ...world, instances }, sampleJob())).toEqual({ kind: 'already', jobId: sampleJob().jobId })
+    expect(instances.started).toHaveLength(1)
+    expect(await readClaim(world.control, sampleJob())).toBeNull()
+  })
+
+  it('lets go of the claim when the job has ended between the look and the claim', async () => {
+    const world = fakeWorld()
+    const instances = fakeInstances()
+    const other = world.control.reopen()
+    world.control.pause = async ({ operation, name }) => {
+      if (operation === 'create' && name.startsWith('claims/'))
+        await recordOutcome(other, { job: sampleJob(), attempts: 1, outcome: failure, now })
+    }
+    expect((await startJob({ ...world, instances }, sampleJob())).kind).toBe('already')
+    expect(await readClaim(other, sampleJob())).toBeNull()
+    expect(instances.started).toEqual([])
+  })
+})
+
+describe('the end of a job', () => {
+  it('keeps its first outcome', async () => {
+    const { control } = fakeWorld()
+    await recordOutcome(control, { job: sampleJob(), attempts: 1, outcome: failure, now })
+    await recordOutcome(control, { job: sampleJob(), attempts: 2, outcome: { ...failure, reason: 'other' }, now })
+    expect(await readJobRecord(control, sampleJob().jobId)).toMatchObject({ attempts: 1, outcome: { reason: 'r' } })
+  })
+
+  it('changes nothing for an attempt that was overtaken', async () => {
+    const world = fakeWorld()
+    const instances = fakeInstances()
+    await startJob({ ...world, instances }, sampleJob())
+    const held = (await readClaim(world.control, sampleJob()))!
+    await renewClaim(world.control, held, 'token-of-attempt-2', now)
+    expect(await finishJob(world, { ...refOf(held.claim), outcome: failure })).toEqual({ kind: 'superseded' })
+    expect(await readJobRecord(world.control, sampleJob().jobId)).toMatchObject({ outcome: null })
+    expect(await readClaim(world.control, sampleJob())).not.toBeNull()
+  })
+})
+
+describe('the recent jobs', () => {
+  it('come newest first and as many as asked for', async () => {
+    const world = fakeWorld()
+    const jobs = ['2026-03-10T02:00:00Z', '2026-03-12T02:00:00Z', '2026-03-11T02:00:00Z'].map((at) =>
+      sampleJob('c', at),
+    )
+    for (const job of jobs) await recordOutcome(world.control, { job, attempts: 1, outcome: failure, now })
+    const newest = (await recentJobs(world.control, 2)).map(({ job }) => job.requestedAt.slice(0, 10))
+    expect(newest).toEqual(['2026-03-12', '2026-03-11'])
+  })
+})
