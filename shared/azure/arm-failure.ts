@@ -28,6 +28,8 @@ export const failureOf = (error: unknown): ArmFailure => {
   const operation = /^The long-running operation has failed(?:\. ([\w-]+)\. ([\s\S]*))?$/.exec(String(message))
   if (operation)
     return { status: null, code: plainCode(operation[1]), message: plainMessage(operation[2]), retryAfterSeconds: null }
+  // A mistake of ours must not look like a network that is down.
+  if (error instanceof TypeError || error instanceof ReferenceError || error instanceof RangeError) throw error
   if (/Credential|Authentication/.test(String(name))) throw new ArmError({ code: 'no-token' })
   throw new ArmError({ code: 'unreachable', detail: plainCode(code ?? name) })
 }

@@ -24,7 +24,7 @@ const platform = (grants: { readonly atOnce: boolean }) => {
     const shown = { result: { accessSAS: sasUrl }, submitted: async () => undefined, poll }
     return Object.defineProperty(shown, 'isDone', { get: () => isDone })
   }
-  const revokeAccess = () => ({ isDone: true, submitted: async () => undefined })
+  const revokeAccess = () => ({ isDone: true, submitted: async () => undefined, poll: async () => undefined })
   const clients = { forSubscription: () => ({ snapshots: { grantAccess, revokeAccess } }) } as unknown as ArmClients
   return {
     access: createArmDiskAccess(clients, () => nowMs),

@@ -9,7 +9,7 @@ import { createCredential } from '../../shared/azure/credential.ts'
 
 const mebibyte = 1024 * 1024
 export const subscriptionId = '5f2c9f52-6d3e-4b0c-9f55-0c8a3bb1d0aa'
-export const resourceGroup = 'rg-fleet'
+const resourceGroup = 'rg-fleet'
 export const diskBytes = 24 * mebibyte
 
 /** A compute emulator with a small fleet, and the app's own clients pointed at it the way production is: by an endpoint and the
