@@ -44,10 +44,6 @@ export const attemptMarker = (key: SliceKey, attempt: number): string =>
 
 export const intentName = (id: string): string => `intents/${checked(id)}.json`
 
-export const progressPrefix = (key: DiskKey): string => `progress/${diskPath(key)}/`
-
-export const progressName = (key: SliceKey): string => `${progressPrefix(key)}${digits(key.slice, 6)}`
-
 const diskPath = (key: DiskKey): string => `${checked(key.recoveryPointId)}/${checked(key.disk)}`
 
 const checked = (id: string): string => {
