@@ -1,14 +1,26 @@
 import { parseArgs } from 'node:util'
+import * as v from 'valibot'
 import { startComputeEmulator } from './compute-emulator.ts'
+import { type SettingsInput, settingsSchema } from './control-plane/settings.ts'
 import { FleetError } from './fleet.ts'
 
 const usage =
-  'Usage: node local/compute/main.ts --data FOLDER --fleet FILE [--port N] [--data-port N] [--operation-ms N]'
+  'Usage: node local/compute/main.ts --data FOLDER --fleet FILE [--port N] [--data-port N] [--operation-ms N] [--settings JSON]'
 
 const wholeNumber = (name: string, text: string | undefined): number | undefined => {
   if (text === undefined) return undefined
   if (!/^\d{1,9}$/.test(text)) throw new TypeError(`--${name} must be a whole number, not "${text}".`)
   return Number(text)
+}
+
+/** Settings of control-plane/settings.ts as JSON, such as `{"pageSize": 2}`. */
+const readSettings = (text: string): SettingsInput => {
+  try {
+    return v.parse(settingsSchema, JSON.parse(text))
+  } catch (error) {
+    const field = error instanceof v.ValiError ? `${v.getDotPath(error.issues[0]) ?? ''}: ` : ''
+    throw new TypeError(`--settings is not right: ${field}${(error as Error).message}`)
+  }
 }
 
 /** What the command line asks for. @throws TypeError in words for people */
@@ -20,6 +32,7 @@ const readOptions = () => {
       port: { type: 'string' },
       'data-port': { type: 'string' },
       'operation-ms': { type: 'string' },
+      settings: { type: 'string', default: '{}' },
     },
   })
   if (values.data === undefined || values.fleet === undefined) throw new TypeError('--data and --fleet are needed.')
@@ -29,7 +42,7 @@ const readOptions = () => {
     fleetPath: values.fleet,
     port: wholeNumber('port', values.port) ?? 0,
     dataPort: wholeNumber('data-port', values['data-port']) ?? 0,
-    ...(operationMs === undefined ? {} : { settings: { operationMs } }),
+    settings: { ...readSettings(values.settings), ...(operationMs === undefined ? {} : { operationMs }) },
   }
 }
 
