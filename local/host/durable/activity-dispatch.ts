@@ -5,7 +5,7 @@ import { activityFailure } from './failure-text.ts'
 import type { FunctionIndex } from './function-index.ts'
 import { type HistoryEvent, taskCompleted, taskFailed } from './history-event.ts'
 import { type ActivityRow, isLive, type Store } from './store.ts'
-import { invocation } from './trigger.ts'
+import { activityInvocation } from './trigger.ts'
 
 export interface ActivityDispatcher {
   /** Runs an activity as soon as there is room: `concurrencyMax` at once, in order of arrival. */
@@ -61,7 +61,7 @@ type Options = Parameters<typeof createActivityDispatcher>[0]
 async function invokeActivity(options: Options, row: ActivityRow): Promise<HistoryEvent> {
   const found = options.functions.activity(row.name)
   const result = found
-    ? await options.worker.invoke(invocation(randomUUID(), found.name, found.binding, row.instance_id, row.input))
+    ? await options.worker.invoke(activityInvocation(randomUUID(), found, row.instance_id, row.input))
     : ({ kind: 'failed', message: `Activity function '${row.name}' does not exist.`, stack: '' } as const)
   const at = new Date().toISOString()
   if (result.kind === 'succeeded') return taskCompleted(at, row.task_id, resultJson(result.returnValue))

@@ -71,6 +71,7 @@ export function createDurableEngine(options: DurableEngineOptions): DurableEngin
       parts.scheduler.start()
     },
     async stop() {
+      parts.stopping()
       parts.activities.stop()
       await parts.scheduler.stop()
       store.close()
@@ -101,6 +102,7 @@ function compose(options: DurableEngineOptions, store: Store) {
     log,
   })
   const timeScale = options.timeScale ?? 1
+  let isStopping = false
   const context: TurnContext = {
     store,
     cache,
@@ -111,6 +113,7 @@ function compose(options: DurableEngineOptions, store: Store) {
     notice,
     dispatchActivity: (id) => activities.dispatch(id),
     log,
+    isStopping: () => isStopping,
   }
   const scheduler = createScheduler({
     store,
@@ -122,7 +125,10 @@ function compose(options: DurableEngineOptions, store: Store) {
   })
   const operations = createClientOperations(store, notice, (executionId) => cache.forget(executionId))
   const idle = (): Promise<void> => (isIdle() ? Promise.resolve() : new Promise((resolve) => waiting.push(resolve)))
-  return { activities, scheduler, operations, idle }
+  const stopping = (): void => {
+    isStopping = true
+  }
+  return { activities, scheduler, operations, idle, stopping }
 }
 
 function scaled(fireAtMs: number, timeScale: number): number {

@@ -1,4 +1,5 @@
 import type { InvocationRequest } from '../invocation.ts'
+import type { FoundFunction } from './function-index.ts'
 import type { ReplayLimits } from './replay-state.ts'
 import { dotNetTimeSpan } from './time-span.ts'
 
@@ -29,22 +30,32 @@ export function orchestrationTrigger(trigger: {
   return `{"history":[${trigger.eventTexts.join(',')}],"input":${input},${JSON.stringify(rest).slice(1)}`
 }
 
-/** The call of a function with one trigger value. @param text null for no value at all */
-export function invocation(
+/** The call of an orchestrator. Its trigger is not repeated in the metadata: the library would parse it once more for each. */
+export const orchestratorInvocation = (
   invocationId: string,
-  functionName: string,
-  binding: string,
+  found: FoundFunction,
   instanceId: string,
-  text: string | null,
+  trigger: string,
+): InvocationRequest => ({
+  invocationId,
+  functionName: found.name,
+  inputs: [{ name: found.binding, value: { string: trigger } }],
+  triggerMetadata: { instanceId: { string: instanceId } },
+})
+
+/** The call of an activity. @param input the trigger value; null for no value at all */
+export function activityInvocation(
+  invocationId: string,
+  found: FoundFunction,
+  instanceId: string,
+  input: string | null,
 ): InvocationRequest {
-  const value = text === null ? {} : { string: text }
+  const value = input === null ? {} : { string: input }
+  const data = input === null ? {} : { data: value, [found.binding]: value }
   return {
     invocationId,
-    functionName,
-    inputs: [{ name: binding, value }],
-    triggerMetadata: {
-      instanceId: { string: instanceId },
-      ...(text === null ? {} : { data: value, [binding]: value }),
-    },
+    functionName: found.name,
+    inputs: [{ name: found.binding, value }],
+    triggerMetadata: { instanceId: { string: instanceId }, ...data },
   }
 }

@@ -18,7 +18,7 @@ import { type ReplayOutcome, replay } from './replay.ts'
 import type { Decision, ReplayLimits } from './replay-state.ts'
 import { type InstanceRow, isLive, type MessageRow, type Store } from './store.ts'
 import { knowsTask } from './task-probe.ts'
-import { invocation, orchestrationTrigger } from './trigger.ts'
+import { orchestrationTrigger, orchestratorInvocation } from './trigger.ts'
 
 /** What turns work with. */
 export interface TurnContext {
@@ -33,6 +33,8 @@ export interface TurnContext {
   readonly notice: (instanceId: string, dueMs: number) => void
   readonly dispatchActivity: (activityId: number) => void
   readonly log: (event: EngineEvent) => void
+  /** The host is ending, and its worker with it. */
+  readonly isStopping: () => boolean
 }
 
 /** One turn of one orchestrator, as gathered before its function is called. */
@@ -118,8 +120,11 @@ async function ask(
     ),
     limits: context.limits,
   })
-  const request = invocation(randomUUID(), found.name, found.binding, instance.instance_id, trigger)
-  return parseAnswer(instance.name, await context.worker.invoke(request))
+  const request = orchestratorInvocation(randomUUID(), found, instance.instance_id, trigger)
+  const result = await context.worker.invoke(request)
+  // A worker that ends because its host does has failed nobody: the turn is given up and runs again after the next start.
+  if (result.kind === 'workerDied' && context.isStopping()) throw new Error('The host is stopping.')
+  return parseAnswer(instance.name, result)
 }
 
 /** What the replay alone cannot see: names and ids outside the instance, and whether the library counts as we do. */

@@ -18,8 +18,9 @@ const registry: LoadedApp = emptyApp()
 installCoreModule(registry, () => {})
 const requireHere = createRequire(import.meta.url)
 
-/** Loads an app written as one CommonJS text; what an app before it registered is forgotten. */
-export function loadLibraryApp(source: string): LibraryApp {
+/** Loads an app written as one CommonJS text; what an app before it registered is forgotten.
+ * @param sleepScale factor on what the app's own code waits with setTimeout */
+export function loadLibraryApp(source: string, sleepScale = 1): LibraryApp {
   registry.functions.clear()
   for (const hooks of Object.values(registry.hooks)) hooks.length = 0
   const wholeSource = source
@@ -27,7 +28,8 @@ export function loadLibraryApp(source: string): LibraryApp {
     .map((part) => `{\n${part}\n}`)
     .join('\n')
   const globals: Record<string, unknown> = {}
-  vm.compileFunction(wholeSource, ['require', 'globalThis'])(requireHere, globals)
+  const scaledTimeout = (next: () => void, ms: number) => setTimeout(next, ms * sleepScale)
+  vm.compileFunction(wholeSource, ['require', 'globalThis', 'setTimeout'])(requireHere, globals, scaledTimeout)
   const app: LoadedApp = { ...registry, functions: new Map(registry.functions) }
   return {
     globals,
