@@ -43,7 +43,7 @@ export interface Followable<T> {
 
 /** Longest time that an operation is followed, whoever still waits for it. */
 const followSecondsMax = 300
-const firstPauseMs = 100
+const firstPauseMs = 150
 const pauseMsMax = 2000
 
 /** Asks about an operation until it ends: soon at first, as grants often take less than a second, then every two seconds. The service

@@ -20,6 +20,8 @@ export const failureOf = (error: unknown): ArmFailure => {
   }
   if (typeof statusCode === 'number') {
     const retryAfterSeconds = retryAfterOf(error)
+    // A token that the service does not take any more: the next try brings a new one.
+    if (statusCode === 401 && code !== 'InvalidAuthenticationTokenTenant') throw new ArmError({ code: 'no-token' })
     const failure = { status: statusCode, code: plainCode(code), message: plainMessage(message), retryAfterSeconds }
     if (statusCode !== 503 && statusCode < 500 && statusCode !== 408) return failure
     if (statusCode === 503 && retryAfterSeconds !== null) return failure

@@ -16,7 +16,7 @@ export const verdictOf = (failure: ArmFailure): Pending | Refused => {
   if (known !== undefined) return { kind: 'failed', ...known, message }
   const passes = passing.has(code) || soon.test(message) || (status === 409 && code !== 'OperationNotAllowed')
   if (passes) return { kind: 'pending', retryAfterSeconds: retryAfterSeconds ?? conflictSeconds }
-  if (status === 401 || status === 403) return { kind: 'failed', ...notAuthorized, message }
+  if (status === 403) return { kind: 'failed', ...notAuthorized, message }
   return {
     kind: 'failed',
     reason: 'platform-refused',

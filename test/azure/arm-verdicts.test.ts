@@ -50,6 +50,7 @@ describe('an answer of Azure Resource Manager', () => {
   it.each([
     [403, 'AuthorizationFailed', 'x', 'not-authorized'],
     [403, 'SomethingNew', 'x', 'not-authorized'],
+    [401, 'InvalidAuthenticationTokenTenant', 'x', 'wrong-tenant'],
     [409, 'ScopeLocked', 'x', 'resource-locked'],
     [409, 'VMRestorePointClientError', 'A shared disk is attached.', 'unsupported-disk'],
     [409, 'VMAgentStatusCommunicationError', 'x', 'vm-agent-not-ready'],
@@ -83,6 +84,7 @@ describe('an answer of Azure Resource Manager', () => {
   it.each([
     ['a server fault', restError(500, 'InternalServerError'), 'server-fault'],
     ['a lost connection', Object.assign(new Error('reset'), { code: 'ECONNRESET' }), 'unreachable'],
+    ['a token that is not taken', restError(401, 'ExpiredAuthenticationToken'), 'no-token'],
     ['a missing token', Object.assign(new Error('x'), { name: 'CredentialUnavailableError' }), 'no-token'],
   ])('is thrown for %s, so that the step is repeated', async (_, error, code) => {
     const thrown = await answerTo(error).catch((caught: unknown) => caught)

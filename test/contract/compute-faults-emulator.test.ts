@@ -39,9 +39,12 @@ const adapters = () => {
     restoreDisks: createArmRestoreDisks({ clients, accessSeconds: 3600 }),
   }
 }
+/** Each VM is described once: the emulator gives 250 reads at once and 25 a second, as Azure does. */
+const described = new Map<string, VmDescription>()
 const describeVm = async (vmId: string): Promise<VmDescription> => {
-  const vm = await adapters().inventory.find(vmId)
+  const vm = described.get(vmId) ?? (await adapters().inventory.find(vmId))
   if (vm === null) throw new Error(`${vmId} is not there`)
+  described.set(vmId, vm)
   return vm
 }
 const nextId = () => `20261122t020000z-${String(++recoveryPoints).padStart(10, '0')}`
@@ -54,7 +57,7 @@ const requestOf = (vm: VmDescription, consistency: Consistency = 'application', 
 type Source = 'restorePoints' | 'diskSnapshots'
 const take = async (source: Source, request: ReturnType<typeof requestOf>): Promise<SnapshotSet> => {
   const { [source]: snapshots } = adapters()
-  const ensured = await settled(20, () => snapshots.ensure(request))
+  const ensured = await settled(60, () => snapshots.ensure(request))
   if (ensured.kind !== 'ready') throw new Error(JSON.stringify(ensured))
   return ensured.snapshots
 }
@@ -70,6 +73,36 @@ describe('a restore point', () => {
   ] as const)('of %s reads back what was reached', async (_, vmId, asked, reached) => {
     const vm = await describeVm(vmId())
     expect((await take('restorePoints', requestOf(vm, asked))).consistency).toBe(reached)
+  })
+
+  it('asks for crash consistency in so many words, and for nothing better: only that is accepted', async () => {
+    const [running, cold] = [await describeVm(azure.linuxVmId), await describeVm(azure.coldVmId)]
+    const modes: unknown[] = []
+    for (const request of [
+      requestOf(running),
+      requestOf(running, 'crash'),
+      requestOf(cold),
+      requestOf(cold, 'fileSystem'),
+    ]) {
+      await take('restorePoints', request)
+      modes.push(pointsOf(request.vm).find(({ name }) => name === request.recoveryPointId)?.requestedMode)
+    }
+    expect(modes).toEqual([undefined, 'CrashConsistent', 'CrashConsistent', 'CrashConsistent'])
+  })
+
+  it('holds the disks that are wanted and no other', async () => {
+    const vm = await describeVm(azure.linuxVmId)
+    const request = { ...requestOf(vm), disks: ['os', 'lun-1'] }
+    const set = await take('restorePoints', request)
+    expect(set.disks.map(({ disk }) => disk)).toEqual(['os', 'lun-1'])
+    const { state } = azure.emulator.context
+    const made = state.list('diskRestorePoints', `${set.restorePointId}/diskRestorePoints/`)
+    expect(made.map(({ sourceDiskId }) => sourceDiskId.split('/').pop()).sort()).toEqual(['linux-data-1', 'linux-os'])
+    for (const { disk, source } of set.disks) {
+      const { uniqueId, name } = vm.disks.find((one) => one.disk === disk) ?? {}
+      expect(source.sourceUniqueId).toBe(uniqueId)
+      expect(source.resourceId).toContain(`/diskRestorePoints/${name}_`)
+    }
   })
 
   it('tells the lesser consistency when VSS failed', async () => {
@@ -124,7 +157,7 @@ describe('a restore point', () => {
     const request = requestOf(vm)
     const failOperation = { code: 'VMAgentStatusCommunicationError', message: 'The agent does not answer.' }
     azure.emulator.context.faults.add({ operation: 'RestorePoints_Create', failOperation })
-    const failed = await settled(20, () => restorePoints.ensure(request))
+    const failed = await settled(60, () => restorePoints.ensure(request))
     expect(failed).toMatchObject({
       kind: 'failed',
       reason: 'vm-agent-not-ready',
@@ -138,7 +171,7 @@ describe('a restore point', () => {
   it('of a VM that is gone is refused', async () => {
     const vm = await describeVm(azure.linuxVmId)
     const vmId = computeId('virtualMachines', 'vm-gone')
-    const answer = await settled(20, () =>
+    const answer = await settled(60, () =>
       adapters().restorePoints.ensure(requestOf({ ...vm, vmId, vmKey: 'vm-gone-000000000000' })),
     )
     expect(answer.kind).toBe('failed')
@@ -163,10 +196,10 @@ describe('releasing', () => {
       await take(one, kept)
       await take(one, { ...other, recoveryPointId: other.recoveryPointId })
       const adapter = adapters()[one]
-      expect((await settled(20, () => adapter.release(linux, [kept.recoveryPointId]))).kind).toBe('released')
+      expect((await settled(60, () => adapter.release(linux, [kept.recoveryPointId]))).kind).toBe('released')
       expect((await take(one, kept)).disks).toHaveLength(3)
       expect((await take(one, other)).disks).toHaveLength(1)
-      expect((await settled(20, () => adapter.release(linux, []))).kind).toBe('released')
+      expect((await settled(60, () => adapter.release(linux, []))).kind).toBe('released')
     }
     expect((await client.restorePoints.get(group, 'theirs', 'point')).provisioningState).toBe('Succeeded')
     expect((await client.snapshots.get(group, 'theirs')).provisioningState).toBe('Succeeded')
@@ -181,7 +214,7 @@ describe('releasing', () => {
       code: 'ScopeLocked',
       times: 10,
     })
-    const answer = await settled(20, () => adapters().restorePoints.release(vm, []))
+    const answer = await settled(60, () => adapters().restorePoints.release(vm, []))
     expect(answer).toMatchObject({ kind: 'failed', reason: 'resource-locked' })
   })
 })
@@ -195,9 +228,9 @@ describe('access', () => {
       ids.push((await take('diskSnapshots', requestOf(vm))).disks[0]?.source.resourceId ?? '')
     for (const id of ids.slice(0, 5)) expect((await access.grantRead(id, 3600, 5000)).kind).toBe('granted')
     expect((await access.grantRead(ids[5] ?? '', 3600, 5000)).kind).toBe('pending')
-    await settled(20, () => access.revoke(ids[0] ?? ''))
+    await settled(60, () => access.revoke(ids[0] ?? ''))
     expect((await access.grantRead(ids[5] ?? '', 3600, 5000)).kind).toBe('granted')
-    await settled(20, () => adapters().diskSnapshots.release(vm, []))
+    await settled(60, () => adapters().diskSnapshots.release(vm, []))
   })
 
   it('that takes longer than the caller waits is pending, and there the next time', async () => {
@@ -232,8 +265,8 @@ describe('a restored disk', () => {
     await writer.write(8192, Buffer.alloc(4096, 'x'))
     await writer.writeFooter()
     writer.close()
-    expect(await settled(20, () => restoreDisks.finish(request('whole').diskId, 10_000))).toEqual({ kind: 'finished' })
-    expect(await settled(20, () => restoreDisks.finish(request('whole').diskId, 10_000))).toEqual({ kind: 'finished' })
+    expect(await settled(60, () => restoreDisks.finish(request('whole').diskId, 10_000))).toEqual({ kind: 'finished' })
+    expect(await settled(60, () => restoreDisks.finish(request('whole').diskId, 10_000))).toEqual({ kind: 'finished' })
     const disk = await azure.clients.forSubscription(subscriptionId).disks.get('rg-fleet', 'whole')
     expect(disk).toMatchObject({
       diskState: 'Unattached',
@@ -254,7 +287,7 @@ describe('a restored disk', () => {
   it('without its footer is refused when it is finished', async () => {
     const { restoreDisks } = adapters()
     expect((await restoreDisks.open(request('torn'), 10_000)).kind).toBe('open')
-    const finished = await settled(20, () => restoreDisks.finish(request('torn').diskId, 10_000))
+    const finished = await settled(60, () => restoreDisks.finish(request('torn').diskId, 10_000))
     expect(finished).toMatchObject({ kind: 'failed', reason: 'footer-missing' })
   })
 
@@ -264,12 +297,12 @@ describe('a restored disk', () => {
     ['an id that is no disk', { diskId: '/subscriptions/x' }, 'not-a-disk-id'],
     ['a disk of the fleet', { diskId: computeId('disks', 'linux-os') }, 'disk-exists'],
   ])('is refused for %s', async (_, more, reason) => {
-    const answer = await settled(20, () => adapters().restoreDisks.open(request('refused', more), 10_000))
+    const answer = await settled(60, () => adapters().restoreDisks.open(request('refused', more), 10_000))
     expect(answer).toMatchObject({ kind: 'failed', reason })
   })
 
   it('that was removed meanwhile cannot be finished', async () => {
-    const answer = await settled(20, () => adapters().restoreDisks.finish(computeId('disks', 'never'), 10_000))
+    const answer = await settled(60, () => adapters().restoreDisks.finish(computeId('disks', 'never'), 10_000))
     expect(answer).toMatchObject({ kind: 'failed', reason: 'disk-not-found' })
   })
 })
@@ -314,7 +347,7 @@ describe('what the adapters say', () => {
     const set = await take('diskSnapshots', requestOf(vm))
     const id = set.disks[0]?.source.resourceId ?? ''
     const { access, inventory } = adapters()
-    const granted = await settled(20, () => access.grantRead(id, 3600, 5000))
+    const granted = await settled(60, () => access.grantRead(id, 3600, 5000))
     if (granted.kind !== 'granted') throw new Error(granted.kind)
     const message = `refused for ${granted.sasUrl}`
     const said: unknown[] = [set, vm]
