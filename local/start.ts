@@ -38,6 +38,7 @@ const start = async (options: StartOptions, console: Console): Promise<number> =
     fleetPath: prepared.fleet.path,
     subscriptionIds: [prepared.fleet.subscription],
     ports: 'usual',
+    settings: prepared.sample === null ? {} : sampleSettings,
     say: console.say,
   })
   try {
@@ -60,6 +61,9 @@ const start = async (options: StartOptions, console: Console): Promise<number> =
     console.say(`Everything is stopped. The data stays in ${options.dataFolder}.`)
   }
 }
+
+/** Small slices, so that something is seen to move on small disks. */
+const sampleSettings = { SLICE_MIB: '16' }
 
 /** When a part dies, a request that fails is seen first; the part's own end says more. */
 const afterPartsSpoke = async (error: unknown, azure: LocalAzure): Promise<never> => {

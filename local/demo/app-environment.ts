@@ -33,6 +33,7 @@ export const appEnvironment = (from: {
     IDENTITY_HEADER: from.compute.identityHeader,
     NODE_EXTRA_CA_CERTS: from.compute.certificatePath,
     BACKUP_SWEEP_SCHEDULE: sweepSchedule,
+    ACTIVITY_RETRY_FIRST_MS: '500',
   }
 }
 

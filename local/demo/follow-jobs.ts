@@ -38,7 +38,9 @@ const progressOf = (
 ): readonly DiskProgress[] => {
   const disks = status.outcome === null ? runningDisks(vm, status) : endedDisks(vm, status, known.get(jobId) ?? [])
   if (disks.length > 0) known.set(jobId, disks)
-  return disks.length > 0 ? disks : [{ vm, disk: '', phase: status.phase, doneBytes: 0, totalBytes: null }]
+  return disks.length > 0
+    ? disks
+    : [{ vm, disk: '', phase: status.phase, doneBytes: 0, totalBytes: null, isEnded: false }]
 }
 
 const runningDisks = (vm: string, status: JobStatus): readonly DiskProgress[] =>
@@ -48,6 +50,7 @@ const runningDisks = (vm: string, status: JobStatus): readonly DiskProgress[] =>
     phase: phase === 'waiting' || phase === 'ended' ? phaseOfJob(status, phase) : phase,
     doneBytes,
     totalBytes: phase === 'waiting' || phase === 'plan' ? null : totalBytes,
+    isEnded: false,
   }))
 
 /** While a disk has nothing to say, its job has: `snapshot`, `commit`, `release`. */
@@ -57,16 +60,12 @@ const phaseOfJob = (status: JobStatus, phase: 'waiting' | 'ended'): string =>
 const endedDisks = (vm: string, status: JobStatus, shown: readonly DiskProgress[]): readonly DiskProgress[] => {
   const { outcome } = status
   const reports = outcome === null ? [] : outcome.kind === 'completed' ? outcome.summary.disks : outcome.disks
-  if (reports.length === 0) return shown.map((disk) => ({ ...disk, phase: outcome?.kind ?? disk.phase }))
+  if (reports.length === 0) return shown.map((disk) => ({ ...disk, phase: outcome?.kind ?? disk.phase, isEnded: true }))
   return reports.map(({ disk, kind, changedBytes, sizeBytes }) => {
-    const totalBytes =
-      shown.find((other) => other.disk === disk)?.totalBytes ?? (kind === 'restored' ? sizeBytes : changedBytes)
-    return {
-      vm,
-      disk,
-      phase: kind === 'transferred' || kind === 'restored' ? 'done' : kind,
-      doneBytes: totalBytes,
-      totalBytes,
-    }
+    const before = shown.find((other) => other.disk === disk)
+    const isDone = kind === 'transferred' || kind === 'restored'
+    const totalBytes = before?.totalBytes ?? (kind === 'restored' ? sizeBytes : changedBytes)
+    const doneBytes = isDone ? totalBytes : (before?.doneBytes ?? 0)
+    return { vm, disk, phase: isDone ? 'done' : kind, doneBytes, totalBytes, isEnded: true }
   })
 }

@@ -9,6 +9,8 @@ export interface DiskProgress {
   /** Bytes moved so far of those that have to be; the total is null while the disk is not planned. */
   readonly doneBytes: number
   readonly totalBytes: number | null
+  /** Nothing more will change. */
+  readonly isEnded: boolean
 }
 
 export interface ProgressView {
@@ -25,8 +27,8 @@ export interface Screen {
   write(text: string): unknown
 }
 
-/** On a terminal one block, a bar for each disk, drawn again in place. On a pipe or in a log a line now and then: at each change of phase,
- * and at most every ten seconds between. */
+/** On a terminal one block, a bar for each disk, drawn again in place. On a pipe or in a log lines now and then: of what is in another phase
+ * than two seconds before, of everything every ten seconds, and of each disk once at its end. */
 export const createProgressView = (screen: Screen, nowMs: () => number = Date.now): ProgressView =>
   screen.isTTY ? blockView(screen) : lineView(screen, nowMs)
 
@@ -41,6 +43,7 @@ export const progressLine = (disk: DiskProgress, columns: number): string => {
 
 const barWidth = 28
 const quietMs = 10_000
+const briefMs = 2_000
 
 const nameOf = (disk: DiskProgress): string => `${disk.vm} ${disk.disk}`
 
@@ -65,14 +68,17 @@ const lineView = (screen: Screen, nowMs: () => number): ProgressView => {
   let shownAt = nowMs()
   return {
     show: (disks) => {
-      const isDue = nowMs() - shownAt >= quietMs
-      const news = disks.filter((disk) => phases.get(nameOf(disk)) !== disk.phase || (isDue && disk.phase !== 'done'))
+      const waitedMs = nowMs() - shownAt
+      const news = disks.filter((disk) => {
+        if (phases.get(nameOf(disk)) === disk.phase) return waitedMs >= quietMs && !disk.isEnded
+        return disk.isEnded || waitedMs >= briefMs
+      })
       if (news.length === 0) return
       for (const disk of news) {
         phases.set(nameOf(disk), disk.phase)
         screen.write(`${progressLine(disk, 200)}\n`)
       }
-      shownAt = nowMs()
+      if (waitedMs >= briefMs) shownAt = nowMs()
     },
     finish: () => phases.clear(),
   }

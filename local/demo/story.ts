@@ -132,8 +132,8 @@ const restoreFirst = async (
   parts: StoryParts & { readonly azure: LocalAzure },
   results: readonly VmResult[],
 ): Promise<readonly string[]> => {
-  const result = results[0]
-  const vm = parts.fleet.virtualMachines.find(({ name }) => name === result?.vm)
+  const vm = parts.fleet.virtualMachines[0]
+  const result = results.find((one) => one.vm === vm?.name)
   if (result === undefined || vm === undefined || result.outcome.kind !== 'completed')
     return ['Nothing was there to restore.']
   parts.console.title(`4. The disks of ${vm.name} are restored and compared byte for byte`)

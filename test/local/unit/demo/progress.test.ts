@@ -7,6 +7,7 @@ const disk = (phase: string, doneBytes: number, name = 'os'): DiskProgress => ({
   phase,
   doneBytes,
   totalBytes: 8 * 1024 * 1024,
+  isEnded: phase === 'done',
 })
 
 const recorder = (isTTY: boolean) => {
@@ -53,19 +54,32 @@ describe('progress on a terminal', () => {
 })
 
 describe('progress in a log', () => {
-  it('is a line at each change of phase and one every ten seconds, without control characters', () => {
+  const record = () => {
     const { written, screen } = recorder(false)
-    let now = 0
-    const view = createProgressView(screen, () => now)
+    const clock = { nowMs: 0 }
+    return { written, clock, view: createProgressView(screen, () => clock.nowMs) }
+  }
+
+  it('is a line when a phase has lasted, one every ten seconds, and no control characters', () => {
+    const { written, clock, view } = record()
+    clock.nowMs = 2_000
     view.show([disk('transferring', 0)])
-    now = 5_000
+    clock.nowMs = 7_000
     view.show([disk('transferring', 1024 * 1024)])
-    now = 12_000
+    clock.nowMs = 12_000
     view.show([disk('transferring', 2 * 1024 * 1024)])
-    now = 12_500
-    view.show([disk('done', 8 * 1024 * 1024)])
-    expect(written).toHaveLength(3)
+    expect(written).toHaveLength(2)
     expect(written.join('')).not.toContain('\u001b')
     expect(written[1]).toContain('2.0 MiB of 8.0 MiB')
+  })
+
+  it('leaves out phases that pass by, and shows each end once', () => {
+    const { written, clock, view } = record()
+    for (const phase of ['plan', 'transferring', 'sealing', 'done', 'done']) {
+      clock.nowMs += 300
+      view.show([disk(phase, 8 * 1024 * 1024)])
+    }
+    expect(written).toHaveLength(1)
+    expect(written[0]).toContain('done')
   })
 })
