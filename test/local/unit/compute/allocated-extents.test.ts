@@ -10,6 +10,8 @@ import { copyExtents } from '../../../../local/compute/disks/copy-image.ts'
 import type { Extent } from '../../../../shared/domain/extent.ts'
 
 const page = 4096
+/** Of util-linux; Node has no call for it. */
+const setAside = 'fallocate'
 
 const collect = async (finder: ExtentFinder, path: string, sizeBytes: number): Promise<Extent[]> => {
   const extents: Extent[] = []
@@ -51,7 +53,7 @@ describe('the allocated extents of an image', () => {
     })
 
     it('leave out space that was only set aside', async () => {
-      execFileSync('fallocate', ['--length', String(64 * page), '--offset', String(512 * page), path])
+      execFileSync(setAside, ['--length', String(64 * page), '--offset', String(512 * page), path])
       await write(0, page)
       const extents = await collect(finder, path, 1024 * page)
       expect(extents.every(({ offsetBytes }) => offsetBytes < 512 * page)).toBe(true)

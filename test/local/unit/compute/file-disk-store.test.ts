@@ -5,7 +5,7 @@ import { mkdtemp, open, readdir, readFile, rm, stat, truncate, writeFile } from 
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { createDiskStore, type FileDiskStore } from '../../../../local/compute/disks/file-disk-store.ts'
+import { createDiskStore, DiskStoreError, type FileDiskStore } from '../../../../local/compute/disks/file-disk-store.ts'
 import type { DiskStoreOptions } from '../../../../local/compute/disks/store-state.ts'
 
 const page = 4096
@@ -208,81 +208,6 @@ describe('the disk store', () => {
     })
   })
 
-  describe('a grant', () => {
-    beforeEach(async () => {
-      await store.adoptRawImage(diskId, await makeRaw('raw.img'))
-      await store.snapshot(diskId, 'one')
-    })
-
-    it('is extended while it lives, with the same URL, and never cut', async () => {
-      const first = await store.grant('one', 'Read', 600)
-      const second = await store.grant('one', 'Read', 60)
-      const third = await store.grant('one', 'Read', 1200)
-      expect([second.sasUrl, third.sasUrl]).toEqual([first.sasUrl, first.sasUrl])
-      expect(second.expiresAt).toEqual(first.expiresAt)
-      expect(third.expiresAt.getTime() - now.getTime()).toBe(1_200_000)
-    })
-
-    it('shows neither expiry nor rights', async () => {
-      const { sasUrl } = await store.grant('one', 'Read', 600)
-      expect([...new URL(sasUrl).searchParams.keys()]).toEqual(['snapshot', 'sv', 'sr', 'si', 'sig'])
-      expect(new URL(sasUrl).searchParams.get('sr')).toBe('bs')
-      const disk = new URL((await store.grant(diskId, 'Read', 600)).sasUrl)
-      expect([...disk.searchParams.keys()]).toEqual(['sv', 'sr', 'si', 'sig'])
-    })
-
-    it('ends when its time has come, and the next has another URL', async () => {
-      const { sasUrl } = await store.grant('one', 'Read', 600)
-      now = new Date(now.getTime() + 600_000)
-      expect(await store.authorize(new URL(sasUrl))).toBeNull()
-      expect(await store.revoke('one')).toBe(false)
-      expect((await store.grant('one', 'Read', 600)).sasUrl).not.toBe(sasUrl)
-    })
-
-    it('ends at once when revoked, once', async () => {
-      const { sasUrl } = await store.grant('one', 'Read', 600)
-      expect(await store.revoke('one')).toBe(true)
-      expect(await store.revoke('one')).toBe(false)
-      expect(await store.authorize(new URL(sasUrl))).toBeNull()
-    })
-
-    it('is counted in its family while it lives', async () => {
-      await store.snapshot(diskId, 'two')
-      const { familyId } = await store
-        .grant('one', 'Read', 600)
-        .then(async () => (await store.describe('one')) ?? { familyId: '' })
-      await store.grant('two', 'Read', 60)
-      expect(await store.liveGrants(familyId)).toEqual(['one', 'two'])
-      now = new Date(now.getTime() + 60_000)
-      expect(await store.liveGrants(familyId)).toEqual(['one'])
-      await store.revoke('one')
-      expect(await store.liveGrants(familyId)).toEqual([])
-    })
-
-    it.each([
-      ['signature', (url: URL) => url.searchParams.set('sig', 'AAAA')],
-      ['policy', (url: URL) => url.searchParams.set('si', '0'.repeat(32))],
-      ['kind', (url: URL) => url.searchParams.set('sr', 'b')],
-      ['snapshot time', (url: URL) => url.searchParams.delete('snapshot')],
-      ['path', (url: URL) => (url.pathname = url.pathname.replace('abcd', 'abce'))],
-    ])('is not opened by another %s', async (_name, change) => {
-      const url = new URL((await store.grant('one', 'Read', 600)).sasUrl)
-      expect(await store.authorize(url)).not.toBeNull()
-      change(url)
-      expect(await store.authorize(url)).toBeNull()
-    })
-
-    it('of one content does not open another', async () => {
-      await store.snapshot(diskId, 'two')
-      const [one, two] = [
-        new URL((await store.grant('one', 'Read', 600)).sasUrl),
-        new URL((await store.grant('two', 'Read', 600)).sasUrl),
-      ]
-      one.pathname = two.pathname
-      expect(await store.authorize(one)).toBeNull()
-    })
-  })
-
   describe('a disk too large for one file', () => {
     beforeEach(async () => {
       await store.close()
@@ -339,6 +264,7 @@ describe('the disk store', () => {
     await expect(store.resize(diskId, mebibyte)).rejects.toMatchObject({ code: 'badSize' })
     await expect(store.resize('one', 2 * mebibyte)).rejects.toMatchObject({ code: 'conflict' })
     await expect(store.resize('nowhere', mebibyte)).rejects.toMatchObject({ code: 'notFound' })
+    await expect(store.resize('nowhere', mebibyte)).rejects.toBeInstanceOf(DiskStoreError)
   })
 
   it('frees the bytes of what is removed', async () => {
