@@ -6,8 +6,14 @@ import { faultSchema } from './faults.ts'
 import { settingsSchema } from './settings.ts'
 
 /** The emulator's own switches below `/_emulator`, which Azure does not have:
- * `settings` (GET, PATCH), `faults` (GET, POST one or a list, DELETE all), `grants` (GET: resources with a live SAS, no URLs). */
-export const controlReply = (context: EmulatorContext, method: string, path: string, body: unknown): ArmReply => {
+ * `settings` (GET, PATCH), `faults` (GET, POST one or a list, DELETE all), `grants` (GET: resources with a live SAS, no URLs),
+ * `images` (GET: the raw file behind each disk, snapshot and disk restore point). */
+export const controlReply = async (
+  context: EmulatorContext,
+  method: string,
+  path: string,
+  body: unknown,
+): Promise<ArmReply> => {
   try {
     switch (`${method} ${path}`) {
       case 'GET /_emulator/settings':
@@ -26,8 +32,10 @@ export const controlReply = (context: EmulatorContext, method: string, path: str
         return { status: 204 }
       case 'GET /_emulator/grants':
         return { status: 200, body: { value: liveGrants(context) } }
+      case 'GET /_emulator/images':
+        return { status: 200, body: { value: await images(context) } }
       default:
-        return problem(404, 'The emulator has settings, faults and grants here.')
+        return problem(404, 'The emulator has settings, faults, grants and images here.')
     }
   } catch (error) {
     if (error instanceof v.ValiError) {
@@ -55,3 +63,13 @@ const liveGrants = (context: EmulatorContext): { id: string; level: string; expi
         expiresAt: new Date(access?.expiresAtMs ?? 0).toISOString(),
       })),
   )
+
+const images = async (context: EmulatorContext): Promise<{ id: string; imagePath: string }[]> => {
+  const records = (['disks', 'snapshots', 'diskRestorePoints'] as const).flatMap((kind) =>
+    context.state.list(kind, '/subscriptions/').map(({ id, contentId }) => ({ id, contentId })),
+  )
+  const found = await Promise.all(
+    records.map(async ({ id, contentId }) => ({ id, imagePath: (await context.disks.describe(contentId))?.imagePath })),
+  )
+  return found.filter((image): image is { id: string; imagePath: string } => image.imagePath !== undefined)
+}
