@@ -67,7 +67,8 @@ export const tellStory = async (
 
 type StoryParts = RunParts & { readonly vault: BlobReader }
 
-const sampleSeed = 'deltavault sample'
+/** The seed of the sample fleet: the same disks on every machine. */
+export const sampleSeed = 'deltavault sample'
 
 /** The user's fleet is backed up by its own policies, once; everything else is left to the HTTP API. */
 const tellOwnFleet = async (parts: StoryParts, policies: readonly FleetPolicy[]): Promise<readonly string[]> => {

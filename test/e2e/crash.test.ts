@@ -103,7 +103,7 @@ describe('a backup whose worker process is killed', () => {
       const jobId = await start(world)
       await waitForJob(world, jobId)
       await expectFaultStruck(world)
-    await expectFewRepeats(world)
+      await expectFewRepeats(world)
       expect(await expectSoundEnd(world, jobId, await puts())).toBe(2)
     },
   )

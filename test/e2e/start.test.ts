@@ -1,0 +1,130 @@
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { makeImage, mebibyte } from './support/images.ts'
+import { subscription } from './support/local-world.ts'
+import { isAlive, runStart } from './support/start-process.ts'
+
+/** How `npm start` begins and ends, with a fleet of the user's own that has nothing to back up by itself: that is quick. */
+describe('npm start', () => {
+  let folder = ''
+  let fleetPath = ''
+
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'deltavault-start-'))
+    fleetPath = join(folder, 'fleet.json')
+    await makeImage(join(folder, 'os.raw'), 32 * mebibyte, 'start', [{ offsetBytes: 0, lengthBytes: mebibyte }])
+    await writeFleet({})
+  })
+  afterEach(() => rm(folder, { recursive: true, force: true }))
+
+  const writeFleet = (changes: object) =>
+    writeFile(
+      fleetPath,
+      JSON.stringify({
+        subscription,
+        resourceGroups: [{ name: 'tests', location: 'westeurope' }],
+        virtualMachines: [
+          {
+            name: 'machine',
+            resourceGroup: 'tests',
+            osType: 'Linux',
+            disks: [{ name: 'os', lun: 'os', image: 'os.raw' }],
+          },
+        ],
+        ...changes,
+      }),
+    )
+
+  const start = (...more: string[]) => runStart('node', ['--fleet', fleetPath, '--data', join(folder, 'data'), ...more])
+  const childPids = async (pid: number): Promise<readonly number[]> =>
+    (await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8')).trim().split(' ').filter(Boolean).map(Number)
+
+  it.each(['SIGINT', 'SIGTERM'] as const)(
+    'stays up with requests to try, until %s, and then stops everything',
+    async (signal) => {
+      await using started = start()
+      const [, origin] = await started.until(/curl (http:\/\/127\.0\.0\.1:\d+)\/api\/vms\n/)
+      const answer = await fetch(`${origin}/api/jobs`)
+      expect(answer.status).toBe(200)
+      const children = await childPids(started.process.pid!)
+      expect(children).toHaveLength(3)
+      started.process.kill(signal)
+      expect(await started.ended).toBe(0)
+      expect(started.output()).toContain('Everything is stopped.')
+      expect(children.filter(isAlive)).toEqual([])
+    },
+  )
+
+  it('leaves nothing running when it is killed itself', async () => {
+    await using started = start()
+    await started.until(/All is up until Ctrl-C/)
+    const children = await childPids(started.process.pid!)
+    started.process.kill('SIGKILL')
+    await started.ended
+    for (let tries = 0; tries < 100 && children.some(isAlive); tries += 1) await sleep(200)
+    expect(children.filter(isAlive)).toEqual([])
+  })
+
+  it('ends with a clear message and not with 0 when one of its parts dies', async () => {
+    await using started = start()
+    await started.until(/All is up until Ctrl-C/)
+    const children = await childPids(started.process.pid!)
+    const commands = await Promise.all(children.map((pid) => readFile(`/proc/${pid}/cmdline`, 'utf8')))
+    const compute = children[commands.findIndex((command) => command.includes('local/compute/main.ts'))]!
+    process.kill(compute, 'SIGKILL')
+    expect(await started.ended).toBe(1)
+    expect(started.output()).toMatch(/The compute emulator has ended with SIGKILL/)
+    expect(children.filter(isAlive)).toEqual([])
+  })
+
+  it('takes other ports where the usual ones are in use, and says so', async () => {
+    const busy = createServer()
+    await new Promise<void>((resolve) => busy.once('error', () => resolve()).listen(7071, '127.0.0.1', resolve))
+    await using started = start('--once')
+    expect(await started.ended).toBe(0)
+    expect(started.output()).toMatch(/Port 7071 is in use by another program, so the Functions host takes \d+\./)
+    await new Promise((resolve) => busy.close(resolve))
+  })
+
+  it('refuses options that it does not know, with the list of those it does', async () => {
+    await using started = start('--twice')
+    expect(await started.ended).toBe(2)
+    expect(started.output()).toMatch(/--twice[\s\S]*--fleet FILE/)
+  })
+
+  it.each([
+    [{ subscription: 'mine' }, 'subscription', 'GUID'],
+    [{ virtualMachines: [{ name: 'machine' }] }, 'virtualMachines.0.', 'missing'],
+    [{ policies: {} }, 'policies', 'list'],
+    [
+      { policies: [{ name: 'daily', selection: {}, schedule: { kind: 'daily', times: ['25:00'], timeZone: 'UTC' } }] },
+      'schedule.times.0',
+      '02:00',
+    ],
+    [{ fleet: [] }, 'fleet', 'not known'],
+  ])('refuses a fleet file with the field and the fix: %j', async (changes, field, fix) => {
+    await writeFleet(changes)
+    await using started = start('--once')
+    expect(await started.ended).toBe(1)
+    expect(started.output()).toContain(fleetPath)
+    expect(started.output()).toContain(field)
+    expect(started.output()).toContain(fix)
+    expect(started.output()).not.toMatch(/\n +at /)
+  })
+
+  it('refuses a fleet file that is not there', async () => {
+    await using started = runStart('node', [
+      '--fleet',
+      join(folder, 'none.json'),
+      '--data',
+      join(folder, 'data'),
+      '--once',
+    ])
+    expect(await started.ended).toBe(1)
+    expect(started.output()).toMatch(/none\.json[\s\S]*cannot be read/)
+  })
+})
