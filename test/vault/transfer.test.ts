@@ -42,6 +42,15 @@ const readAll = async (world: World, stack: readonly LayerReference[], sizeBytes
   return bytes
 }
 
+/** A world in which all slices of the disk are committed. */
+const movedWorld = async (disk: { bytes: Buffer; ranges: readonly ChangedRange[] }): Promise<World> => {
+  const world = openWorld()
+  const reader = memoryDiskReader(disk.bytes, disk.ranges)
+  const { slices } = await plan(world, reader, 1000)
+  for (let slice = 0; slice < slices; slice += 1) await move(world, reader, slice)
+  return world
+}
+
 /** Lets other runs go first at each storage call, a random number of times. */
 const pauseRandomly = (store: MemoryBlobStore, random: SeededRandom): void => {
   store.pause = async () => {
@@ -220,19 +229,48 @@ describe('sealing', { timeout: 60_000 }, () => {
   })
 
   it('finds a damaged slice index', async () => {
-    const world = openWorld()
-    const disk = sampleDisk(9)
-    const reader = memoryDiskReader(disk.bytes, disk.ranges)
-    await plan(world, reader, 1000)
-    await move(world, reader, 0)
+    const world = await movedWorld(sampleDisk(9, 40))
     const name = 'slices/r1/os/000000'
     const bytes = Buffer.from(world.vault.objects.get(name)?.bytes ?? [])
     for (let at = 0; at < bytes.length; at += 1) {
       const copy = Buffer.from(bytes)
       copy[at] = (copy[at] ?? 0) ^ 4
       world.vault.objects.set(name, { bytes: copy, etag: 'damaged' })
-      await expect(seal(world), `at ${at}`).rejects.toBeInstanceOf(VaultError)
+      const error = await seal(world).catch((caught: unknown) => caught)
+      expect(error, `at ${at}`).toBeInstanceOf(VaultError)
+      expect((error as VaultError).fault).toMatchObject({ name })
     }
+    world.vault.objects.set(name, { bytes, etag: 'sound' })
+    expect(await seal(world)).toMatchObject({ kind: 'sealed' })
+  })
+
+  it('makes the same layer in one call and in many parts, also for a store that looks before it takes them', async () => {
+    const disk = sampleDisk(13)
+    const whole = await seal(await movedWorld(disk))
+    const world = await movedWorld(disk)
+    const request = { ...key, parentStack: [], fullReason: null, partBytes: 300 }
+    expect(await sealDisk(world, request)).toEqual(whole)
+    expect(world.vault.calls.at(-1)).toMatchObject({ operation: 'createFromStream', name: 'layers/r1/os' })
+    const looking = {
+      ...world.vault,
+      createFromStream: async (_: string, parts: AsyncIterable<Uint8Array>) => {
+        for await (const part of parts) if (part.length > 0) break
+        return 'exists' as const
+      },
+    }
+    expect(await sealDisk({ ...world, vault: looking }, request)).toEqual(whole)
+    expect((await readAll(world, whole.stack, disk.bytes.length)).equals(disk.bytes)).toBe(true)
+  })
+
+  it('does not take another layer under its name for its own', async () => {
+    const world = await movedWorld(sampleDisk(9, 40))
+    const sealed = await seal(world)
+    const name = 'layers/r1/os'
+    const lengthBytes = sealed.layer?.lengthBytes ?? 0
+    world.vault.objects.set(name, { bytes: Buffer.alloc(lengthBytes), etag: 'other' })
+    await expect(seal(world)).rejects.toMatchObject({ fault: { code: 'twin-differs', name } })
+    world.vault.objects.set(name, { bytes: Buffer.alloc(lengthBytes - 1), etag: 'other' })
+    await expect(seal(world)).rejects.toMatchObject({ fault: { code: 'short', name } })
   })
 
   it('takes nothing over from a base when the transfer was full', async () => {

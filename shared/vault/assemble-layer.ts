@@ -1,0 +1,111 @@
+import type { LayerReference } from '../domain/recovery-point.ts'
+import { digestBytes, hexOf } from '../format/digest.ts'
+import { encodeIndexFooter, type FenceKey, footerTailBytes, type IndexTotals } from '../format/index-footer.ts'
+import { layerIdOf, sliceIndexName } from '../format/names.ts'
+import { VaultError } from '../format/vault-error.ts'
+import type { BlobReader, CallOptions } from '../ports/blob-store.ts'
+import type { DiskPlan } from './disk-plan.ts'
+import { readSliceIndex, type SliceIndex } from './slice-index.ts'
+
+/** What an assembled layer came to. */
+export interface AssembledLayer {
+  readonly layer: LayerReference
+  readonly totals: IndexTotals
+  /** Length of the slice indexes it was made of. */
+  readonly indexBytes: number
+}
+
+/** A layer while it is put together from slice indexes. */
+export interface LayerAssembly {
+  /** Its bytes: proven shards in order of slice, then the footer. */
+  pieces(): AsyncGenerator<Uint8Array>
+  /** Null before all pieces were taken. */
+  assembled(): AssembledLayer | null
+}
+
+/** Puts the layer of a disk together, one slice index in memory at a time.
+ * @throws VaultError from `pieces` where a slice index is missing or damaged */
+export const assembleLayer = (vault: BlobReader, plan: DiskPlan, options: CallOptions): LayerAssembly => {
+  const fences: FenceKey[] = []
+  let totals = noTotals
+  let frameCapacityBytes = 0
+  let indexBytes = 0
+  let shardBytes = 0
+  let footer = Buffer.alloc(0)
+  async function* pieces(): AsyncGenerator<Uint8Array> {
+    for (let slice = 0; slice < plan.slices; slice += 1) {
+      const index = await requireSliceIndex(vault, plan, slice, options)
+      for (const { fence, bytes } of provenShards(index)) {
+        fences.push({ ...fence, placeBytes: shardBytes, digest: Buffer.from(fence.digest) })
+        shardBytes += bytes.length
+        yield bytes
+      }
+      totals = plus(totals, index.footer)
+      frameCapacityBytes = Math.max(frameCapacityBytes, index.footer.frameCapacityBytes)
+      indexBytes += index.bytes.length
+    }
+    const { recoveryPointId, disk, slices, sizeBytes } = plan
+    const head = { kind: 'layer' as const, recoveryPointId, disk, slice: slices, attempt: 0, frameCapacityBytes }
+    footer = Buffer.from(encodeIndexFooter({ ...head, diskBytes: sizeBytes, ...totals }, fences))
+    yield footer
+  }
+  const assembled = () => {
+    if (footer.length === 0) return null
+    const digest = hexOf(digestBytes(footer.subarray(0, footer.length - footerTailBytes)))
+    const lengthBytes = shardBytes + footer.length
+    const layer = { layerId: layerIdOf(plan), lengthBytes, footerBytes: footer.length, digest }
+    return { layer, totals, indexBytes }
+  }
+  return { pieces, assembled }
+}
+
+/** The totals of nothing. */
+export const noTotals: IndexTotals = {
+  segments: 0,
+  changedBytes: 0,
+  readBytes: 0,
+  readCalls: 0,
+  dataBytes: 0,
+  zeroBytes: 0,
+  segmentBytes: 0,
+  milliseconds: 0,
+  frames: 0,
+  runs: 0,
+}
+
+const plus = (sum: IndexTotals, slice: IndexTotals): IndexTotals => ({
+  segments: sum.segments + slice.segments,
+  changedBytes: sum.changedBytes + slice.changedBytes,
+  readBytes: sum.readBytes + slice.readBytes,
+  readCalls: sum.readCalls + slice.readCalls,
+  dataBytes: sum.dataBytes + slice.dataBytes,
+  zeroBytes: sum.zeroBytes + slice.zeroBytes,
+  segmentBytes: sum.segmentBytes + slice.segmentBytes,
+  milliseconds: sum.milliseconds + slice.milliseconds,
+  frames: sum.frames + slice.frames,
+  runs: sum.runs + slice.runs,
+})
+
+const requireSliceIndex = async (
+  vault: BlobReader,
+  plan: DiskPlan,
+  slice: number,
+  options: CallOptions,
+): Promise<SliceIndex> => {
+  const key = { recoveryPointId: plan.recoveryPointId, disk: plan.disk, slice }
+  const index = await readSliceIndex(vault, key, options)
+  if (index === null) throw new VaultError({ code: 'object-missing', name: sliceIndexName(key) })
+  return index
+}
+
+function* provenShards(index: SliceIndex): Generator<{ fence: FenceKey; bytes: Uint8Array }> {
+  for (let number = 0; number < index.footer.shards; number += 1) {
+    const fence = index.footer.fence(number)
+    const bytes = index.bytes.subarray(fence.placeBytes, fence.placeBytes + fence.lengthBytes)
+    const actual = hexOf(digestBytes(bytes))
+    const expected = hexOf(fence.digest)
+    if (actual !== expected)
+      throw new VaultError({ code: 'digest-mismatch', name: index.name, place: fence.placeBytes, expected, actual })
+    yield { fence, bytes }
+  }
+}
