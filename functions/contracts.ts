@@ -54,6 +54,7 @@ export type BackupPlanOutcome = { readonly kind: 'planned'; readonly disks: read
 export type RestorePointOutcome =
   | {
       readonly kind: 'ready'
+      readonly asked: Consistency
       readonly consistency: Consistency
       readonly consistentAcrossDisks: boolean
       readonly takenAt: string
@@ -87,8 +88,14 @@ export type LaneOutcome = { readonly kind: 'transferred'; readonly moved: Moved 
 export type SealOutcome = { readonly kind: 'sealed'; readonly report: DiskReport } | Failed
 /** What a disk's orchestration ends with; it never throws. */
 export type DiskOutcome = { readonly kind: 'transferred' | 'stopped' | 'failed'; readonly report: DiskReport }
-export type CommitOutcome = { readonly kind: 'committed' } | Failed
-export type ReleaseOutcome = { readonly kind: 'released' | 'superseded' } | Pending | Failed
+export type CommitOutcome =
+  | { readonly kind: 'committed'; readonly consistency: Consistency; readonly storedBytes: number }
+  | Failed
+export type ReleaseOutcome =
+  | { readonly kind: 'released'; readonly removed: number }
+  | { readonly kind: 'superseded' }
+  | Pending
+  | Failed
 export type RestorePlanOutcome = { readonly kind: 'planned'; readonly disks: readonly string[] } | Failed
 export type RestoreOpenOutcome = { readonly kind: 'open'; readonly sizeBytes: number } | Pending | Stopped | Failed
 export type RestoreRangeOutcome =
@@ -120,9 +127,10 @@ export const commitRecoveryPoint = activity<JobRef, CommitOutcome>('commitRecove
 export const closeSources = activity<JobRef, ReleaseOutcome>('closeSources')
 export const releaseRestorePoints = activity<JobRef, ReleaseOutcome>('releaseRestorePoints')
 export const stopTransfers = activity<JobRef & { reason: StopReason }, { readonly kind: 'asked' }>('stopTransfers')
-export const finishJob = activity<JobRef & { outcome: JobOutcome }, { readonly kind: 'finished' | 'superseded' }>(
-  'finishJob',
-)
+export const finishJob = activity<
+  JobRef & { outcome: JobOutcome },
+  { readonly kind: 'finished'; readonly milliseconds: number } | { readonly kind: 'superseded' }
+>('finishJob')
 export const planRestore = activity<{ job: RestoreJob; token: string }, RestorePlanOutcome>('planRestore')
 export const openRestoreDisk = activity<DiskRef, RestoreOpenOutcome>('openRestoreDisk')
 export const restoreRange = activity<DiskRef & { fromOffsetBytes: number }, RestoreRangeOutcome>('restoreRange')

@@ -16,6 +16,7 @@ import type { JobDeps } from '../shared/jobs/job-deps.ts'
 import { safeMessage, stepFailure } from '../shared/jobs/step-failure.ts'
 import type { Activity } from './contracts.ts'
 import { systemClock } from './system-clock.ts'
+import { type Events, eventsIn, jobFacts } from './told-events.ts'
 
 /** What triggers and activities work with. */
 export interface Services extends JobDeps {
@@ -43,10 +44,16 @@ let built: Services | null = null
  * @throws ConfigurationError while the settings are not usable; they are read again at each try */
 export const services = (): Services => (built ??= build())
 
-/** Every problem of the app's settings; empty when all is well. */
-export const configurationProblems = (): readonly ConfigProblem[] => {
+/** Writes every problem of the app's settings to the console, which is all there is when the app starts. Names no values. */
+export const tellConfigurationProblems = (): void => {
   const loaded = loadConfig(process.env)
-  return loaded.kind === 'problems' ? loaded.problems : []
+  if (loaded.kind === 'ok') return
+  const settings = loaded.problems.map(({ setting }) => setting).join(', ')
+  eventsIn({ log: console.log, warn: console.warn, error: console.error }).configurationRefused({
+    settings,
+    problems: loaded.problems.length,
+  })
+  for (const { setting, problem, fix } of loaded.problems) console.error(`Setting ${setting} ${problem}. ${fix}`)
 }
 
 const build = (): Services => {
@@ -81,16 +88,35 @@ const compose = (config: Config): Services => {
   }
 }
 
+/** What an activity tells of a step that has ended. */
+export interface Told<Input, Outcome> {
+  readonly input: Input
+  readonly outcome: Outcome
+  readonly facts: ReturnType<typeof jobFacts>
+}
+
 /** Registers a step under its contract's name. What another try cannot cure becomes the outcome `failed`; all else is thrown for the
- * retry policy, with a message that may be stored in the history. Outside a Functions host this does nothing. */
-export const registerActivity = <Input, Outcome>(
+ * retry policy, with a message that may be stored in the history. Outside a Functions host this does nothing.
+ * @param tell writes the business event of the step's outcome */
+export const registerActivity = <Input extends object, Outcome extends { readonly kind: string }>(
   activity: Activity<Input, Outcome>,
   step: (deps: Services, input: Input) => Promise<Outcome>,
+  tell: (events: Events, told: Told<Input, Outcome>) => void = () => undefined,
 ): void => {
   df.app.activity(activity.name, {
     handler: async (input: Input, context) => {
       try {
-        return await step(services(), input)
+        const outcome = await step(services(), input)
+        const events = eventsIn(context)
+        const facts = jobFacts(refIn(input), context.triggerMetadata?.instanceId)
+        if ('retryAfterSeconds' in outcome)
+          events.platformThrottled({
+            ...facts,
+            step: activity.name,
+            retryAfterSeconds: Number(outcome.retryAfterSeconds),
+          })
+        tell(events, { input, outcome, facts })
+        return outcome
       } catch (error) {
         const failure = stepFailure(error)
         if (failure !== null) return failure
@@ -99,4 +125,10 @@ export const registerActivity = <Input, Outcome>(
       }
     },
   })
+}
+
+/** The job that an activity's input names: a reference to it, or the job itself. */
+const refIn = (input: object): { readonly jobId: string; readonly vmKey: string } => {
+  const named = 'job' in input ? input.job : input
+  return named as { readonly jobId: string; readonly vmKey: string }
 }

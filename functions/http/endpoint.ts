@@ -4,12 +4,14 @@ import type { JobInstances } from '../../shared/jobs/job-instances.ts'
 import { safeMessage } from '../../shared/jobs/step-failure.ts'
 import { durableInstances } from '../durable-instances.ts'
 import { ConfigurationError, type Services, services } from '../services.ts'
+import { type Events, eventsIn } from '../told-events.ts'
 import { type Problem, ProblemError, problemResponse } from './problem.ts'
 
 /** What a handler works with. */
 export interface Call {
   readonly request: HttpRequest
   readonly deps: Services & { readonly instances: JobInstances }
+  readonly events: Events
   /** The URLs of the Durable management API for an instance. */
   readonly management: (instanceId: string) => Promise<Readonly<Record<string, string>>>
 }
@@ -36,6 +38,7 @@ export const registerEndpoint = (endpoint: Endpoint): void => {
       answer(endpoint, request, context, () => ({
         request,
         deps: { ...services(), instances: durableInstances(client) },
+        events: eventsIn(context),
         management: async (instanceId) =>
           (await client.createCheckStatusResponse(request, instanceId).json()) as Record<string, string>,
       })),

@@ -93,7 +93,7 @@ const startOne = async (call: Call, vmId: string, choices: BackupChoices): Promi
   const outcome = await start(call, vm, choices, null)
   if (outcome.kind === 'busy') throw busyProblem(call, outcome.running)
   if (outcome.kind === 'already') return json(202, { jobId: outcome.jobId, statusUrl: statusUrl(call, outcome.jobId) })
-  const job = await startedJob(call, outcome)
+  const job = await startedJob(call, outcome, { kind: 'backup', vmKey: vm.vmKey })
   return json(202, { ...job, vmId: vm.vmId, vmKey: vm.vmKey }, acceptedHeaders(job))
 }
 
@@ -111,7 +111,8 @@ const startMany = async (
   await forEachBounded(selectVms(call.deps, selection, call.deps.subscriptionIds), startsAtOnce, async (vm) => {
     const outcome = await start(call, vm, choices, policy)
     const { vmId, vmKey } = vm
-    if (outcome.kind === 'started') jobs.push({ ...(await startedJob(call, outcome)), vmId, vmKey })
+    if (outcome.kind === 'started')
+      jobs.push({ ...(await startedJob(call, outcome, { kind: 'backup', vmKey: vm.vmKey })), vmId, vmKey })
     if (outcome.kind === 'busy') {
       const runningJobId = outcome.running.job.jobId
       busy.push({ vmId, vmKey, runningJobId, statusUrl: statusUrl(call, runningJobId) })

@@ -54,7 +54,7 @@ export const startRestore: Endpoint = {
       if (outcome.kind === 'busy') throw busyProblem(call, outcome.running)
       if (outcome.kind === 'already')
         return json(202, { jobId: outcome.jobId, statusUrl: statusUrl(call, outcome.jobId) })
-      const job = await startedJob(call, outcome)
+      const job = await startedJob(call, outcome, restore)
       const { recoveryPointId, disks } = restore
       return json(202, { ...job, recoveryPointId, disks }, acceptedHeaders(job))
     },

@@ -15,7 +15,10 @@ export interface StartedJob {
 export const startedJob = async (
   call: Call,
   started: StartOutcome & { readonly kind: 'started' },
+  job: { readonly kind: string; readonly vmKey: string },
 ): Promise<StartedJob> => {
+  const { kind, vmKey } = job
+  call.events.jobStarted({ jobId: started.jobId, vmKey, attempt: 1, kind, trigger: 'onDemand' })
   const management = await call.management(started.instanceId)
   return {
     jobId: started.jobId,
@@ -34,7 +37,8 @@ export const statusUrl = ({ request }: Pick<Call, 'request'>, jobId: string): st
 
 /** 409: another job holds the VM. Names it. */
 export const busyProblem = (call: Call, running: Claim): ProblemError => {
-  const { jobId } = running.job
+  const { jobId, vmKey } = running.job
+  call.events.jobRefused({ vmKey, runningJobId: jobId })
   return new ProblemError({
     status: 409,
     code: 'job-running',

@@ -5,7 +5,12 @@ import { isCurrent } from './claim.ts'
 import type { JobDeps } from './job-deps.ts'
 import { readRestorePlan } from './restore-plan.ts'
 
-export type Closed = { readonly kind: 'released' | 'superseded' } | Pending | Failed
+/** `removed` counts copies of the platform; closing removes none. */
+export type Closed =
+  | { readonly kind: 'released'; readonly removed: number }
+  | { readonly kind: 'superseded' }
+  | Pending
+  | Failed
 
 type CloseDeps = Pick<JobDeps, 'access' | 'control' | 'restoreDisks'>
 
@@ -16,11 +21,11 @@ export const closeJob = async (deps: CloseDeps, ref: JobRef): Promise<Closed> =>
   const answers = restore === null ? await closeSources(deps, ref) : await closeTargets(deps, restore.job)
   return (
     answers.find(({ kind }) => kind === 'failed') ??
-    answers.find(({ kind }) => kind === 'pending') ?? { kind: 'released' }
+    answers.find(({ kind }) => kind === 'pending') ?? { kind: 'released', removed: 0 }
   )
 }
 
-type Answer = { readonly kind: 'released' } | Pending | Failed
+type Answer = { readonly kind: 'released'; readonly removed: number } | Pending | Failed
 
 /** The sources of this recovery point and of the bases that it was compared with. */
 const closeSources = async (deps: CloseDeps, ref: JobRef): Promise<readonly Answer[]> => {
@@ -39,4 +44,4 @@ const closeTargets = (deps: CloseDeps, job: RestoreJob): Promise<readonly Answer
   )
 
 const answerOf = (answer: { readonly kind: 'revoked' } | { readonly kind: 'finished' } | Pending | Failed): Answer =>
-  answer.kind === 'pending' || answer.kind === 'failed' ? answer : { kind: 'released' }
+  answer.kind === 'pending' || answer.kind === 'failed' ? answer : { kind: 'released', removed: 0 }

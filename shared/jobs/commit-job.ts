@@ -1,5 +1,6 @@
 import { type Failed, failed, type JobRef, superseded } from '../domain/job-ref.ts'
-import type { CommittedDisk } from '../domain/recovery-point.ts'
+import type { CommittedDisk, RecoveryPoint } from '../domain/recovery-point.ts'
+import type { Consistency } from '../domain/vm.ts'
 import type { SnapshotSet } from '../ports/compute.ts'
 import { commitRecoveryPoint, type RecoveryPointDraft } from '../vault/commit-recovery-point.ts'
 import { latestRecoveryPoint, readRecoveryPoint } from '../vault/recovery-points.ts'
@@ -10,10 +11,18 @@ import { readSealed } from './seal-planned-disk.ts'
 
 type CommitDeps = Pick<JobDeps, 'clock' | 'control' | 'vault'>
 
+/** The commit in numbers, for the business event. */
+export interface CommittedJob {
+  readonly kind: 'committed'
+  readonly consistency: Consistency
+  readonly storedBytes: number
+}
+
 /** Makes the recovery point visible: one record for all disks. Key: the recovery point; the first record wins. */
-export const commitJob = async (deps: CommitDeps, ref: JobRef): Promise<{ readonly kind: 'committed' } | Failed> => {
+export const commitJob = async (deps: CommitDeps, ref: JobRef): Promise<CommittedJob | Failed> => {
   if (!(await isCurrent(deps.control, ref))) return superseded
-  if ((await readRecoveryPoint(deps.vault, ref)) !== null) return { kind: 'committed' }
+  const found = await readRecoveryPoint(deps.vault, ref)
+  if (found !== null) return committedJob(found.recoveryPoint)
   const plan = await readBackupPlan(deps.control, ref.recoveryPointId)
   const sources = await readSources(deps.control, ref.recoveryPointId)
   if (plan === null || sources === null) return planMissing
@@ -21,8 +30,14 @@ export const commitJob = async (deps: CommitDeps, ref: JobRef): Promise<{ readon
   const complete = disks.filter((disk) => disk !== null)
   if (complete.length < disks.length) return notSealed
   const committed = await commitRecoveryPoint(deps, await draftOf(deps, plan, sources, complete))
-  return committed.kind === 'committed' ? { kind: 'committed' } : aborted
+  return committed.kind === 'committed' ? committedJob(committed.recoveryPoint) : aborted
 }
+
+const committedJob = ({ consistency, disks }: RecoveryPoint): CommittedJob => ({
+  kind: 'committed',
+  consistency,
+  storedBytes: disks.reduce((sum, { storedBytes }) => sum + storedBytes, 0),
+})
 
 const committedDisk = async (
   deps: CommitDeps,

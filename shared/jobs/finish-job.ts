@@ -1,4 +1,4 @@
-import type { JobOutcome } from '../domain/job.ts'
+import type { JobOutcome, JobRecord } from '../domain/job.ts'
 import type { JobRef } from '../domain/job-ref.ts'
 import { dropIntent } from '../vault/intents.ts'
 import { type HeldClaim, readClaim, releaseClaim } from './claim.ts'
@@ -10,11 +10,11 @@ import { recordOutcome } from './job-records.ts'
 export const finishJob = async (
   deps: Pick<JobDeps, 'clock' | 'control'>,
   { outcome, ...ref }: JobRef & { readonly outcome: JobOutcome },
-): Promise<{ readonly kind: 'finished' | 'superseded' }> => {
+): Promise<{ readonly kind: 'finished'; readonly milliseconds: number } | { readonly kind: 'superseded' }> => {
   const held = await readClaim(deps.control, ref)
   if (held === null || held.claim.token !== ref.token) return { kind: 'superseded' }
-  await endJob(deps, held, outcome)
-  return { kind: 'finished' }
+  const { startedAt, endedAt } = await endJob(deps, held, outcome)
+  return { kind: 'finished', milliseconds: Date.parse(endedAt ?? startedAt) - Date.parse(startedAt) }
 }
 
 /** The ending of a job whose claim is at hand: outcome, intent, claim. A failed backup keeps its intent, since its slices are kept. */
@@ -22,10 +22,11 @@ export const endJob = async (
   deps: Pick<JobDeps, 'clock' | 'control'>,
   held: HeldClaim,
   outcome: JobOutcome,
-): Promise<void> => {
+): Promise<JobRecord> => {
   const { job, attempt } = held.claim
   const record = await recordOutcome(deps.control, { job, attempts: attempt, outcome, now: deps.clock.now() })
   if (job.kind === 'restore') await dropIntent(deps.control, job.jobId)
   else if (record.outcome?.kind === 'completed') await dropIntent(deps.control, job.recoveryPointId)
   await releaseClaim(deps.control, held)
+  return record
 }

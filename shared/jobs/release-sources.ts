@@ -17,11 +17,13 @@ export const releaseSources = async (
   const plan = await readBackupPlan(deps.control, ref.recoveryPointId)
   if (plan === null) return planMissing
   const vm = { vmId: plan.vm.vmId, vmKey: ref.vmKey }
+  let removed = 0
   for (const kind of ['restorePoints', 'diskSnapshots'] as const) {
     const released = await deps.snapshots[kind].release(vm, [ref.recoveryPointId])
     if (released.kind !== 'released') return released
+    removed += released.removed
   }
-  return { kind: 'released' }
+  return { kind: 'released', removed }
 }
 
 const notCommitted = failed(

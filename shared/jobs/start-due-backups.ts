@@ -6,6 +6,7 @@ import type { JobInstances } from './job-instances.ts'
 import { listPolicies } from './policies.ts'
 import { selectVms } from './select-vms.ts'
 import { type StartOutcome, startJob } from './start-job.ts'
+import { safeMessage } from './step-failure.ts'
 
 export interface SweepDeps extends Pick<JobDeps, 'clock' | 'control' | 'inventory' | 'newToken'> {
   readonly instances: JobInstances
@@ -17,7 +18,7 @@ export interface SweepDeps extends Pick<JobDeps, 'clock' | 'control' | 'inventor
 export interface PolicySwept {
   readonly policy: string
   readonly slot: string | null
-  readonly started: readonly string[]
+  readonly started: readonly { readonly jobId: string; readonly vmKey: string }[]
   readonly already: number
   readonly busy: readonly { readonly vmKey: string; readonly runningJobId: string }[]
   /** What went wrong, in words: the document, the selection, or single VMs. */
@@ -56,10 +57,10 @@ const sweepPolicy = async (deps: SweepDeps, policy: Policy): Promise<PolicySwept
     await forEachBounded(selectVms(deps, policy.selection, deps.subscriptionIds), startsAtOnce, async (vm) => {
       await startOne(deps, policy, slot, vm)
         .then((outcome) => void outcomes.push({ vm, outcome }))
-        .catch((error: unknown) => void faults.push(`${vm.name}: ${messageOf(error)}`))
+        .catch((error: unknown) => void faults.push(`${vm.name}: ${safeMessage(error)}`))
     })
   } catch (error) {
-    faults.push(`The VMs of the policy could not be listed: ${messageOf(error)}`)
+    faults.push(`The VMs of the policy could not be listed: ${safeMessage(error)}`)
   }
   return { ...summary(policy.name, slot, outcomes), faults }
 }
@@ -76,11 +77,11 @@ const summary = (
   outcomes: readonly { readonly vm: VmDescription; readonly outcome: StartOutcome }[],
 ): PolicySwept => ({
   ...nothing(policy, slot),
-  started: outcomes.flatMap(({ outcome }) => (outcome.kind === 'started' ? [outcome.jobId] : [])),
+  started: outcomes.flatMap(({ vm, outcome }) =>
+    outcome.kind === 'started' ? [{ jobId: outcome.jobId, vmKey: vm.vmKey }] : [],
+  ),
   already: outcomes.filter(({ outcome }) => outcome.kind === 'already').length,
   busy: outcomes.flatMap(({ vm, outcome }) =>
     outcome.kind === 'busy' ? [{ vmKey: vm.vmKey, runningJobId: outcome.running.job.jobId }] : [],
   ),
 })
-
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error)).slice(0, 300)

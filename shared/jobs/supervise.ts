@@ -8,14 +8,19 @@ import { forEachBounded } from './for-each-bounded.ts'
 import type { JobDeps } from './job-deps.ts'
 import type { JobInstances } from './job-instances.ts'
 import { readJobRecord, recordStart } from './job-records.ts'
+import { safeMessage } from './step-failure.ts'
 
 /** What the supervisor did about one claim. */
 export type Supervised =
   | { readonly kind: 'left'; readonly jobId: string }
+  | { readonly kind: 'started' | 'released' | 'waits'; readonly jobId: string; readonly attempt: number }
   | {
-      readonly kind: 'started' | 'released' | 'retried' | 'gaveUp' | 'waits'
+      readonly kind: 'retried' | 'gaveUp'
       readonly jobId: string
+      readonly vmKey: string
       readonly attempt: number
+      /** The engine's word for how the last instance ended. */
+      readonly endedAs: string
     }
   | { readonly kind: 'fault'; readonly jobId: string; readonly message: string }
 
@@ -41,7 +46,7 @@ export const supervise = async (deps: SuperviseDeps): Promise<readonly Supervise
 const fault = (held: HeldClaim, error: unknown): Supervised => ({
   kind: 'fault',
   jobId: held.claim.job.jobId,
-  message: (error instanceof Error ? error.message : String(error)).slice(0, 300),
+  message: safeMessage(error),
 })
 
 const lookAfter = async (deps: SuperviseDeps, held: HeldClaim): Promise<Supervised> => {
@@ -66,7 +71,7 @@ const nextAttempt = async (deps: SuperviseDeps, held: HeldClaim, runtimeStatus: 
   const renewed = await renewClaim(deps.control, held, deps.newToken(), deps.clock.now())
   if (renewed.kind === 'changed') return { kind: 'left', jobId: job.jobId }
   await deps.instances.start(renewed.claim)
-  return { kind: 'retried', jobId: job.jobId, attempt: renewed.claim.attempt }
+  return { kind: 'retried', jobId: job.jobId, vmKey: job.vmKey, attempt: renewed.claim.attempt, endedAs: runtimeStatus }
 }
 
 const giveUp = async (deps: SuperviseDeps, held: HeldClaim, runtimeStatus: string): Promise<Supervised> => {
@@ -74,7 +79,7 @@ const giveUp = async (deps: SuperviseDeps, held: HeldClaim, runtimeStatus: strin
   const closed = await closeJob(deps, refOf(held.claim))
   if (closed.kind === 'pending') return { kind: 'waits', jobId: job.jobId, attempt }
   await endJob(deps, held, attemptsExhausted(attempt, runtimeStatus))
-  return { kind: 'gaveUp', jobId: job.jobId, attempt }
+  return { kind: 'gaveUp', jobId: job.jobId, vmKey: job.vmKey, attempt, endedAs: runtimeStatus }
 }
 
 const attemptsExhausted = (attempts: number, runtimeStatus: string): JobOutcome => ({

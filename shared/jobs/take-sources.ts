@@ -13,6 +13,7 @@ import { stopReasonOf } from './stop.ts'
 export type SourcesTaken =
   | {
       readonly kind: 'ready'
+      readonly asked: Consistency
       readonly consistency: Consistency
       readonly consistentAcrossDisks: boolean
       readonly takenAt: string
@@ -29,15 +30,15 @@ export const takeSources = async (
   kind: SourceKind,
 ): Promise<SourcesTaken> => {
   if (!(await isCurrent(deps.control, ref))) return superseded
-  const recorded = await readSources(deps.control, ref.recoveryPointId)
-  if (recorded !== null) return readyOf(recorded)
-  const reason = await stopReasonOf(deps.control, ref.jobId)
-  if (reason !== null) return { kind: 'stopped', reason }
   const plan = await readBackupPlan(deps.control, ref.recoveryPointId)
   if (plan === null) return planMissing
+  const recorded = await readSources(deps.control, ref.recoveryPointId)
+  if (recorded !== null) return readyOf(plan, recorded)
+  const reason = await stopReasonOf(deps.control, ref.jobId)
+  if (reason !== null) return { kind: 'stopped', reason }
   const taken = await deps.snapshots[kind].ensure(requestOf(plan, plan.job))
   if (taken.kind !== 'ready') return taken
-  return readyOf(await createOrRead(deps.control, sourcesName(ref.recoveryPointId), taken.snapshots))
+  return readyOf(plan, await createOrRead(deps.control, sourcesName(ref.recoveryPointId), taken.snapshots))
 }
 
 const requestOf = (plan: BackupPlan, job: BackupJob) => ({
@@ -47,8 +48,9 @@ const requestOf = (plan: BackupPlan, job: BackupJob) => ({
   disks: plan.disks.map(({ disk }) => disk),
 })
 
-const readyOf = (sources: SnapshotSet): SourcesTaken => ({
+const readyOf = ({ job }: BackupPlan, sources: SnapshotSet): SourcesTaken => ({
   kind: 'ready',
+  asked: job.consistency,
   consistency: sources.consistency,
   consistentAcrossDisks: sources.kind === 'restorePoint',
   takenAt: sources.takenAt,

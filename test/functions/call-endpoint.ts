@@ -1,5 +1,6 @@
 import { HttpRequest } from '@azure/functions'
 import { answer, type Endpoint } from '../../functions/http/endpoint.ts'
+import { eventsIn } from '../../functions/told-events.ts'
 import type { FakeWorld, fakeInstances } from '../jobs/world.ts'
 
 /** What an endpoint answered. */
@@ -8,6 +9,8 @@ export interface Answered {
   readonly headers: Readonly<Record<string, string>>
   readonly body: Record<string, unknown>
   readonly logged: readonly string[]
+  /** Business events. */
+  readonly told: readonly string[]
 }
 
 export interface Asked {
@@ -38,10 +41,13 @@ export const ask = async (
     ...(text === undefined ? {} : { body: { string: text } }),
   })
   const logged: string[] = []
+  const told: string[] = []
+  const tell = (...parts: unknown[]) => void told.push(parts.join(' '))
   const context = { error: (...parts: unknown[]) => void logged.push(parts.join(' ')), invocationId: 'i-1' }
   const response = await answer(endpoint, request, context, () => ({
     request,
     deps: { ...world, instances, subscriptionIds: ['s'], windowHours: 24, attemptsMax: 5 },
+    events: eventsIn({ log: tell, warn: tell, error: tell }),
     management: async (id) => ({
       id,
       statusQueryGetUri: `http://app.invalid/runtime/webhooks/durabletask/instances/${id}`,
@@ -52,5 +58,6 @@ export const ask = async (
     headers: response.headers as Record<string, string>,
     body: JSON.parse(response.body as string) as Record<string, unknown>,
     logged,
+    told,
   }
 }

@@ -29,7 +29,7 @@ const app = () => {
 describe('POST backups', () => {
   it('starts a backup of one VM and answers where to look', async () => {
     const { world, instances } = app()
-    const { status, headers, body } = await ask(startBackup, world, instances, {
+    const { status, headers, body, told } = await ask(startBackup, world, instances, {
       body: { vmId: vmId.toUpperCase().replace('MICROSOFT.COMPUTE', 'Microsoft.Compute') },
     })
     expect(status).toBe(202)
@@ -45,6 +45,7 @@ describe('POST backups', () => {
     expect(instances.started).toMatchObject([
       { attempt: 1, job: { jobId, vmId, trigger: 'onDemand', policy: null, source: 'restorePoints' } },
     ])
+    expect(told).toEqual([expect.stringMatching(/^jobStarted: /)])
     expect(JSON.stringify(body)).not.toContain('KEY')
   })
 

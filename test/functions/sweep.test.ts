@@ -3,6 +3,7 @@ import { sweepWith } from '../../functions/sweep.ts'
 import { refOf } from '../../shared/domain/job-ref.ts'
 import { finishJob } from '../../shared/jobs/finish-job.ts'
 import { encodeJson } from '../../shared/jobs/json-object.ts'
+import { planVmBackup } from '../../shared/jobs/plan-vm-backup.ts'
 import { fakeInstances, fakeWorld, sampleVm, vmId } from '../jobs/world.ts'
 
 const daily = {
@@ -57,7 +58,7 @@ describe('the sweep', () => {
     const { sweep, instances, world, logged, endAll } = await app(daily, other)
     await sweep()
     expect(instances.started).toHaveLength(1)
-    expect(logged.join()).toContain('waits for')
+    expect(logged.join()).toContain('jobRefused: ')
     world.clock.advance(5 * hour)
     await endAll()
     await sweep()
@@ -97,5 +98,36 @@ describe('the sweep', () => {
     } as never)
     await sweep()
     expect(instances.started).toEqual([])
+  })
+
+  it('warns of a window before it is missed', async () => {
+    const { sweep, instances, world, logged } = await app(daily)
+    await sweep()
+    const { job, token } = instances.started[0]!
+    if (job.kind !== 'backup') throw new Error('a sweep starts backups')
+    await planVmBackup(world, { job, token })
+    const shown = {
+      phase: 'transfer',
+      transfer: 'full',
+      sizeBytes: 100,
+      totalBytes: 100,
+      slices: 1,
+      lanes: 0,
+      slicesDone: 0,
+      readBytes: 0,
+      storedBytes: 0,
+    }
+    for (const disk of ['os', 'lun-0'])
+      instances.statuses.set(`${job.jobId}.1:disk-${disk}`, {
+        state: 'running',
+        runtimeStatus: 'Running',
+        customStatus: { ...shown, doneBytes: 10 },
+      })
+    world.clock.advance(2 * hour)
+    await sweep()
+    expect(logged.join('\n')).not.toContain('windowAtRisk')
+    world.clock.advance(2 * hour)
+    await sweep()
+    expect(logged.join('\n')).toContain('windowAtRisk')
   })
 })
