@@ -30,6 +30,13 @@ export const fullReasonName = (recoveryPointId: string, disk: string): string =>
 export const sealedName = (recoveryPointId: string, disk: string): string =>
   `plans/${recoveryPointId}/sealed-${disk}.json`
 
+/** How far the slices of a disk are that are being moved. */
+export const sliceProgressPrefix = (recoveryPointId: string, disk: string): string =>
+  `progress/${recoveryPointId}/${disk}/`
+
+export const sliceProgressName = (recoveryPointId: string, disk: string, slice: number): string =>
+  `${sliceProgressPrefix(recoveryPointId, disk)}${String(slice).padStart(6, '0')}`
+
 /** Says that the footer of a restored disk is written; its upload may have ended since. */
 export const footerName = (jobId: string, disk: string): string => `plans/${jobId}/footer-${disk}.json`
 

@@ -15,6 +15,7 @@ import { readClaim } from './claim.ts'
 import type { JobDeps } from './job-deps.ts'
 import type { JobInstances } from './job-instances.ts'
 import { readJobRecord } from './job-records.ts'
+import { readSliceProgress } from './slice-progress.ts'
 
 /** One disk of a job that runs, in bytes of the raw disk. */
 export interface DiskStatus extends Moved {
@@ -111,16 +112,21 @@ const diskStatuses = async (deps: StatusDeps, job: Job, instanceId: string): Pro
     job.kind === 'restore'
       ? job.disks.map(({ disk }) => disk)
       : ((await readBackupPlan(deps.control, job.recoveryPointId))?.disks.map(({ disk }) => disk) ?? [])
-  return Promise.all(labels.map((disk) => diskStatus(deps, disk, `${instanceId}:disk-${disk}`)))
+  const { recoveryPointId } = job
+  return Promise.all(labels.map((disk) => diskStatus(deps, { recoveryPointId, disk }, `${instanceId}:disk-${disk}`)))
 }
 
-const diskStatus = async (deps: StatusDeps, disk: string, instanceId: string): Promise<DiskStatus> => {
+const diskStatus = async (
+  deps: StatusDeps,
+  ref: { readonly recoveryPointId: string; readonly disk: string },
+  instanceId: string,
+): Promise<DiskStatus> => {
+  const { disk } = ref
   const instance = await deps.instances.status(instanceId)
   const shown = (instance?.customStatus ?? null) as DiskProgress | null
   if (shown === null)
     return { ...nothingMoved, disk, phase: 'waiting', transfer: null, sizeBytes: 0, totalBytes: 0, percent: 0 }
-  const moved =
-    shown.lanes > 0 && shown.phase === 'transfer' ? await movedByLanes(deps, instanceId, shown.lanes) : shown
+  const moved = shown.phase === 'transfer' ? await movedSoFar(deps, ref, instanceId, shown) : shown
   return {
     disk,
     phase: shown.phase,
@@ -135,9 +141,18 @@ const diskStatus = async (deps: StatusDeps, disk: string, instanceId: string): P
   }
 }
 
-const movedByLanes = async (deps: StatusDeps, instanceId: string, lanes: number): Promise<Moved> => {
-  const statuses = await Promise.all(
-    Array.from({ length: lanes }, (_, lane) => deps.instances.status(`${instanceId}:lane-${lane}`)),
+/** The slices that are done, as the instances show them, and the parts of those that are being moved. */
+const movedSoFar = async (
+  deps: StatusDeps,
+  ref: { readonly recoveryPointId: string; readonly disk: string },
+  instanceId: string,
+  shown: DiskProgress,
+): Promise<Moved> => {
+  const parts = await readSliceProgress(deps.control, ref)
+  const lanes = await Promise.all(
+    Array.from({ length: shown.lanes }, (_, lane) => deps.instances.status(`${instanceId}:lane-${lane}`)),
   )
-  return sumMoved(statuses.map((lane) => (lane?.customStatus as Moved | null | undefined) ?? nothingMoved))
+  const done = lanes.map((lane) => (lane?.customStatus as Moved | null | undefined) ?? nothingMoved)
+  const { slicesDone, doneBytes, readBytes, storedBytes } = sumMoved([shown, ...done, ...parts])
+  return { slicesDone, doneBytes: Math.min(doneBytes, shown.totalBytes), readBytes, storedBytes }
 }

@@ -2,6 +2,7 @@ import type { DiskRef, Failed, Pending, Stopped } from '../domain/job-ref.ts'
 import { transferSlice } from '../vault/transfer-slice.ts'
 import { findDisk } from './backup-plan.ts'
 import type { JobDeps } from './job-deps.ts'
+import { sliceProgress } from './slice-progress.ts'
 import { stopReasonOf } from './stop.ts'
 import { withReader } from './with-reader.ts'
 
@@ -27,14 +28,16 @@ export const transferDiskSlice = async (
   const isStopped = () => stopReasonOf(deps.control, ref.jobId)
   const reason = await isStopped()
   if (reason !== null) return { kind: 'stopped', reason }
+  const progress = sliceProgress(deps, ref, slice)
   return withReader(deps, ref, { source: disk.source, base: null }, async (reader) => {
     const { recoveryPointId, jobId, disk: label } = ref
+    const shouldStop = async () => (await isStopped()) !== null
     const moved = await transferSlice(
       { vault: deps.vault, control: deps.control, clock: deps.clock, reader },
-      { recoveryPointId, jobId, disk: label, slice, shouldStop: async () => (await isStopped()) !== null },
+      { recoveryPointId, jobId, disk: label, slice, shouldStop, onProgress: progress.note },
     )
-    if (moved.kind === 'stopped') return { kind: 'stopped', reason: (await isStopped()) ?? 'cancelled' }
+    if (moved.kind === 'stopped') return { kind: 'stopped' as const, reason: (await isStopped()) ?? 'cancelled' }
     const { changedBytes, readBytes, storedBytes } = moved
-    return { kind: 'transferred', changedBytes, readBytes, storedBytes }
-  })
+    return { kind: 'transferred' as const, changedBytes, readBytes, storedBytes }
+  }).finally(progress.end)
 }

@@ -307,7 +307,10 @@ describe('the status of a job', () => {
       shown({ phase: 'transfer', deadline: null, disks: 2, consistency: 'crash', stopping: null }),
     )
     instances.statuses.set(`${jobId}.1:disk-os`, shown({ ...disk, totalBytes: 100, doneBytes: 20 }))
-    instances.statuses.set(`${jobId}.1:disk-lun-0`, shown({ ...disk, totalBytes: 300, doneBytes: 0, lanes: 2 }))
+    instances.statuses.set(
+      `${jobId}.1:disk-lun-0`,
+      shown({ ...disk, totalBytes: 300, doneBytes: 0, slicesDone: 0, lanes: 2 }),
+    )
     instances.statuses.set(
       `${jobId}.1:disk-lun-0:lane-0`,
       shown({ slicesDone: 2, doneBytes: 50, readBytes: 1, storedBytes: 1 }),
@@ -327,6 +330,47 @@ describe('the status of a job', () => {
       ],
     })
     expect(Date.parse(status.expectedEndAt!) - world.clock.now().getTime()).toBe(180_000)
+  })
+
+  it('counts the slice that is being moved, and leaves no note of it', async () => {
+    const world = fakeWorld()
+    write(world, 'os', [3, 100, 200, 255], 'x')
+    const instances = fakeInstances()
+    const deps = { ...world, instances }
+    await startJob(deps, sampleJob())
+    const noted: string[] = []
+    const put = world.control.put
+    world.control.put = async (name, body) => {
+      noted.push(name)
+      await put(name, body)
+      if (!name.startsWith('progress/')) return
+      const disk = {
+        phase: 'transfer',
+        transfer: 'full',
+        sizeBytes: 4 * mib,
+        totalBytes: 16_384,
+        slices: 1,
+        lanes: 0,
+        slicesDone: 0,
+        doneBytes: 0,
+        readBytes: 0,
+        storedBytes: 0,
+      }
+      instances.statuses.set(`${sampleJob().jobId}.1:disk-os`, {
+        state: 'running',
+        runtimeStatus: 'Running',
+        customStatus: disk,
+      })
+      expect((await jobStatus(deps, sampleJob().jobId))!.disks[0]).toMatchObject({
+        disk: 'os',
+        slicesDone: 0,
+        doneBytes: 16_384,
+        percent: 100,
+      })
+    }
+    await runJob(world, instances.started[0]!)
+    expect(noted).toEqual([expect.stringMatching(/^progress\/.*\/os\/000000$/)])
+    expect([...world.control.objects.keys()].filter((name) => name.startsWith('progress/'))).toEqual([])
   })
 
   it('is what the record says once the job has ended, and null for a job that never was', async () => {
