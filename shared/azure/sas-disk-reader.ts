@@ -72,11 +72,7 @@ export const createSasDiskReader = (options: SasReaderOptions): DiskReader => {
 }
 
 /** The bytes of the raw disk behind a SAS URL, its footer not counted. */
-const headSize = async (
-  deps: SasDependencies,
-  sasUrl: string,
-  signal: AbortSignal | undefined,
-): Promise<number> => {
+const headSize = async (deps: SasDependencies, sasUrl: string, signal: AbortSignal | undefined): Promise<number> => {
   const call = {
     method: 'HEAD',
     url: sasUrl,
