@@ -44,6 +44,11 @@ let built: Services | null = null
  * @throws ConfigurationError while the settings are not usable; they are read again at each try */
 export const services = (): Services => (built ??= build())
 
+/** Makes the app work with these services instead of those of its settings: a simulation gives it ports in memory. */
+export const provideServices = (given: Services): void => {
+  built = given
+}
+
 /** Writes every problem of the app's settings to the console, which is all there is when the app starts. Names no values. */
 export const tellConfigurationProblems = (): void => {
   const loaded = loadConfig(process.env)
