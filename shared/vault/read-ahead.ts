@@ -1,4 +1,5 @@
 import type { PlannedRead } from '../domain/read-plan.ts'
+import { releaseMemory } from '../format/release-memory.ts'
 import type { DiskReader } from '../ports/disk-reader.ts'
 
 /** A read that has arrived. `bytes` are good until the next one is asked for. */
@@ -51,6 +52,7 @@ export async function* readAhead(
       flights.shift()
       ring.release(flight.bytes.length)
     }
+    ring.close()
   } finally {
     end.abort()
     await Promise.allSettled(flights.map((flight) => flight.done))
@@ -81,5 +83,7 @@ const createRing = (capacityBytes: number) => {
     release: (lengthBytes: number): void => {
       if (lengthBytes > 0) taken.shift()
     },
+    /** Only after every read has succeeded: a failed one may still be writing into the memory. */
+    close: (): void => releaseMemory(memory),
   }
 }
