@@ -160,3 +160,34 @@ describe('a request to the object store', () => {
     }
   })
 })
+
+describe('a listing', () => {
+  const page =
+    (names: readonly string[], next: string): RequestListener =>
+    (_, response) => {
+      const blobs = names.map(
+        (name) =>
+          `<Blob><Name>${name}</Name><Properties><Content-Length>${name.length}</Content-Length></Properties></Blob>`,
+      )
+      response.writeHead(200, { 'content-type': 'application/xml' })
+      response.end(
+        `<?xml version="1.0"?><EnumerationResults><Blobs>${blobs.join('')}</Blobs><NextMarker>${next}</NextMarker></EnumerationResults>`,
+      )
+    }
+  it('follows every marker, over empty pages and over faults, and loses no name', async () => {
+    const { store, seen } = await storageAnswering(
+      page(['a', 'bb'], 'm1'),
+      page([], 'm2'),
+      fails(500, 'InternalError'),
+      page(['ccc'], ''),
+    )
+    const found: unknown[] = []
+    for await (const entry of store.list('')) found.push(entry)
+    expect(found).toEqual([
+      { name: 'a', lengthBytes: 1 },
+      { name: 'bb', lengthBytes: 2 },
+      { name: 'ccc', lengthBytes: 3 },
+    ])
+    expect(seen).toHaveLength(4)
+  })
+})
