@@ -24,7 +24,7 @@ export interface FramePlace {
 }
 
 /** Begins every frame, so that a scanner which lost its place finds the next one. */
-export const frameMagic = Uint8Array.of(0x89, 0x44, 0x56, 0x46, 0x52, 0x4d, 0x0d, 0x0a)
+const frameMagic = Uint8Array.of(0x89, 0x44, 0x56, 0x46, 0x52, 0x4d, 0x0d, 0x0a)
 
 const fixedBytes = 116
 const cipherBytes = 44
@@ -132,5 +132,5 @@ const checkCrc = (reader: ByteReader, bytes: Uint8Array, headerBytes: number): v
   if (crc32(bytes.subarray(0, at)) !== stored) reader.fail('the CRC of the frame header is wrong')
 }
 
-export const describeBirth = (birth: Birth): string =>
+const describeBirth = (birth: Birth): string =>
   `${birth.recoveryPointId}/${birth.disk} slice ${birth.slice} attempt ${birth.attempt} frame ${birth.ordinal}`

@@ -1,4 +1,5 @@
 import * as v from 'valibot'
+import { isId } from '../domain/ids.ts'
 import type { RecoveryPoint } from '../domain/recovery-point.ts'
 import { digestHex } from '../format/digest.ts'
 import { decodeSealedJson } from '../format/sealed-json.ts'
@@ -36,8 +37,10 @@ const vm = v.object({
   configuration: v.record(v.string(), v.unknown()),
 })
 
+const isLayerId = (text: string): boolean => text.split('/').length === 2 && text.split('/').every(isId)
+
 const layerReference = v.object({
-  layerId: v.pipe(v.string(), v.regex(/^[a-z0-9.-]+\/[a-z0-9.-]+$/)),
+  layerId: v.pipe(v.string(), v.check(isLayerId, 'a layer id is <recoveryPointId>/<disk>')),
   lengthBytes: count,
   footerBytes: count,
   digest,

@@ -38,7 +38,7 @@ export const restoreRange = async (
 }
 
 /** @throws AssertionError where the recovery point has no such disk */
-export const committedDisk = (recoveryPoint: RecoveryPoint, disk: string): CommittedDisk => {
+const committedDisk = (recoveryPoint: RecoveryPoint, disk: string): CommittedDisk => {
   const found = recoveryPoint.disks.find((candidate) => candidate.disk === disk)
   assert(found !== undefined, `the recovery point has no disk ${disk}`)
   return found

@@ -17,7 +17,7 @@ import { virtualClock } from '../../support/virtual-clock.ts'
 /** One backup of two disks, increments on a full, is run again and again; each time another storage call fails, in each of the ways a
  * call can fail. Then it is simply run again, as the next attempt of the job would do, and must come to the same disk.
  * Replay with SIM_SEED=<seed>. */
-const seed = Number(process.env['SIM_SEED'] ?? 20_260_101)
+const seed = Number(process.env.SIM_SEED ?? 20_260_101)
 
 const tuning = { frameCapacityBytes: 16 * 1024, segmentBytes: 64 * 1024, readBytesMax: 64 * 1024, shardFramesMax: 4 }
 
