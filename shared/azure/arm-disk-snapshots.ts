@@ -5,13 +5,13 @@ import { askArm, beginArm } from './arm-answers.ts'
 import type { ArmClients } from './arm-clients.ts'
 import { releaseDiskSnapshots } from './arm-disk-snapshot-release.ts'
 import { diskTag, recoveryPointTag, tagOf, vmTag } from './arm-tags.ts'
+import { growingWait } from './growing-wait.ts'
 import { inParallel } from './in-parallel.ts'
 import { isSameId, parseResourceId } from './resource-id.ts'
 import { isReadable } from './snapshot-readiness.ts'
 
 /** Disks whose snapshots are asked for or begun at the same time: close together, as they are no common moment anyway. */
 const diskLanes = 8
-const creatingSeconds = 3
 const copyingSeconds = 30
 
 /** Incremental snapshots of each disk by itself: the second source, for VMs that restore points do not support. The disks are taken
@@ -81,7 +81,7 @@ const ensureSnapshot = async (
   if (found.kind !== 'absent') return found
   const begun = await beginArm(() => snapshots.createOrUpdate(vm.resourceGroup, name, bodyOf(request, disk)))
   if (begun.kind === 'absent') return diskGone(disk.disk)
-  return begun.kind === 'answered' ? { kind: 'pending', retryAfterSeconds: creatingSeconds } : begun
+  return begun.kind === 'answered' ? { kind: 'pending', retryAfterSeconds: growingWait(undefined) } : begun
 }
 
 const bodyOf = (request: SnapshotRequest, disk: VmDisk): Snapshot => ({
@@ -101,7 +101,8 @@ const progressOf = (
   if (!isOurs) return nameTaken(disk.disk)
   if (snapshot.provisioningState === 'Failed') return snapshotFailed(disk.disk)
   if (snapshot.copyCompletionError !== undefined) return snapshotFailed(disk.disk)
-  if (snapshot.provisioningState !== 'Succeeded') return { kind: 'pending', retryAfterSeconds: creatingSeconds }
+  if (snapshot.provisioningState !== 'Succeeded')
+    return { kind: 'pending', retryAfterSeconds: growingWait(snapshot.timeCreated) }
   if (!isReadable(snapshot)) return { kind: 'pending', retryAfterSeconds: copyingSeconds }
   return { kind: 'ready', snapshot }
 }

@@ -8,10 +8,11 @@ import { inParallel } from './in-parallel.ts'
 /** Deletions of restore points begun at the same time; the service takes about 350 in 3 minutes. */
 const deleteLanes = 4
 const revokeLanes = 4
-const deletingSeconds = 5
+const deletingSeconds = 3
 
 /** Removes the restore points of our collection but those named in `keep`: access is revoked, the deletion begun, and asked for again
- * until they are gone. Restore points in other collections are never touched. */
+ * until they are gone. Restore points in other collections are never touched.
+ * @returns `removed` counts those that this call found gone or saw go; an earlier, pending call may have begun more */
 export const releaseRestorePoints = async (
   { clients, access }: { readonly clients: ArmClients; readonly access: DiskAccess },
   vm: { readonly vmId: string; readonly vmKey: string },
@@ -52,7 +53,10 @@ const removePoint = async (
   if (point.provisioningState === 'Deleting' || point.provisioningState === 'Creating') return underWay
   const { client, resourceGroup, collection } = scope
   const name = point.name ?? ''
-  const revokes = await inParallel(diskRestorePointIds(point), revokeLanes, (id) => access.revoke(id))
+  const sources = await sourceIdsOf(scope, point)
+  if (sources.kind === 'absent') return { kind: 'released' }
+  if (sources.kind !== 'answered') return sources
+  const revokes = await inParallel(sources.value, revokeLanes, (id) => access.revoke(id))
   const waiting = revokes.find((revoke) => revoke.kind === 'pending')
   if (waiting !== undefined) return waiting
   // A refused revoke is not the last word: a live access makes the deletion fail, and that says why.
@@ -62,7 +66,18 @@ const removePoint = async (
   return begun.value.poller.isDone ? { kind: 'released' } : underWay
 }
 
-const diskRestorePointIds = (point: RestorePoint): string[] => {
+/** A list of restore points may leave out what they hold; then it is asked for. */
+const sourceIdsOf = async (
+  { client, resourceGroup, collection }: RestorePointScope,
+  point: RestorePoint,
+): Promise<ArmAnswer<readonly string[]>> => {
   const { osDisk, dataDisks = [] } = point.sourceMetadata?.storageProfile ?? {}
-  return [osDisk, ...dataDisks].flatMap((disk) => disk?.diskRestorePoint?.id ?? [])
+  const known = [osDisk, ...dataDisks].flatMap((disk) => disk?.diskRestorePoint?.id ?? [])
+  if (known.length > 0) return { kind: 'answered', value: known }
+  return askArm(async () => {
+    const ids: string[] = []
+    const listed = client.diskRestorePoint.listByRestorePoint(resourceGroup, collection, point.name ?? '')
+    for await (const { id } of listed) if (id !== undefined) ids.push(id)
+    return ids
+  })
 }

@@ -9,12 +9,10 @@ import { releaseRestorePoints } from './arm-restore-point-release.ts'
 import { type RestorePointScope, scopeOf } from './arm-restore-point-scope.ts'
 import { readRestorePoint } from './arm-restore-point-sources.ts'
 import { vmTag } from './arm-tags.ts'
+import { growingWait } from './growing-wait.ts'
 import { isSameId } from './resource-id.ts'
 
 type Ensured = { readonly kind: 'ready'; readonly snapshots: SnapshotSet } | Pending | Refused
-
-/** A restore point takes half a minute and more; the service sends no Retry-After with it. */
-const creatingSeconds = 5
 
 /** Restore points: one moment for all disks of a VM. They lie in the collection `deltavault-<vmKey>` of the VM's resource group and
  * are named by their recovery point, which makes `ensure` idempotent. */
@@ -45,7 +43,8 @@ const ensureRestorePoint = async (
   return progressOf(scope, creations, request, found.value)
 }
 
-/** Provisioning states of a restore point (Azure REST reference): Creating, Succeeded, Failed, and Deleting on its way out. */
+/** A restore point takes half a minute and more, and the service sends no Retry-After with it. Its provisioning states (Azure
+ * REST reference): Creating, Succeeded, Failed, and Deleting on its way out. */
 const progressOf = async (
   scope: RestorePointScope,
   creations: Creations,
@@ -59,7 +58,7 @@ const progressOf = async (
     case 'Canceled':
       return (await creations.failureOf(point.id)) ?? { ...failed, message: statusTextOf(point) }
     default:
-      return { kind: 'pending', retryAfterSeconds: creatingSeconds }
+      return { kind: 'pending', retryAfterSeconds: growingWait(point.timeCreated) }
   }
 }
 
@@ -78,7 +77,7 @@ const beginRestorePoint = async (
   if (begun.kind === 'absent') return vmGone
   if (begun.kind !== 'answered') return begun
   creations.remember(`${prepared.value.collectionId}/restorePoints/${request.recoveryPointId}`, begun.value.poller)
-  return { kind: 'pending', retryAfterSeconds: creatingSeconds }
+  return { kind: 'pending', retryAfterSeconds: growingWait(undefined) }
 }
 
 interface Collection {

@@ -1,0 +1,24 @@
+import { BlobServiceClient } from '@azure/storage-blob'
+import { describe, it } from 'vitest'
+import { createAzureBlobStore } from '../../shared/azure/azure-blob-store.ts'
+import { createCredential } from '../../shared/azure/credential.ts'
+import { freshContainerName } from '../support/azurite.ts'
+import { blobStoreContract } from './blob-store.contract.ts'
+
+/** The same contract on a real account: DELTAVAULT_TEST_BLOB_SERVICE_URI (https://<account>.blob.core.windows.net), as whoever is
+ * signed in. It makes a container and removes it. */
+const uri = process.env.DELTAVAULT_TEST_BLOB_SERVICE_URI
+
+if (uri === undefined) {
+  describe('the blob store on Azure Blob Storage (a real account)', () => {
+    it.skip('is tested where DELTAVAULT_TEST_BLOB_SERVICE_URI names an account', () => undefined)
+  })
+} else {
+  blobStoreContract('the blob store on Azure Blob Storage (a real account)', async () => {
+    const container = new BlobServiceClient(uri, createCredential(null)).getContainerClient(freshContainerName())
+    const close = async () => {
+      await container.deleteIfExists()
+    }
+    return { store: createAzureBlobStore(container), close }
+  })
+}
