@@ -31,7 +31,7 @@ export const runBackups = async (
   const { api, console, hostOrigin } = parts
   const before = new Set((await api.listJobs()).map(({ jobId }) => jobId))
   for (const policy of policies) await putPolicy(parts.control, policy)
-  const vms = await api.listVms()
+  const vms = inFleetOrder(parts.fleet, await api.listVms())
   tellSelection(parts, vms)
   const due = dueJobs(vms, policies, new Date()).filter(({ jobId }) => !before.has(jobId))
   if (due.length === 0) return []
@@ -51,6 +51,12 @@ export const runBackups = async (
     results.push({ vm: job.vm, vmKey: job.vmKey, outcome, statusUrl: `${hostOrigin}/api/jobs/${job.jobId}`, measured })
   }
   return results
+}
+
+/** The platform lists VMs in an order of its own; people look for theirs. */
+const inFleetOrder = (fleet: Fleet, vms: readonly ListedVm[]): readonly ListedVm[] => {
+  const place = (vm: ListedVm) => fleet.virtualMachines.findIndex(({ name }) => name === vm.name)
+  return [...vms].sort((one, other) => place(one) - place(other))
 }
 
 interface DueJob extends FollowedJob {

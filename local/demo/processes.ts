@@ -135,6 +135,7 @@ const startParts = async (
   const compute = await startCompute(options, ports)
   started.defer(() => compute.stop())
   options.say?.(`Compute emulator listens on ${compute.ready.armEndpoint}`)
+  options.say?.(`Disk data plane listens on ${compute.ready.dataPlaneOrigin}`)
   const environment = {
     ...appEnvironment({
       parent: process.env,

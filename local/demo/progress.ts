@@ -38,10 +38,10 @@ export const progressLine = (disk: DiskProgress, columns: number): string => {
   const filled = Math.round(share * barWidth)
   const bar = `${'#'.repeat(filled)}${'.'.repeat(barWidth - filled)}`
   const amount = disk.totalBytes === null ? '' : `${formatBytes(disk.doneBytes)} of ${formatBytes(disk.totalBytes)}`
-  return `  ${nameOf(disk).padEnd(16)} [${bar}] ${disk.phase.padEnd(14)} ${amount}`.trimEnd().slice(0, columns)
+  return `  ${nameOf(disk).padEnd(16)} [${bar}] ${disk.phase.padEnd(10)} ${amount}`.trimEnd().slice(0, columns)
 }
 
-const barWidth = 28
+const barWidth = 22
 const quietMs = 10_000
 const briefMs = 2_000
 

@@ -23,7 +23,7 @@ describe('progress on a terminal', () => {
     view.show([disk('transferring', 4 * 1024 * 1024), disk('waiting', 0, 'lun-0')])
     expect(written[0]).not.toContain('\u001b[2A')
     expect(written[1]?.startsWith('\u001b[2A')).toBe(true)
-    expect(written[1]).toContain('##############..............')
+    expect(written[1]).toContain('###########...........')
   })
 
   it('is not drawn again when nothing has changed', () => {
