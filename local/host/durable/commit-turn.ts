@@ -1,6 +1,5 @@
-import { randomUUID } from 'node:crypto'
+import { type Aftermath, carryOut, ownRow, shortId, timestamp } from './carry-out.ts'
 import type { Conclusion, Ended } from './conclusion.ts'
-import * as hazards from './hazards.ts'
 import {
   eventType,
   executionCompleted,
@@ -10,33 +9,11 @@ import {
   orchestratorStarted,
   type ParentInstance,
   subCompleted,
-  subCreated,
   subFailed,
-  taskScheduled,
-  timerCreated,
-  timerFired,
 } from './history-event.ts'
-import { replaceInstance } from './replace-instance.ts'
 import type { ReplayOutcome } from './replay.ts'
-import type { Decision } from './replay-state.ts'
 import { type HistoryRow, type InstanceRow, isLive, type Store } from './store.ts'
 import type { Turn, TurnContext } from './turn.ts'
-
-/** What has to be done once the transaction is kept. */
-interface Aftermath {
-  readonly notices: { readonly instanceId: string; readonly dueMs: number }[]
-  readonly activityIds: number[]
-  readonly rows: HistoryRow[]
-}
-
-/** A child was to be started under the id of a live instance; thrown inside the transaction, which is then undone. */
-export class ChildIdInUse extends Error {
-  override readonly name = 'ChildIdInUse'
-
-  constructor(instanceId: string, status: string) {
-    super(hazards.childIdInUse(instanceId, status))
-  }
-}
 
 /** Keeps everything that follows from a turn, in one transaction; then tells the scheduler and the dispatcher.
  * @throws ChildIdInUse, having changed nothing */
@@ -87,7 +64,8 @@ function keepRunning(
   const { store } = context
   const { instance } = turn
   const { suspended } = outcome
-  if (!suspended) for (const decision of outcome.decisions) carryOut(context, instance, decision, after)
+  if (!suspended)
+    for (const decision of outcome.decisions) carryOut(store, context.deliveryMs, instance, decision, after)
   for (const id of outcome.cancelledTimerIds) store.deleteTimer(instance.instance_id, instance.execution_id, id)
   after.rows.push(ownRow(orchestratorCompleted(timestamp())))
   const reason = lastSuspendReason(turn.events)
@@ -98,67 +76,6 @@ function keepRunning(
     custom_status: customStatusJson,
     updated_ms: Date.now(),
   })
-}
-
-function carryOut(context: TurnContext, instance: InstanceRow, decision: Decision, after: Aftermath): void {
-  const at = timestamp()
-  switch (decision.kind) {
-    case 'activity': {
-      after.rows.push(ownRow(taskScheduled(at, decision.id, decision.name)))
-      const { instance_id, execution_id } = instance
-      const input = activityInput(decision.action.input)
-      const id = context.store.putActivity({
-        instance_id,
-        execution_id,
-        task_id: decision.id,
-        name: decision.name,
-        input,
-      })
-      after.activityIds.push(id)
-      return
-    }
-    case 'sub':
-      after.rows.push(ownRow(subCreated(at, decision.id, decision.name, decision.instanceId)))
-      startChild(context.store, instance, decision, after)
-      return
-    case 'timer': {
-      after.rows.push(ownRow(timerCreated(at, decision.id, decision.fireAt)))
-      const dueMs = context.deliveryMs(Date.parse(decision.fireAt))
-      const event = JSON.stringify(timerFired(at, decision.id, decision.fireAt))
-      const { instance_id: instanceId, execution_id: executionId } = instance
-      context.store.putMessage({ instanceId, executionId, timerId: decision.id, dueMs, event })
-      after.notices.push({ instanceId, dueMs })
-      return
-    }
-    default:
-      decision satisfies never
-  }
-}
-
-function startChild(
-  store: Store,
-  parent: InstanceRow,
-  decision: Extract<Decision, { kind: 'sub' }>,
-  after: Aftermath,
-): void {
-  const link: ParentInstance = {
-    Name: parent.name,
-    OrchestrationInstance: { InstanceId: parent.instance_id, ExecutionId: parent.execution_id },
-    TaskScheduleId: decision.id,
-    Version: null,
-  }
-  const { input } = decision.action
-  const other = store.instance(decision.instanceId)
-  if (other && isLive(other.status)) throw new ChildIdInUse(decision.instanceId, other.status)
-  replaceInstance(store, {
-    instanceId: decision.instanceId,
-    executionId: shortId(),
-    name: decision.name,
-    input: input === undefined || input === null ? null : JSON.stringify(input),
-    parent: link,
-    generation: null,
-  })
-  after.notices.push({ instanceId: decision.instanceId, dueMs: Date.now() })
 }
 
 /** The new generation starts with the events that the real engine writes at once: turn begun, started, turn ended. */
@@ -235,15 +152,6 @@ function report(context: TurnContext, turn: Turn, conclusion: Conclusion): void 
   context.log({ kind: 'instanceEnded', instanceId, name, status: conclusion.status })
 }
 
-/** A boolean reaches an activity as .NET writes it; a string action input is JSON text already; null is no value at all.
- * Source: recordings. */
-function activityInput(input: unknown): string | null {
-  if (input === undefined || input === null) return null
-  if (typeof input === 'string') return input
-  if (typeof input === 'boolean') return input ? 'True' : 'False'
-  return JSON.stringify(input)
-}
-
 function lastSuspendReason(events: readonly HistoryEvent[]): string | null | undefined {
   const suspended = events.findLast((event) => event.EventType === eventType.executionSuspended)
   return suspended && (suspended.Reason as string | null)
@@ -255,8 +163,4 @@ const receivedRow = (event: HistoryEvent): HistoryRow => ({
   event: JSON.stringify(event),
 })
 
-const ownRow = (event: HistoryEvent): HistoryRow => ({ received: 0, event: JSON.stringify(event) })
-
 const textJson = (text: string | null): string | null => (text === null ? null : JSON.stringify(text))
-const timestamp = (): string => new Date().toISOString()
-const shortId = (): string => randomUUID().replaceAll('-', '')

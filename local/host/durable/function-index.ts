@@ -13,8 +13,6 @@ export interface FunctionIndex {
   activity(name: string): FoundFunction | undefined
   /** All orchestrators, in order of registration. */
   orchestratorNames(): readonly string[]
-  /** False until the worker has told what the app registered. */
-  isLoaded(): boolean
 }
 
 export function createFunctionIndex(worker: FunctionWorker): FunctionIndex {
@@ -33,7 +31,6 @@ export function createFunctionIndex(worker: FunctionWorker): FunctionIndex {
       worker.functions
         .filter((each) => triggerBinding(each, 'orchestrationTrigger') !== undefined)
         .map((each) => each.name),
-    isLoaded: () => worker.functions.length > 0,
   }
 }
 

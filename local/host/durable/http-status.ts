@@ -34,7 +34,7 @@ export function statusReply(store: Store, instanceId: string, query: URLSearchPa
   return jsonReply(asError ? 500 : 200, full)
 }
 
-export const isTrue = (value: string | null): boolean => value?.toLowerCase() === 'true'
+const isTrue = (value: string | null): boolean => value?.toLowerCase() === 'true'
 export const isNotFalse = (value: string | null): boolean => value?.toLowerCase() !== 'false'
 
 const parsed = (json: string | null): unknown => (json === null || json.trim() === '' ? null : JSON.parse(json))

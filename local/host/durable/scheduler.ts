@@ -59,7 +59,6 @@ export function createScheduler(options: {
   const ended = (instanceId: string): void => {
     running.delete(instanceId)
     pump()
-    if (running.size === 0) options.onIdle()
   }
   const noticeRest = (instanceId: string): void => {
     if (!stopped && store.dueMessages(instanceId, Date.now()).length > 0) ready.add(instanceId)
@@ -76,6 +75,7 @@ export function createScheduler(options: {
       ready.delete(instanceId)
       begin(instanceId)
     }
+    if (running.size === 0) options.onIdle()
   }
   const arm = (dueMs: number | undefined): void => {
     if (stopped || dueMs === undefined || dueMs >= timerDueMs) return

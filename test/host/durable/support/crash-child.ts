@@ -16,13 +16,13 @@ const [databasePath = '', recording = '', name = '', id = '', input = 'null', cr
 const timeScale = 0.02
 let commits = 0
 
-const app = loadLibraryApp(readRecording(recording).source, timeScale)
 // The recorded apps keep in memory how often they were asked; here it has to outlive the process, as storage would.
 const memory = `${databasePath}.memory.json`
-if (existsSync(memory)) Object.assign(app.globals, JSON.parse(readFileSync(memory, 'utf8')))
+const globals = existsSync(memory) ? JSON.parse(readFileSync(memory, 'utf8')) : {}
+const app = loadLibraryApp(readRecording(recording).source, timeScale, globals)
 const invoke = async (request: InvocationRequest) => {
   const result = await app.invoke(request)
-  writeFileSync(`${memory}.new`, JSON.stringify(app.globals))
+  writeFileSync(`${memory}.new`, JSON.stringify(globals))
   renameSync(`${memory}.new`, memory)
   return result
 }

@@ -52,7 +52,7 @@ const pools = {
 }
 
 /** By scenario; a recording that is not named here is played like any other, with no deviation. */
-export const deviations: Readonly<Record<string, Deviations>> = {
+const deviations: Readonly<Record<string, Deviations>> = {
   s01: as('activity'),
   s02: as('Task.all, retries, ids after retries'),
   s04: as('failures caught; unknown names', { refused: { 's04-vnszi-2': unknownName, 's04-vnszi-3': unknownName } }),

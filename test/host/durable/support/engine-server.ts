@@ -12,7 +12,7 @@ export interface EngineServer {
   stop(): Promise<void>
 }
 
-export const recordedHub = { hubName: 'OracleHub', systemKey: 'SK' }
+const recordedHub = { hubName: 'OracleHub', systemKey: 'SK' }
 
 /** An engine behind an HTTP server on a free port, with the limits and names of the recordings unless told otherwise. */
 export async function startEngineServer(

@@ -19,15 +19,15 @@ installCoreModule(registry, () => {})
 const requireHere = createRequire(import.meta.url)
 
 /** Loads an app written as one CommonJS text; what an app before it registered is forgotten.
- * @param sleepScale factor on what the app's own code waits with setTimeout */
-export function loadLibraryApp(source: string, sleepScale = 1): LibraryApp {
+ * @param sleepScale factor on what the app's own code waits with setTimeout
+ * @param globals what the app sees as `globalThis` */
+export function loadLibraryApp(source: string, sleepScale = 1, globals: Record<string, unknown> = {}): LibraryApp {
   registry.functions.clear()
   for (const hooks of Object.values(registry.hooks)) hooks.length = 0
   const wholeSource = source
     .split(/^\/\/ ---- .*$/m)
     .map((part) => `{\n${part}\n}`)
     .join('\n')
-  const globals: Record<string, unknown> = {}
   const scaledTimeout = (next: () => void, ms: number) => setTimeout(next, ms * sleepScale)
   vm.compileFunction(wholeSource, ['require', 'globalThis', 'setTimeout'])(requireHere, globals, scaledTimeout)
   const app: LoadedApp = { ...registry, functions: new Map(registry.functions) }
