@@ -4,8 +4,9 @@ import { type Console, consoleOn } from './demo/console.ts'
 import { curlHints } from './demo/hints.ts'
 import { interruption } from './demo/interruption.ts'
 import { helpText, parseOptions, type StartOptions } from './demo/options.ts'
+import { prepareFleet } from './demo/prepare-fleet.ts'
 import { type LocalAzure, startLocalAzure } from './demo/processes.ts'
-import { prepareFleet, tellStory } from './demo/story.ts'
+import { tellStory } from './demo/story.ts'
 
 /**
  * `npm start`: the local Azure, the app on it, and the main job in front of the user. Exit codes: 0 all is well; 1 something went wrong;

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { backupJobIdOf, recoveryPointIdOf, vmKeyOf } from '../../shared/domain/ids.ts'
+import { backupJobIdOf, vmKeyOf } from '../../shared/domain/ids.ts'
 import { dueSlot } from '../../shared/domain/policy.ts'
 import type { ControlStore } from '../../shared/ports/blob-store.ts'
 import type { Fleet } from '../compute/fleet.ts'
@@ -73,7 +73,7 @@ const dueJobs = (vms: readonly ListedVm[], policies: readonly FleetPolicy[], now
         {
           vm: vm.name,
           vmKey: vm.vmKey,
-          jobId: backupJobIdOf(vm.vmKey, recoveryPointIdOf(slot, vm.vmKey, policy.name)),
+          jobId: backupJobIdOf(vm.vmKey, slot, policy.name),
         },
       ]
     }),

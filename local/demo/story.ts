@@ -1,51 +1,19 @@
 import { mkdir, rm } from 'node:fs/promises'
 import { connectStorage } from '../../shared/azure/storage-connection.ts'
 import type { BlobReader } from '../../shared/ports/blob-store.ts'
-import { type Fleet, readFleet } from '../compute/fleet.ts'
 import { changeSampleFleet } from '../fleet/change-sample-fleet.ts'
-import { makeSampleFleet, type SampleFleet } from '../fleet/make-sample-fleet.ts'
+import type { SampleFleet } from '../fleet/make-sample-fleet.ts'
 import { appApi } from './app-api.ts'
 import { type RunParts, runBackups } from './backup-run.ts'
 import { checkRecoveryPoint } from './check-vault.ts'
 import type { Console } from './console.ts'
 import { keepImages } from './fleet-disks.ts'
-import { type FleetPolicy, parsePolicies, withNextDueTime } from './policies.ts'
+import { type FleetPolicy, withNextDueTime } from './policies.ts'
+import { type PreparedFleet, sampleSeed } from './prepare-fleet.ts'
 import type { LocalAzure } from './processes.ts'
 import { deltaVerdict, runTable, type VmResult } from './report.ts'
 import { restoreAndCompare } from './restore-run.ts'
 import { formatBytes } from './units.ts'
-
-/** The fleet of this start, found to be right. */
-export interface PreparedFleet {
-  readonly fleet: Fleet
-  readonly policies: readonly FleetPolicy[]
-  /** Null where the user brought the fleet: then no disk is ever changed. */
-  readonly sample: { readonly folder: string; readonly fleet: SampleFleet } | null
-}
-
-/** Makes or takes the sample fleet, or reads the user's own.
- * @throws FleetError, or an error naming the policy, before anything is started */
-export const prepareFleet = async (
-  options: { readonly fleetPath: string | null; readonly dataFolder: string },
-  console: Console,
-): Promise<PreparedFleet> => {
-  if (options.fleetPath !== null) {
-    const fleet = await readFleet(options.fleetPath)
-    return { fleet, policies: await parsePolicies(options.fleetPath, fleet.policies), sample: null }
-  }
-  const folder = `${options.dataFolder}/fleet`
-  await mkdir(folder, { recursive: true })
-  const sample = await makeSampleFleet(folder, sampleSeed, '02:00')
-  const kind =
-    sample.tools === null ? 'deterministic raw data, as mke2fs is not here' : 'real ext4 file systems on the Linux VM'
-  console.say(
-    sample.isNew
-      ? `A sample fleet was made in ${folder} (${kind}).`
-      : `The sample fleet in ${folder} is there already and goes on as it is.`,
-  )
-  const fleet = await readFleet(sample.fleetPath)
-  return { fleet, policies: await parsePolicies(sample.fleetPath, fleet.policies), sample: { folder, fleet: sample } }
-}
 
 /** The main job in front of the user, on a local Azure that is up.
  * @returns what went wrong, in words; empty when all is well */
@@ -66,9 +34,6 @@ export const tellStory = async (
 }
 
 type StoryParts = RunParts & { readonly vault: BlobReader }
-
-/** The seed of the sample fleet: the same disks on every machine. */
-export const sampleSeed = 'deltavault sample'
 
 /** The user's fleet is backed up by its own policies, once; everything else is left to the HTTP API. */
 const tellOwnFleet = async (parts: StoryParts, policies: readonly FleetPolicy[]): Promise<readonly string[]> => {

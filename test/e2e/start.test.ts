@@ -52,7 +52,8 @@ describe('npm start', () => {
       expect(answer.status).toBe(200)
       const children = await childPids(started.process.pid!)
       expect(children).toHaveLength(3)
-      started.process.kill(signal)
+      // As a terminal does it: to the whole group of the foreground.
+      process.kill(-started.process.pid!, signal)
       expect(await started.ended).toBe(0)
       expect(started.output()).toContain('Everything is stopped.')
       expect(children.filter(isAlive)).toEqual([])
