@@ -17,12 +17,18 @@ export const vmKeyOf = (vmId: string): string => {
   return `${name.replace(/[^a-z0-9-]/g, '-').slice(0, 22)}-${digestOf(vmId.toLowerCase(), 12)}`
 }
 
-/** `20261122t020000z-<10 hex>`: sorts by time; unique across the vault, as the VM and the cause go into the hash.
- * @param cause what asked for it: the policy for a scheduled run (so that one slot gives one id), a random text otherwise */
-export const recoveryPointIdOf = (at: Date, vmKey: string, cause: string): string =>
-  `${stampOf(at)}-${digestOf(`${vmKey}\n${cause}\n${at.toISOString()}`, 10)}`
+/** `backup-<vmKey>-20261122t020000z-<10 hex>`: the same for the same VM, cause and time, so that one slot of a policy is one job.
+ * @param at the slot of a scheduled run; when it was asked for otherwise
+ * @param cause the policy of a scheduled run; a random text otherwise */
+export const backupJobIdOf = (vmKey: string, at: Date, cause: string): string =>
+  `backup-${vmKey}-${stampOf(at)}-${digestOf(`${vmKey}\n${cause}\n${at.toISOString()}`, markCharacters)}`
 
-export const backupJobIdOf = (vmKey: string, recoveryPointId: string): string => `backup-${vmKey}-${recoveryPointId}`
+const markCharacters = 10
+
+/** `20261122t020517z-<10 hex>`: a VM's recovery points sort by when their jobs began, which is not the order of their slots: one that
+ * was missed is caught up after others. Unique across the vault by the mark at the job id's end. */
+export const recoveryPointIdOf = (beganAt: Date, jobId: string): string =>
+  `${stampOf(beganAt)}-${jobId.slice(-markCharacters)}`
 
 export const restoreJobIdOf = (at: Date, vmKey: string, cause: string): string =>
   `restore-${vmKey}-${stampOf(at)}-${digestOf(`${vmKey}\n${cause}`, 10)}`

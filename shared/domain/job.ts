@@ -9,7 +9,7 @@ export type SourceKind = 'restorePoints' | 'diskSnapshots'
 /** One backup of one VM, as it was asked for. It outlives its Durable instances, which are its attempts. Written once, never changed. */
 export interface BackupJob {
   readonly kind: 'backup'
-  /** `backup-<vmKey>-<recoveryPointId>`; printable ASCII, at most 80 characters, no `/`. */
+  /** `backup-<vmKey>-<slot>-<mark>`; printable ASCII, at most 80 characters, no `/`. */
   readonly jobId: string
   readonly vmId: string
   readonly vmKey: string

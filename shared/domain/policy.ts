@@ -60,6 +60,7 @@ export const consistencyFor = (vm: Pick<VmDescription, 'osType' | 'isRunning'>):
   !vm.isRunning ? 'crash' : vm.osType === 'Windows' ? 'application' : 'fileSystem'
 
 /** What a job is made of besides the VM and the choices.
+ * @param at the slot of a scheduled run, which makes its id; `now` otherwise
  * @param cause the policy for a scheduled run, so that one slot gives one id; a random text otherwise */
 export interface BackupOccasion {
   readonly trigger: BackupJob['trigger']
@@ -70,16 +71,17 @@ export interface BackupOccasion {
   readonly windowHours: number
 }
 
-/** The job of one VM. Made again from the same VM, cause and time it has the same id. */
+/** The job of one VM. Made again from the same VM, cause and time it has the same id; its recovery point is that of the start which
+ * wins the claim. */
 export const backupJobOf = (vm: VmDescription, choices: BackupChoices, occasion: BackupOccasion): BackupJob => {
-  const recoveryPointId = recoveryPointIdOf(occasion.at, vm.vmKey, occasion.cause)
+  const jobId = backupJobIdOf(vm.vmKey, occasion.at, occasion.cause)
   const windowHours = Math.min(windowHoursMax, choices.windowHours ?? occasion.windowHours)
   return {
     kind: 'backup',
-    jobId: backupJobIdOf(vm.vmKey, recoveryPointId),
+    jobId,
     vmId: vm.vmId,
     vmKey: vm.vmKey,
-    recoveryPointId,
+    recoveryPointId: recoveryPointIdOf(occasion.now, jobId),
     policy: occasion.policy,
     trigger: occasion.trigger,
     consistency: choices.consistency ?? consistencyFor(vm),

@@ -1,6 +1,5 @@
 import type { DiskOutcome } from '../../functions/contracts.ts'
 import { diskReport } from '../../shared/domain/disk-report.ts'
-import { backupJobIdOf } from '../../shared/domain/ids.ts'
 import type { BackupJob, RestoreJob } from '../../shared/domain/job.ts'
 import type { World } from '../support/run-story.ts'
 
@@ -9,7 +8,7 @@ export const recoveryPointId = '20260101t020000z-0123456789'
 
 export const job: BackupJob = {
   kind: 'backup',
-  jobId: backupJobIdOf(vmKey, recoveryPointId),
+  jobId: `backup-${vmKey}-${recoveryPointId}`,
   vmId: '/subscriptions/s/resourceGroups/g/providers/Microsoft.Compute/virtualMachines/vm',
   vmKey,
   recoveryPointId,
