@@ -12,6 +12,8 @@ import { readJson } from './json-object.ts'
 export interface PlannedBase {
   readonly recoveryPointId: string
   readonly source: DiskSource
+  /** Size of the disk then. */
+  readonly sizeBytes: number
 }
 
 /** One disk of a backup. Exactly one of `base` and `fullReason` is null. */

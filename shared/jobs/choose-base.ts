@@ -25,7 +25,7 @@ export const chooseBase = async (
   if (!(await exists(before.source.resourceId))) return full('base-gone')
   return {
     disk: disk.disk,
-    base: { recoveryPointId: latest.recoveryPointId, source: before.source },
+    base: { recoveryPointId: latest.recoveryPointId, source: before.source, sizeBytes: before.sizeBytes },
     fullReason: null,
   }
 }
@@ -34,11 +34,12 @@ const obstacleOf = (disk: VmDisk, source: SourceKind, before: CommittedDisk): st
   if (disk.uniqueId.toLowerCase() !== before.source.sourceUniqueId.toLowerCase()) return 'disk-recreated'
   if (before.source.kind !== (source === 'restorePoints' ? 'diskRestorePoint' : 'diskSnapshot'))
     return 'source-kind-changed'
-  if (crossesBoundary(before.sizeBytes, disk.sizeBytes)) return 'resized-across-4-tib'
+  if (crossesDiffBoundary(before.sizeBytes, disk.sizeBytes)) return 'resized-across-4-tib'
   return null
 }
 
-const crossesBoundary = (oldBytes: number, newBytes: number): boolean =>
+/** True where the platform would not compare the two sizes of a disk. */
+export const crossesDiffBoundary = (oldBytes: number, newBytes: number): boolean =>
   Math.min(oldBytes, newBytes) <= diffBoundaryBytes &&
   Math.max(oldBytes, newBytes) >= diffBoundaryBytes &&
   oldBytes !== newBytes

@@ -4,7 +4,8 @@ import type { BlobReader } from '../ports/blob-store.ts'
 import { SourceError } from '../ports/disk-reader.ts'
 import { type DiskPlan, readDiskPlan } from '../vault/disk-plan.ts'
 import { planDisk } from '../vault/plan-disk.ts'
-import { findDisk } from './backup-plan.ts'
+import { findDisk, type PlannedBase } from './backup-plan.ts'
+import { crossesDiffBoundary } from './choose-base.ts'
 import { fullReasonName } from './control-names.ts'
 import type { JobDeps } from './job-deps.ts'
 import { createOrRead, readJson } from './json-object.ts'
@@ -36,7 +37,7 @@ export const planDiskTransfer = async (deps: PlanDeps, ref: DiskRef): Promise<Di
   const disk = await findDisk(deps.control, ref)
   if ('kind' in disk) return disk
   const { source, planned } = disk
-  const base = await usableBase(deps, ref, source, planned.base?.source ?? null)
+  const base = await usableBase(deps, ref, source, planned.base)
   try {
     return await list(deps, ref, source, base)
   } catch (error) {
@@ -46,31 +47,37 @@ export const planDiskTransfer = async (deps: PlanDeps, ref: DiskRef): Promise<Di
   }
 }
 
-/** The base, unless it is known by now that the platform cannot compare with it. */
+/** The base, unless it is known by now that the platform cannot compare with it. The base was chosen by what the VM was before its
+ * copy was taken: a disk that was exchanged in between is seen only here. */
 const usableBase = async (
   deps: PlanDeps,
   ref: DiskRef,
   source: DiskSource,
-  base: DiskSource | null,
-): Promise<DiskSource | null> => {
+  base: PlannedBase | null,
+): Promise<PlannedBase | null> => {
   if (base === null || (await readFullReason(deps.control, ref)) !== null) return null
-  const obstacle = differentFamily(source, base)
-    ? 'different-family'
-    : (await deps.access.exists(base.resourceId))
-      ? null
-      : 'base-gone'
+  const obstacle =
+    obstacleBetween(source, base.source) ?? ((await deps.access.exists(base.source.resourceId)) ? null : 'base-gone')
   if (obstacle === null) return base
   await noteFull(deps, ref, obstacle)
   return null
 }
 
-const differentFamily = (source: DiskSource, base: DiskSource): boolean =>
-  source.familyId !== null && base.familyId !== null && source.familyId.toLowerCase() !== base.familyId.toLowerCase()
+const obstacleBetween = (source: DiskSource, base: DiskSource): string | null => {
+  const isSame = (one: string, other: string): boolean => one.toLowerCase() === other.toLowerCase()
+  if (!isSame(source.sourceUniqueId, base.sourceUniqueId)) return 'disk-recreated'
+  if (source.familyId !== null && base.familyId !== null && !isSame(source.familyId, base.familyId))
+    return 'different-family'
+  return null
+}
 
-const list = (deps: PlanDeps, ref: DiskRef, source: DiskSource, base: DiskSource | null): Promise<DiskPlanned> =>
-  withReader(deps, ref, { source, base }, async (reader) => {
+const list = (deps: PlanDeps, ref: DiskRef, source: DiskSource, base: PlannedBase | null): Promise<DiskPlanned> =>
+  withReader(deps, ref, { source, base: base?.source ?? null }, async (reader) => {
     const { recoveryPointId, disk } = ref
     const { sliceBytes } = deps.limits
+    // A disk may be resized after the base was chosen for it; only its copy says how large it was.
+    if (base !== null && crossesDiffBoundary(base.sizeBytes, await reader.sizeBytes()))
+      throw new SourceError({ code: 'diff-unsupported', serviceCode: 'resized-across-4-tib' })
     const plan = await planDisk(
       { control: deps.control, clock: deps.clock, reader },
       { recoveryPointId, disk, hasBase: base !== null, sliceBytes },

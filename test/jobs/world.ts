@@ -58,7 +58,7 @@ export interface FakePlatform {
   canDiff: boolean
   /** Thrown by the next reads. */
   readonly readFaults: SourceError[]
-  family: string
+  family: string | null
 }
 
 export interface FakeWorld extends JobDeps {
