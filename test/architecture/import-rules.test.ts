@@ -1,5 +1,5 @@
-import { execFileSync } from 'node:child_process'
-import { copyFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { describe, expect, it } from 'vitest'
@@ -12,17 +12,18 @@ interface CruiseReport {
 }
 
 const root = resolve(import.meta.dirname, '../..')
+const cruiser = join(root, 'node_modules/.bin/depcruise')
 
 /** dependency-cruiser says "no violations" when it can read no module at all, so the count is looked at too. */
 const cruise = (folder: string): CruiseReport['summary'] => {
-  const args = ['--config', '.dependency-cruiser.cjs', '--output-type', 'json', 'functions', 'shared', 'local']
-  const binary = join(root, 'node_modules/dependency-cruiser/bin/dependency-cruise.mjs')
-  const run = () =>
-    execFileSync(process.execPath, [binary, ...args], { cwd: folder, encoding: 'utf8', maxBuffer: 64 << 20 })
+  const output = mkdtempSync(join(tmpdir(), 'import-report-'))
+  const report = join(output, 'report.json')
+  const args = ['--config', '.dependency-cruiser.cjs', '--output-type', 'json', '--output-to', report]
   try {
-    return (JSON.parse(run()) as CruiseReport).summary
-  } catch (error) {
-    return (JSON.parse((error as { stdout: string }).stdout) as CruiseReport).summary
+    spawnSync(process.execPath, [cruiser, ...args, 'functions', 'shared', 'local'], { cwd: folder, stdio: 'ignore' })
+    return (JSON.parse(readFileSync(report, 'utf8')) as CruiseReport).summary
+  } finally {
+    rmSync(output, { recursive: true })
   }
 }
 
