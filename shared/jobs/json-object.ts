@@ -4,7 +4,7 @@ const encoder = new TextEncoder()
 const decoder = new TextDecoder()
 
 /** A control object that is not the JSON this project wrote. */
-export class ControlObjectError extends Error {
+class ControlObjectError extends Error {
   override readonly name = 'ControlObjectError'
   constructor(objectName: string, options?: ErrorOptions) {
     super(

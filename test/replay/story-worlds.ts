@@ -3,8 +3,8 @@ import { diskReport } from '../../shared/domain/disk-report.ts'
 import type { BackupJob, RestoreJob } from '../../shared/domain/job.ts'
 import type { World } from '../support/run-story.ts'
 
-export const vmKey = 'a-vm-with-a-long-name--0123456789ab'
-export const recoveryPointId = '20260101t020000z-0123456789'
+const vmKey = 'a-vm-with-a-long-name--0123456789ab'
+const recoveryPointId = '20260101t020000z-0123456789'
 
 export const job: BackupJob = {
   kind: 'backup',
