@@ -51,10 +51,13 @@ export const createArmRestoreDisks = (options: {
       const key = `${request.diskId.toLowerCase()} ${request.jobId}`
       return (await opening.join(key, waitMs, () => open(request))) ?? underWay
     },
-    finish: async (diskId, waitMs) => {
-      memory.drop(diskId)
-      owners.delete(diskId.toLowerCase())
-      return (await finishing.join(diskId.toLowerCase(), waitMs, () => finishDisk(clients, diskId))) ?? underWay
+    finish: async (diskId, jobId, waitMs) => {
+      if (owners.get(diskId.toLowerCase()) === jobId) {
+        memory.drop(diskId)
+        owners.delete(diskId.toLowerCase())
+      }
+      const key = `${diskId.toLowerCase()} ${jobId}`
+      return (await finishing.join(key, waitMs, () => finishDisk(clients, diskId, jobId))) ?? underWay
     },
   }
 }
@@ -100,24 +103,25 @@ const bodyOf = (request: RestoreDiskRequest): Disk => ({
 })
 
 /** The revoke is what makes a disk of an upload; before it, nothing can attach it. */
-const finishDisk = async (clients: ArmClients, diskId: string): Promise<Finished> => {
-  const before = await diskStateOf(clients, diskId)
+const finishDisk = async (clients: ArmClients, diskId: string, jobId: string): Promise<Finished> => {
+  const before = await diskStateOf(clients, diskId, jobId)
   if (typeof before !== 'string') return before
   if (before !== 'ActiveUpload' && before !== 'ReadyToUpload') return { kind: 'finished' }
   const revoked = await revokeAccess(clients, diskId)
   if (revoked.kind !== 'revoked') return revoked
-  const after = await diskStateOf(clients, diskId)
+  const after = await diskStateOf(clients, diskId, jobId)
   if (typeof after !== 'string') return after
   if (after === 'ReadyToUpload') return nothingUploaded
   return after === 'ActiveUpload' ? underWay : { kind: 'finished' }
 }
 
-const diskStateOf = async (clients: ArmClients, diskId: string): Promise<string | Pending | Refused> => {
+const diskStateOf = async (clients: ArmClients, diskId: string, jobId: string): Promise<string | Pending | Refused> => {
   const id = parseResourceId(diskId)
   if (id?.kind !== 'disk') return notADisk
   const found = await askArm(() => clients.forSubscription(id.subscriptionId).disks.get(id.resourceGroup, id.name))
   if (found.kind === 'absent') return diskGone
   if (found.kind !== 'answered') return found
+  if (tagOf(found.value, jobTag) !== jobId) return diskOfAnother
   if (found.value.provisioningState === 'Updating') return underWay
   return found.value.diskState ?? ''
 }

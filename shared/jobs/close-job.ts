@@ -40,7 +40,9 @@ const restoreCloseWaitMs = 5_000
 
 const closeTargets = (deps: CloseDeps, job: RestoreJob): Promise<readonly Answer[]> =>
   Promise.all(
-    job.disks.map(({ targetDiskId }) => deps.restoreDisks.finish(targetDiskId, restoreCloseWaitMs).then(answerOf)),
+    job.disks.map(({ targetDiskId }) =>
+      deps.restoreDisks.finish(targetDiskId, job.jobId, restoreCloseWaitMs).then(answerOf),
+    ),
   )
 
 const answerOf = (answer: { readonly kind: 'revoked' } | { readonly kind: 'finished' } | Pending | Failed): Answer =>

@@ -70,7 +70,7 @@ const endUpload = async (
 ): Promise<{ readonly kind: 'finished' } | Pending | Failed> => {
   if (!(await isCurrent(deps.control, ref))) return superseded
   const disk = await findRestoreDisk(deps, ref)
-  return 'kind' in disk ? disk : deps.restoreDisks.finish(disk.request.diskId, waitMs)
+  return 'kind' in disk ? disk : deps.restoreDisks.finish(disk.request.diskId, ref.jobId, waitMs)
 }
 
 const stopped = async (deps: RestoreDeps, ref: DiskRef): Promise<Stopped | null> => {

@@ -89,6 +89,7 @@ export interface RestoreDisks {
     request: RestoreDiskRequest,
     waitMs: number,
   ): Promise<{ readonly kind: 'open'; readonly sasUrl: string } | Pending | Refused>
-  /** Revokes the access, which turns the upload into a disk that can be attached. Repeatable. */
-  finish(diskId: string, waitMs: number): Promise<{ readonly kind: 'finished' } | Pending | Refused>
+  /** Revokes the access, which turns the upload into a disk that can be attached. Repeatable. A disk of another job is left alone, and
+   * `failed` says so: its upload may be under way. */
+  finish(diskId: string, jobId: string, waitMs: number): Promise<{ readonly kind: 'finished' } | Pending | Refused>
 }

@@ -265,8 +265,12 @@ describe('a restored disk', () => {
     await writer.write(8192, Buffer.alloc(4096, 'x'))
     await writer.writeFooter()
     writer.close()
-    expect(await settled(60, () => restoreDisks.finish(request('whole').diskId, 10_000))).toEqual({ kind: 'finished' })
-    expect(await settled(60, () => restoreDisks.finish(request('whole').diskId, 10_000))).toEqual({ kind: 'finished' })
+    expect(await settled(60, () => restoreDisks.finish(request('whole').diskId, 'restore-1', 10_000))).toEqual({
+      kind: 'finished',
+    })
+    expect(await settled(60, () => restoreDisks.finish(request('whole').diskId, 'restore-1', 10_000))).toEqual({
+      kind: 'finished',
+    })
     const disk = await azure.clients.forSubscription(subscriptionId).disks.get('rg-fleet', 'whole')
     expect(disk).toMatchObject({
       diskState: 'Unattached',
@@ -287,7 +291,7 @@ describe('a restored disk', () => {
   it('without its footer is refused when it is finished', async () => {
     const { restoreDisks } = adapters()
     expect((await restoreDisks.open(request('torn'), 10_000)).kind).toBe('open')
-    const finished = await settled(60, () => restoreDisks.finish(request('torn').diskId, 10_000))
+    const finished = await settled(60, () => restoreDisks.finish(request('torn').diskId, 'restore-1', 10_000))
     expect(finished).toMatchObject({ kind: 'failed', reason: 'footer-missing' })
   })
 
@@ -301,8 +305,24 @@ describe('a restored disk', () => {
     expect(answer).toMatchObject({ kind: 'failed', reason })
   })
 
+  it('is left alone by a job that did not make it', async () => {
+    const { restoreDisks } = adapters()
+    const opened = await restoreDisks.open(request('contested'), 10_000)
+    if (opened.kind !== 'open') throw new Error(JSON.stringify(opened))
+    const { diskId } = request('contested')
+    const answer = await settled(60, () => adapters().restoreDisks.finish(diskId, 'restore-2', 10_000))
+    expect(answer).toMatchObject({ kind: 'failed', reason: 'disk-exists' })
+    const writer = createSasDiskWriter({ sasUrl: opened.sasUrl, sizeBytes: diskBytes })
+    await writer.write(0, Buffer.alloc(512, 'x'))
+    await writer.writeFooter()
+    writer.close()
+    expect(await settled(60, () => restoreDisks.finish(diskId, 'restore-1', 10_000))).toEqual({ kind: 'finished' })
+  })
+
   it('that was removed meanwhile cannot be finished', async () => {
-    const answer = await settled(60, () => adapters().restoreDisks.finish(computeId('disks', 'never'), 10_000))
+    const answer = await settled(60, () =>
+      adapters().restoreDisks.finish(computeId('disks', 'never'), 'restore-1', 10_000),
+    )
     expect(answer).toMatchObject({ kind: 'failed', reason: 'disk-not-found' })
   })
 })
