@@ -13,7 +13,7 @@ import {
 } from './history-event.ts'
 import type { ReplayOutcome } from './replay.ts'
 import { type HistoryRow, type InstanceRow, isLive, type Store } from './store.ts'
-import type { Turn, TurnContext } from './turn.ts'
+import type { Turn, TurnContext } from './turn-context.ts'
 
 /** Keeps everything that follows from a turn, in one transaction; then tells the scheduler and the dispatcher.
  * @throws ChildIdInUse, having changed nothing */

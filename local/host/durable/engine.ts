@@ -12,7 +12,8 @@ import { clientBinding, type HubAddress } from './management-urls.ts'
 import type { ReplayLimits } from './replay-state.ts'
 import { createScheduler, type TurnGate } from './scheduler.ts'
 import { type MessageRow, openStore, type Store } from './store.ts'
-import { runTurn, type TurnContext } from './turn.ts'
+import { runTurn } from './turn.ts'
+import type { TurnContext } from './turn-context.ts'
 
 /** The embedded Durable Functions engine: instances, their turns and activities, kept in one SQLite file. */
 export interface DurableEngine {

@@ -1,13 +1,11 @@
 import { randomUUID } from 'node:crypto'
-import type { FunctionWorker } from '../invocation.ts'
 import { type Answer, parseAnswer } from './answer.ts'
 import { ChildIdInUse } from './carry-out.ts'
 import { commitTurn } from './commit-turn.ts'
 import { type Conclusion, conclude, failed, refused } from './conclusion.ts'
-import type { EngineEvent } from './engine-event.ts'
-import type { FoundFunction, FunctionIndex } from './function-index.ts'
+import type { FoundFunction } from './function-index.ts'
 import * as hazards from './hazards.ts'
-import { type HistoryCache, withoutPayload } from './history-cache.ts'
+import { withoutPayload } from './history-cache.ts'
 import {
   eventType,
   type HistoryEvent,
@@ -16,35 +14,11 @@ import {
   sourceInstanceOf,
 } from './history-event.ts'
 import { type ReplayOutcome, replay } from './replay.ts'
-import type { Decision, ReplayLimits } from './replay-state.ts'
-import { type InstanceRow, isLive, type MessageRow, type Store } from './store.ts'
+import type { Decision } from './replay-state.ts'
+import { isLive, type MessageRow, type Store } from './store.ts'
 import { knowsTask } from './task-probe.ts'
 import { orchestrationTrigger, orchestratorInvocation } from './trigger.ts'
-
-/** What turns work with. */
-export interface TurnContext {
-  readonly store: Store
-  readonly cache: HistoryCache
-  readonly worker: FunctionWorker
-  readonly functions: FunctionIndex
-  readonly limits: ReplayLimits
-  /** When a message that is due at `fireAtMs` is delivered: the same, unless time is scaled. */
-  readonly deliveryMs: (fireAtMs: number) => number
-  /** Told after a commit which instances have messages, and when they are due. */
-  readonly notice: (instanceId: string, dueMs: number) => void
-  readonly dispatchActivity: (activityId: number) => void
-  readonly log: (event: EngineEvent) => void
-  /** The host is ending, and its worker with it. */
-  readonly isStopping: () => boolean
-}
-
-/** One turn of one orchestrator, as gathered before its function is called. */
-export interface Turn {
-  readonly instance: InstanceRow
-  readonly messages: readonly MessageRow[]
-  /** What is added to the history before the function is called: a turn's start and the received events. */
-  readonly events: readonly HistoryEvent[]
-}
+import type { Turn, TurnContext } from './turn-context.ts'
 
 /**
  * Gives one instance the messages that are due, calls its function with the whole history, and commits everything that
