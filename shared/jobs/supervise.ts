@@ -1,7 +1,7 @@
 import { instanceIdOf } from '../domain/ids.ts'
 import type { JobOutcome } from '../domain/job.ts'
 import { refOf } from '../domain/job-ref.ts'
-import { type HeldClaim, listClaims, releaseClaim, renewClaim } from './claim.ts'
+import { type HeldClaim, listClaims, renewClaim } from './claim.ts'
 import { closeJob } from './close-job.ts'
 import { endJob } from './finish-job.ts'
 import { forEachBounded } from './for-each-bounded.ts'
@@ -34,7 +34,7 @@ export type SuperviseDeps = Pick<JobDeps, 'access' | 'clock' | 'control' | 'newT
 const claimsAtOnce = 8
 
 /** Looks at every claim once. An instance that the platform ended without an outcome is followed by the next attempt, which goes on
- * where it stopped; a claim whose job has ended is released. A fault of one claim does not stop the others. Repeatable. */
+ * where it stopped; what is left of the ending of a job that has its outcome (intent, claim) is done. A fault of one claim does not stop the others. Repeatable. */
 export const supervise = async (deps: SuperviseDeps): Promise<readonly Supervised[]> => {
   const done: Supervised[] = []
   await forEachBounded(listClaims(deps.control), claimsAtOnce, async (held) => {
@@ -54,7 +54,7 @@ const lookAfter = async (deps: SuperviseDeps, held: HeldClaim): Promise<Supervis
   const { jobId } = job
   const record = await readJobRecord(deps.control, jobId)
   if (record?.outcome != null) {
-    await releaseClaim(deps.control, held)
+    await endJob(deps, held, record.outcome)
     return { kind: 'released', jobId, attempt }
   }
   const instance = await deps.instances.status(instanceIdOf(jobId, attempt))
