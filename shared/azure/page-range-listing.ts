@@ -77,7 +77,8 @@ const pageOf = async (
       request.count()
       return readPage(response)
     }
-    return await sendWithRetry(deps, call, consume, { signal, isDiff: baseSasUrl !== null })
+    // A marker may be refused for its own sake; what else is wrong shows without it.
+    return await sendWithRetry(deps, call, consume, { signal, isDiff: baseSasUrl !== null && marker === null })
   } catch (error) {
     const isBadRequest = error instanceof SourceError && error.fault.code === 'rejected' && error.fault.status === 400
     if (marker !== null && isBadRequest) return 'markerRefused'

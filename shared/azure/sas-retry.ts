@@ -29,7 +29,7 @@ export interface SasDependencies {
 
 /** Sends a request, again where another try may help: 408, 429, 5xx, lost or silent connections, short bodies. Between tries it waits
  * twice as long each time, at a random point of the second half of that span, or as long as Retry-After says.
- * @param isDiff a refusal of this call with 409, or for the sake of the previous snapshot, means that there is no diff
+ * @param isDiff a refusal of this call that is none of the access means that there is no diff
  * @throws SourceError when the budget is spent or no try will help; the signal's reason when aborted */
 export const sendWithRetry = async <T>(
   deps: SasDependencies,
@@ -82,6 +82,9 @@ const faultOf = (failure: AttemptFailure, isDiff: boolean): SourceFault => {
   }
 }
 
+/** Not among them: 416, which a wrong window of ours gets. */
+const refusesDiff: ReadonlySet<number> = new Set([400, 404, 409, 412])
+
 const statusFault = (
   status: number,
   serviceCode: string,
@@ -89,13 +92,13 @@ const statusFault = (
   isDiff: boolean,
 ): SourceFault => {
   if (status === 403 || status === 401) return { code: 'access-ended' }
-  if (status === 404) return { code: 'gone' }
   if (status === 429 || status === 503) {
     return { code: 'throttled', retryAfterSeconds: retryAfterSeconds ?? retryAfterSecondsDefault }
   }
   if (isPassing(status)) return { code: 'unreachable', detail: `HTTP ${status}` }
-  // Which of its codes a managed disk answers is not documented, but all of "Blob service error codes" that fit are among these.
-  if (isDiff && (status === 409 || serviceCode.startsWith('PreviousSnapshot')))
-    return { code: 'diff-unsupported', serviceCode }
+  // Which code a managed disk answers is not documented. A transfer that compares nothing is always right, and shows whether the
+  // refusal was for the comparison's sake.
+  if (isDiff && refusesDiff.has(status)) return { code: 'diff-unsupported', serviceCode }
+  if (status === 404) return { code: 'gone' }
   return { code: 'rejected', status, serviceCode }
 }
