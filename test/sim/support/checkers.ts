@@ -1,0 +1,84 @@
+import { existsSync, readFileSync } from 'node:fs'
+import type { JobRecord } from '../../../shared/domain/job.ts'
+import { readRecoveryPoint } from '../../../shared/vault/recovery-points.ts'
+import { restoreDisk } from '../../support/vault-world.ts'
+import { vmKey } from './fleet.ts'
+import { restorePointIds, secret } from './platform.ts'
+import { committedIds, type World } from './world.ts'
+
+/** Everything that is wrong with a world whose jobs have all ended well; empty when nothing is.
+ * @param databasePath the task hub's file */
+export const faultsOf = async (
+  world: World,
+  ended: { readonly record: JobRecord; readonly commits: number; readonly databasePath: string },
+): Promise<readonly string[]> => [
+  ...world.broken,
+  ...outcomeFaults(ended.record),
+  ...onceFaults(world, ended.commits),
+  ...leftovers(world),
+  ...secretsIn(world, ended.databasePath),
+  ...(await restoreFaults(world)),
+]
+
+const outcomeFaults = ({ outcome }: JobRecord): readonly string[] =>
+  outcome?.kind === 'completed' ? [] : [`The job ended as ${JSON.stringify(outcome)}.`]
+
+/** One restore point and one commit record for each recovery point. */
+const onceFaults = (world: World, commits: number): readonly string[] => {
+  const committed = committedIds(world)
+  const faults: string[] = []
+  if (committed.length !== commits || new Set(committed).size !== commits)
+    faults.push(`There are ${committed.length} commit records instead of ${commits}.`)
+  for (const id of committed) {
+    const times = world.platform.made.filter((made) => made === id).length
+    if (times !== 1) faults.push(`The restore point of ${id} was made ${times} times.`)
+  }
+  if (world.platform.made.length !== commits) faults.push(`${world.platform.made.length} restore points were made.`)
+  return faults
+}
+
+/** Access, restore points, claims and intents that nobody needs any more. */
+const leftovers = (world: World): readonly string[] => {
+  const kept = restorePointIds(world.platform)
+  const newest = committedIds(world).at(-1)
+  const controlNames = [...world.control.objects.keys()].filter((name) => /^(claims|intents)\//.test(name))
+  return [
+    ...[...world.platform.live.keys()].map((id) => `Access to ${id} is still live.`),
+    ...(kept.length === 1 && kept[0] === newest
+      ? []
+      : [`The restore points [${kept}] are left, not that of ${newest}.`]),
+    ...controlNames.map((name) => `${name} is left.`),
+  ]
+}
+
+/** Places where a part of a SAS URL was stored or logged. */
+const secretsIn = (world: World, databasePath: string): readonly string[] => {
+  const faults: string[] = []
+  for (const store of [world.vault, world.control])
+    for (const [name, { bytes }] of store.objects)
+      if (Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).includes(secret))
+        faults.push(`A secret is in ${name}.`)
+  for (const file of [databasePath, `${databasePath}-wal`])
+    if (existsSync(file) && readFileSync(file).includes(secret)) faults.push('A secret is in a history or status.')
+  if (world.log.some((line) => line.includes(secret))) faults.push('A secret is in the log.')
+  return faults
+}
+
+/** Each recovery point that has a commit record must restore to what its disks were, whatever else goes on at the moment. */
+export const restoreFaults = async (world: World): Promise<readonly string[]> => {
+  const faults: string[] = []
+  for (const recoveryPointId of committedIds(world)) {
+    const found = await readRecoveryPoint(world.vault, { vmKey, recoveryPointId })
+    for (const [disk, bytes] of world.platform.model.get(recoveryPointId) ?? []) {
+      const restored =
+        found === null ? null : await restoreDisk(world.vault, found.recoveryPoint, disk).catch(messageOf)
+      if (!Buffer.isBuffer(restored) || !restored.equals(bytes))
+        faults.push(
+          `${disk} of ${recoveryPointId} is not restored to what it was${restored === null ? '' : `: ${typeof restored === 'string' ? restored : 'other bytes'}`}.`,
+        )
+    }
+  }
+  return faults
+}
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))

@@ -1,0 +1,64 @@
+import { type App, loadApp } from './app.ts'
+import { faultsOf } from './checkers.ts'
+import { type CrashRecorder, recordCrashes } from './crash-points.ts'
+import { driveToEnd, latestJobId, sweep } from './drive.ts'
+import { type Host, type HostOptions, openHost } from './host.ts'
+import { type HubServer, startHubServer } from './hub-server.ts'
+import { createScratch, type Scratch } from './scratch.ts'
+import { createWorld, forkWorld, type World } from './world.ts'
+
+/** What all runs of one test file share. */
+export interface Simulation {
+  readonly app: App
+  readonly hub: HubServer
+  readonly scratch: Scratch
+  open(options: Omit<HostOptions, 'app' | 'hub'>): Promise<Host>
+  stop(): Promise<void>
+}
+
+export const startSimulation = async (): Promise<Simulation> => {
+  const app = await loadApp()
+  const hub = await startHubServer()
+  const scratch = createScratch()
+  return {
+    app,
+    hub,
+    scratch,
+    open: (options) => openHost({ ...options, app, hub }),
+    stop: async () => {
+      await hub.stop()
+      scratch.remove()
+    },
+  }
+}
+
+/** A run in which nothing went wrong, with what a crash would have left at each of its calls. */
+export interface CalmRun {
+  readonly jobId: string
+  readonly crashes: CrashRecorder
+  /** The world at the end. */
+  readonly world: World
+  readonly databasePath: string
+}
+
+/** Backs the VM up once, undisturbed: the first time in a new world, then on the next day of a world that has been backed up.
+ * @throws where the checkers find something wrong even so */
+export const calmBackup = async (simulation: Simulation, before: CalmRun | null): Promise<CalmRun> => {
+  const world = before === null ? await createWorld() : forkWorld(before.world)
+  if (before !== null) world.day += 1
+  const commits = before === null ? 1 : 2
+  const databasePath = before === null ? simulation.scratch.fresh() : simulation.scratch.copy(before.databasePath)
+  const crashes = recordCrashes(world, databasePath, simulation.scratch)
+  const watch = () => crashes.watch
+  const host = await simulation.open({ world, databasePath, watch, afterCommit: crashes.committed })
+  try {
+    await sweep(host)
+    const jobId = latestJobId(world)!
+    const record = await driveToEnd(host, databasePath, jobId)
+    const faults = await faultsOf(world, { record, commits, databasePath })
+    if (faults.length > 0) throw new Error(faults.join('\n'))
+    return { jobId, crashes, world, databasePath }
+  } finally {
+    await host.kill()
+  }
+}
