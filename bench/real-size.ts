@@ -1,6 +1,6 @@
 /**
  * One backup at real size: a disk of 32 GiB with every byte allocated (or `--gib N`). Prints wall time, rate and the peak
- * memory of the process that transfers. Needs about 2.4 times the disk's size of free space below `.local`.
+ * memory of the process that transfers. Needs about 2.3 times the disk's size of free space below `.local`.
  */
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'

@@ -4,8 +4,8 @@ import { type FileHandle, open } from 'node:fs/promises'
 const mebibyte = 1024 * 1024
 const pageBytes = 4096
 
-/** A raw image whose first `dataBytes` of every stretch of `everyBytes` hold data; the rest was never written (a hole). Half of each MiB of data is
- * noise and half repeats, so that it compresses to about one half.
+/** A raw image whose first `dataBytes` of every stretch of `everyBytes` hold data; the rest was never written (a hole). A quarter of each MiB of data
+ * is noise and the rest repeats, so that it compresses to about a quarter.
  * @param dataBytes a multiple of 1 MiB, at most `everyBytes` */
 export const makeImage = async (
   path: string,
@@ -16,8 +16,8 @@ export const makeImage = async (
   const buffer = Buffer.alloc(mebibyte)
   for (let start = 0; start < image.sizeBytes; start += image.everyBytes)
     for (let at = start; at < Math.min(start + image.dataBytes, image.sizeBytes); at += mebibyte) {
-      randomFillSync(buffer, 0, mebibyte / 2)
-      buffer.fill(`a line of a log at ${at}\n`, mebibyte / 2)
+      randomFillSync(buffer, 0, mebibyte / 4)
+      buffer.fill(`a line of a log at ${at}\n`, mebibyte / 4)
       await file.write(buffer, 0, Math.min(mebibyte, image.sizeBytes - at), at)
     }
   await file.datasync()
