@@ -9,6 +9,7 @@ import type { JobDeps } from './job-deps.ts'
 import type { JobInstances } from './job-instances.ts'
 import { readJobRecord, recordStart } from './job-records.ts'
 import { safeMessage } from './step-failure.ts'
+import { requestStop } from './stop.ts'
 
 /** What the supervisor did about one claim. */
 export type Supervised =
@@ -65,9 +66,14 @@ const lookAfter = async (deps: SuperviseDeps, held: HeldClaim): Promise<Supervis
   return { kind: 'started', jobId, attempt }
 }
 
+/** The platform never terminates an instance by itself: somebody did. The next attempt only tidies up and ends as cancelled; without the
+ * stop request the job would be back with every sweep. */
+const terminated = 'Terminated'
+
 const nextAttempt = async (deps: SuperviseDeps, held: HeldClaim, runtimeStatus: string): Promise<Supervised> => {
   const { job, attempt } = held.claim
   if (attempt >= deps.attemptsMax) return giveUp(deps, held, runtimeStatus)
+  if (runtimeStatus === terminated) await requestStop(deps.control, job.jobId, 'cancelled', deps.clock.now())
   const renewed = await renewClaim(deps.control, held, deps.newToken(), deps.clock.now())
   if (renewed.kind === 'changed') return { kind: 'left', jobId: job.jobId }
   await deps.instances.start(renewed.claim)
