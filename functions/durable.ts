@@ -31,12 +31,15 @@ export const handlerOf = <Input, Outcome>(
     return yield* story(context, context.df.getInput<Input>())
   }
 
-/** Tries of one activity before its fault becomes the outcome `activity-failed`. */
-const activityTriesMax = 5
+/** Tries of one activity before its fault becomes the outcome `activity-failed`: with the waits below some twenty minutes, so that a
+ * storage account that fails over, or a network that is down for a while, does not end a transfer of many hours. */
+const activityTriesMax = 10
+const retryWaitMsMax = 300_000
 
 const retryPolicy = (): df.RetryOptions => {
   const policy = new df.RetryOptions(firstRetryMs, activityTriesMax)
   policy.backoffCoefficient = 2
+  policy.maxRetryIntervalInMilliseconds = retryWaitMsMax
   return policy
 }
 

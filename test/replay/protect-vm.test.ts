@@ -156,10 +156,12 @@ describe('the story of a VM', () => {
   })
 
   it('turns an activity that throws to the end into a failed job with a short reason', async () => {
-    const { calls, state } = await run(
+    const { calls, state, history } = await run(
       world({ takeRestorePoint: throwing(`no answer \n {"ClassName":"${'x'.repeat(3000)}"}`) }),
     )
-    expect(calls.filter((call) => call === 'takeRestorePoint')).toHaveLength(5)
+    expect(calls.filter((call) => call === 'takeRestorePoint')).toHaveLength(10)
+    // Shorter outages must not end a transfer of many hours.
+    expect(Date.parse(history.at(-1)!.Timestamp) - Date.parse(history[0]!.Timestamp)).toBeGreaterThan(20 * 60_000)
     expect(state.output).toMatchObject({
       kind: 'failed',
       reason: 'activity-failed',

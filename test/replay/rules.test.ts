@@ -83,7 +83,7 @@ describe('the rules of the engine', () => {
       expect(contractNames).toContain(functionName)
       expect(input).toBeTypeOf('object')
       expect(actionType === 2 ? {} : retryOptions).not.toHaveProperty('retryTimeoutInMilliseconds')
-      expect(actionType === 1 ? retryOptions : { maxNumberOfAttempts: 5 }).toMatchObject({ maxNumberOfAttempts: 5 })
+      expect(actionType === 1 ? retryOptions : { maxNumberOfAttempts: 10 }).toMatchObject({ maxNumberOfAttempts: 10 })
     }
   })
 

@@ -165,11 +165,14 @@ export const runStory = async (
     const retry = next.retryOf
     if (retry !== undefined) {
       // The engine makes a timer after the last try, too; it fires at once.
-      const { firstRetryIntervalInMilliseconds: first, maxNumberOfAttempts: triesMax } =
-        state.actions[retry.action]!.retryOptions!
+      const {
+        firstRetryIntervalInMilliseconds: first,
+        maxNumberOfAttempts: triesMax,
+        maxRetryIntervalInMilliseconds: waitMsMax = Number.POSITIVE_INFINITY,
+      } = state.actions[retry.action]!.retryOptions!
       const timerId = nextId++
       note({ EventType: 10, EventId: timerId, FireAt: new Date(nowMs).toISOString() })
-      arrive(retry.tries < triesMax! ? first! * 2 ** (retry.tries - 1) : 0, {
+      arrive(retry.tries < triesMax! ? Math.min(first! * 2 ** (retry.tries - 1), waitMsMax!) : 0, {
         EventType: 11,
         EventId: -1,
         TimerId: timerId,
