@@ -50,7 +50,10 @@ export interface RestoreVmInput {
   readonly token: string
 }
 
-export type BackupPlanOutcome = { readonly kind: 'planned'; readonly disks: readonly string[] } | Failed
+/** `deadline`: when the transfers are stopped; null for never. */
+export type BackupPlanOutcome =
+  | { readonly kind: 'planned'; readonly disks: readonly string[]; readonly deadline: string | null }
+  | Failed
 export type RestorePointOutcome =
   | {
       readonly kind: 'ready'

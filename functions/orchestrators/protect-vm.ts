@@ -36,11 +36,11 @@ export function* protectVmStory(context: OrchestrationContext, { job, token }: P
 }
 
 function* protect(context: OrchestrationContext, { job, token }: ProtectVmInput, ref: JobRef): Story<JobOutcome> {
-  const show = shower(context, job.deadline)
-  show('plan')
+  shower(context, job.deadline)('plan')
   const plan = yield* call(context, planBackup, { job, token })
   if (plan.kind === 'failed') return yield* closed(context, ref, failed(plan, []))
 
+  const show = shower(context, plan.deadline)
   show('snapshot', { disks: plan.disks.length })
   const takeSources = job.source === 'restorePoints' ? takeRestorePoint : takeDiskSnapshots
   const sources = yield* untilReady(context, takeSources, ref)
@@ -50,7 +50,7 @@ function* protect(context: OrchestrationContext, { job, token }: ProtectVmInput,
   show('transfer', shown)
   const disks = plan.disks.map((disk) => ({ ...ref, disk }))
   const onStop = (stopping: StopReason) => show('transfer', { ...shown, stopping })
-  const ended = yield* eachDiskWithinWindow(context, protectDisk, disks, { job: ref, deadline: job.deadline, onStop })
+  const ended = yield* eachDiskWithinWindow(context, protectDisk, disks, { job: ref, deadline: plan.deadline, onStop })
   if (!allTransferred(ended)) return yield* closed(context, ref, notCommitted(ended))
 
   show('commit', shown)
@@ -70,7 +70,7 @@ function* closed(context: OrchestrationContext, ref: JobRef, outcome: JobOutcome
 }
 
 const shower =
-  (context: OrchestrationContext, deadline: string) =>
+  (context: OrchestrationContext, deadline: string | null) =>
   (phase: JobPhase, known: Partial<VmProgress> = {}): void =>
     status(context, { phase, deadline, disks: 0, consistency: null, stopping: null, ...known } satisfies VmProgress)
 

@@ -31,6 +31,11 @@ export interface BackupPlan {
   readonly plannedAt: string
 }
 
+/** When the transfers of the plan are stopped; null for never. The window is for increments: a disk that has to be read as a whole takes
+ * as long as it takes, and stopped it would be begun from the start by the next run, for ever. */
+export const windowEndOf = ({ disks, job }: BackupPlan): string | null =>
+  disks.every(({ base }) => base !== null) ? job.deadline : null
+
 export const readBackupPlan = async (control: BlobReader, recoveryPointId: string): Promise<BackupPlan | null> =>
   (await readJson<BackupPlan>(control, vmPlanName(recoveryPointId)))?.value ?? null
 

@@ -65,6 +65,8 @@ export const jobStatus = async (deps: StatusDeps, jobId: string): Promise<JobSta
   const disks = await diskStatuses(deps, record.job, instanceId)
   return {
     ...common(record, instanceId, attempt),
+    // The plan may find that the window does not count.
+    ...(shown === null ? {} : { deadline: shown.deadline }),
     state: instance?.state === 'running' ? 'running' : 'waiting',
     phase: instance?.state === 'running' ? (shown?.phase ?? 'plan') : 'waiting',
     stopping: shown?.stopping ?? null,

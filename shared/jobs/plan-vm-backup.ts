@@ -4,7 +4,7 @@ import type { RecoveryPoint } from '../domain/recovery-point.ts'
 import type { VmDescription } from '../domain/vm.ts'
 import { writeIntent } from '../vault/intents.ts'
 import { latestRecoveryPoint } from '../vault/recovery-points.ts'
-import { type BackupPlan, readBackupPlan } from './backup-plan.ts'
+import { type BackupPlan, readBackupPlan, windowEndOf } from './backup-plan.ts'
 import { chooseBase } from './choose-base.ts'
 import { isCurrent } from './claim.ts'
 import { vmPlanName } from './control-names.ts'
@@ -16,11 +16,13 @@ import { createOrRead } from './json-object.ts'
 export const planVmBackup = async (
   deps: Pick<JobDeps, 'access' | 'clock' | 'control' | 'inventory' | 'vault'>,
   { job, token }: { readonly job: BackupJob; readonly token: string },
-): Promise<{ readonly kind: 'planned'; readonly disks: readonly string[] } | Failed> => {
+): Promise<
+  { readonly kind: 'planned'; readonly disks: readonly string[]; readonly deadline: string | null } | Failed
+> => {
   if (!(await isCurrent(deps.control, refOf({ job, token })))) return superseded
   const plan = (await readBackupPlan(deps.control, job.recoveryPointId)) ?? (await decide(deps, job))
   if ('kind' in plan) return plan
-  return { kind: 'planned', disks: plan.disks.map(({ disk }) => disk) }
+  return { kind: 'planned', disks: plan.disks.map(({ disk }) => disk), deadline: windowEndOf(plan) }
 }
 
 const decide = async (

@@ -190,7 +190,11 @@ describe('a step that is repeated', () => {
     const world = await begun()
     world.platform.vms = []
     world.platform.disks.get('os')!.fill('y', 8192, 12288)
-    expect(await planVmBackup(world, { job, token: 'token-1' })).toEqual({ kind: 'planned', disks: ['os', 'lun-0'] })
+    expect(await planVmBackup(world, { job, token: 'token-1' })).toEqual({
+      kind: 'planned',
+      disks: ['os', 'lun-0'],
+      deadline: null,
+    })
     await takeSources(world, ref, 'restorePoints')
     expect(world.platform.restorePointsMade).toBe(1)
     const twice = async <T>(step: () => Promise<T>) => [await step(), await step()]

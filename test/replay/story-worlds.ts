@@ -51,7 +51,7 @@ export const ended = (disk: string, kind: 'failed' | 'stopped', reason: string):
 
 /** What each activity answers when all is well. */
 export const wellAnswers: Readonly<Record<string, unknown>> = {
-  planBackup: { kind: 'planned', disks: labels },
+  planBackup: { kind: 'planned', disks: labels, deadline: job.deadline },
   takeRestorePoint: {
     kind: 'ready',
     asked: 'crash',
