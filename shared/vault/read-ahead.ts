@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict'
 import type { PlannedRead } from '../domain/read-plan.ts'
 import { releaseMemory } from '../format/release-memory.ts'
 import type { DiskReader } from '../ports/disk-reader.ts'
@@ -52,6 +53,7 @@ export async function* readAhead(
       flights.shift()
       ring.release(flight.bytes.length)
     }
+    assert(next.done, 'every read of the plan fits into the memory for reads')
     ring.close()
   } finally {
     end.abort()

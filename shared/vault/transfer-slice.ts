@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict'
 import { type PlannedRead, planReads } from '../domain/read-plan.ts'
 import { encodeIndexFooter, type IndexTotals } from '../format/index-footer.ts'
 import { attemptMarker, type SliceKey, sliceIndexName } from '../format/names.ts'
@@ -93,6 +94,7 @@ const moveData = async (
     const { dataBytes, zeroBytes, frames, runs } = built
     const stored = { segments: segments.segments, segmentBytes: segments.segmentBytes }
     const changedBytes = plan.dataBytes + plan.clearBytes
+    assert(dataBytes + zeroBytes === changedBytes, 'the runs of a slice are what its plan names, no more and no less')
     return { built, totals: { changedBytes, ...source, dataBytes, zeroBytes, frames, runs, ...stored } }
   } finally {
     await writer.settle()
