@@ -2,7 +2,7 @@ import type { DiskSource } from '../domain/disk-source.ts'
 import { type Failed, failed, type JobRef, type Pending, superseded } from '../domain/job-ref.ts'
 import type { DiskReader } from '../ports/disk-reader.ts'
 import { SourceError } from '../ports/disk-reader.ts'
-import { isCurrent } from './claim.ts'
+import { isCurrent, readClaim } from './claim.ts'
 import type { JobDeps } from './job-deps.ts'
 
 type ReaderDeps = Pick<JobDeps, 'access' | 'control' | 'limits' | 'openReader'>
@@ -12,7 +12,8 @@ const grantWaitMs = 10_000
 
 /** Opens a disk's source, and its base where one is given, for one step. Access that ended meanwhile is granted anew once; throttling
  * becomes `pending`. The URLs never leave this function's callees. A step of an attempt that is not the current one opens nothing,
- * and one that is overtaken ends the access it was granted. Other faults are thrown. */
+ * and one whose job has ended meanwhile ends the access it was granted; a later attempt reads through the same URL and ends it itself.
+ * Other faults are thrown. */
 export const withReader = async <Outcome>(
   deps: ReaderDeps,
   ref: JobRef,
@@ -30,9 +31,13 @@ export const withReader = async <Outcome>(
   } catch (error) {
     return expected(error)
   } finally {
-    if (!(await isCurrent(deps.control, ref))) for (const id of ids) await deps.access.revoke(id)
+    if (await isOver(deps.control, ref)) for (const id of ids) await deps.access.revoke(id)
   }
 }
+
+/** True where no attempt of the job is left that would end its accesses. */
+const isOver = async (control: JobDeps['control'], ref: JobRef): Promise<boolean> =>
+  (await readClaim(control, ref))?.claim.job.jobId !== ref.jobId
 
 const once = async <Outcome>(
   deps: ReaderDeps,

@@ -102,14 +102,23 @@ describe('a step of an attempt that was overtaken', () => {
 })
 
 describe('access to a source', () => {
-  it('is ended by the step that was overtaken while it read', async () => {
+  it('is ended by the step whose job ended while it read', async () => {
     const world = await begun()
     await withReader(world, ref, { source: source(world), base: null }, async () => {
       expect(world.platform.live.size).toBe(1)
-      await overtake(world)
+      await world.control.remove(`claims/${ref.vmKey}`)
       return { kind: 'done' }
     })
     expect(world.platform.live.size).toBe(0)
+  })
+
+  it('is left to the next attempt by the step that was overtaken: both have the same URL', async () => {
+    const world = await begun()
+    await withReader(world, ref, { source: source(world), base: null }, async () => {
+      await overtake(world)
+      return { kind: 'done' }
+    })
+    expect(world.platform.live.size).toBe(1)
   })
 
   it('stays for the next step of the same attempt', async () => {
