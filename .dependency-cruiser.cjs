@@ -68,7 +68,10 @@ module.exports = {
     only(
       'activities-are-thin',
       '^functions/activities/',
-      ['^functions/(contracts\\.ts|durable\\.ts|services\\.ts|activities/)', '^shared/(domain|vault|jobs|ports)/'],
+      [
+        '^functions/(contracts\\.ts|durable\\.ts|services\\.ts|transfer-slots\\.ts|activities/)',
+        '^shared/(domain|vault|jobs|ports)/',
+      ],
       'Parse, call one use case, return its outcome.',
     ),
     {
