@@ -8,6 +8,9 @@ export interface RetryLimits {
   readonly attemptsMax: number
   /** Waiting between tries, in all. A longer wait that the service asks for is not begun. */
   readonly waitMsMax: number
+  /** No try begins later than this after the first. A listing may be silent for minutes; six such tries would outlast the function that
+   * waits for them, and the host then ends its worker with all that runs in it. */
+  readonly elapsedMsMax: number
   readonly firstDelayMs: number
   readonly delayMsMax: number
 }
@@ -15,6 +18,7 @@ export interface RetryLimits {
 export const retryLimitsDefault: RetryLimits = {
   attemptsMax: 6,
   waitMsMax: 60_000,
+  elapsedMsMax: 480_000,
   firstDelayMs: 200,
   delayMsMax: 15_000,
 }
@@ -37,6 +41,7 @@ export const sendWithRetry = async <T>(
   consume: (response: IncomingMessage) => Promise<T>,
   options: { readonly signal?: AbortSignal | undefined; readonly isDiff?: boolean } = {},
 ): Promise<T> => {
+  const startedAtMs = performance.now()
   let waitedMs = 0
   for (let attempt = 1; ; attempt += 1) {
     try {
@@ -44,7 +49,7 @@ export const sendWithRetry = async <T>(
     } catch (error) {
       if (!(error instanceof AttemptError)) throw error
       const waitMs = waitBefore(attempt, error.failure, deps)
-      if (waitMs === null || attempt >= deps.limits.attemptsMax || waitedMs + waitMs > deps.limits.waitMsMax) {
+      if (waitMs === null || isSpent(deps.limits, attempt, waitedMs + waitMs, performance.now() - startedAtMs)) {
         throw new SourceError(faultOf(error.failure, options.isDiff === true))
       }
       waitedMs += waitMs
@@ -54,6 +59,9 @@ export const sendWithRetry = async <T>(
     }
   }
 }
+
+const isSpent = (limits: RetryLimits, attempts: number, waitedMs: number, elapsedMs: number): boolean =>
+  attempts >= limits.attemptsMax || waitedMs > limits.waitMsMax || elapsedMs > limits.elapsedMsMax
 
 /** Milliseconds to wait before the next try; null: no try will help. */
 const waitBefore = (attempt: number, failure: AttemptFailure, { limits, random }: SasDependencies): number | null => {
