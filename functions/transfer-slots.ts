@@ -20,7 +20,7 @@ export const createSlots = (count: number): Slots => {
   }
 }
 
-/** The steps that move data, in this worker process. One of them keeps a core busy and holds some 90 MiB, so more of them at once would
+/** The steps that move data, in this worker process. One of them keeps a core busy and holds some 60 MiB, so more of them at once would
  * only take memory: the host hands out activities by number, whatever they hold. Lanes and disks beyond it wait here, or on another
  * instance. */
 export const transferSlots = createSlots(Math.min(4, availableParallelism()))
