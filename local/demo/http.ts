@@ -10,7 +10,7 @@ export interface Answer {
 /** One request to the app as any HTTP client makes it. Every status is an answer; only a connection that fails throws.
  * @param url absolute
  * @param body sent as JSON */
-export const ask = async (method: string, url: string, body?: unknown): Promise<Answer> => {
+const ask = async (method: string, url: string, body?: unknown): Promise<Answer> => {
   const response = await fetch(url, {
     method,
     signal: AbortSignal.timeout(answerSecondsMax * 1000),

@@ -33,7 +33,7 @@ export const createProgressView = (screen: Screen, nowMs: () => number = Date.no
   screen.isTTY ? blockView(screen) : lineView(screen, nowMs)
 
 /** One disk as a line with a bar, cut to the width of the screen. */
-export const progressLine = (disk: DiskProgress, columns: number): string => {
+const progressLine = (disk: DiskProgress, columns: number): string => {
   const share = disk.totalBytes === null ? 0 : disk.totalBytes === 0 ? 1 : Math.min(1, disk.doneBytes / disk.totalBytes)
   const filled = Math.round(share * barWidth)
   const bar = `${'#'.repeat(filled)}${'.'.repeat(barWidth - filled)}`

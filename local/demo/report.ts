@@ -54,7 +54,7 @@ export const deltaVerdict = (
 }
 
 /** The disks that an outcome tells of. */
-export const disksOf = (outcome: JobOutcome): readonly DiskReport[] =>
+const disksOf = (outcome: JobOutcome): readonly DiskReport[] =>
   outcome.kind === 'completed' ? outcome.summary.disks : outcome.disks
 
 const right = (title: string): Column => ({ title, align: 'right' })

@@ -18,14 +18,25 @@ export interface SampleFleet {
 
 /** Makes the sample fleet in a folder, or takes the one that is there. The fleet file is written last: a fleet that was interrupted is made
  * anew. The same seed gives the same bytes.
- * @param policyTime `HH:MM` in UTC, the daily slot of the sample policy */
-export const makeSampleFleet = async (folder: string, seed: string, policyTime: string): Promise<SampleFleet> => {
+ * @param policyTime `HH:MM` in UTC, the daily slot of the sample policy
+ * @param findTools asked for e2fsprogs; where it has none, the disks hold raw bytes */
+export const makeSampleFleet = async (
+  folder: string,
+  seed: string,
+  policyTime: string,
+  findTools: () => Promise<Ext4Tools | null> = findExt4Tools,
+): Promise<SampleFleet> => {
   const fleetPath = join(folder, 'fleet.json')
   const found = await readRound(folder)
   if (found !== null && (await exists(fleetPath))) {
-    return { fleetPath, isNew: false, tools: found.hasExt4 ? await toolsAgain(folder) : null, round: found.round }
+    return {
+      fleetPath,
+      isNew: false,
+      tools: found.hasExt4 ? await toolsAgain(folder, findTools) : null,
+      round: found.round,
+    }
   }
-  const tools = await findExt4Tools()
+  const tools = await findTools()
   const machines = sampleMachines(tools !== null)
   await mkdir(join(folder, 'images'), { recursive: true })
   for (const disk of machines.flatMap((machine) => machine.disks)) await makeDisk(tools, folder, seed, disk)
@@ -59,8 +70,8 @@ const exists = (path: string): Promise<boolean> =>
   )
 
 /** Writing at random into disks that hold a file system would spoil it, so there is no way round the tools then. */
-const toolsAgain = async (folder: string): Promise<Ext4Tools> => {
-  const tools = await findExt4Tools()
+const toolsAgain = async (folder: string, findTools: () => Promise<Ext4Tools | null>): Promise<Ext4Tools> => {
+  const tools = await findTools()
   if (tools !== null) return tools
   throw new Error(
     `The sample disks in ${folder} hold ext4 file systems, and debugfs, which changes their files, is no longer found. ` +

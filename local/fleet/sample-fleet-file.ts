@@ -4,7 +4,7 @@ import type { SampleMachine } from './sample-machines.ts'
 const subscription = '00000000-0000-4000-8000-000000000001'
 
 /** The name of the sample fleet's policy. */
-export const samplePolicyName = 'daily'
+const samplePolicyName = 'daily'
 
 /** The sample fleet as a fleet file; local/README.md describes the format. The policy finds its VMs by their tag.
  * @param policyTime `HH:MM` in UTC */

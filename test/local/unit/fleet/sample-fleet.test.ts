@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -54,4 +54,29 @@ describe('the sample fleet', () => {
     await changeSampleFleet(folders[0], await makeSampleFleet(folders[0], 'a seed', '02:00'), 'a seed')
     expect(await changedBytesBetween(before, image(0, 'web-01-db.raw'))).toBeGreaterThan(once)
   }, 60_000)
+})
+
+describe('the sample fleet without e2fsprogs', () => {
+  it('holds raw bytes of the same sizes, and changes in place', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'fleet-'))
+    const none = async () => null
+    const fleet = await makeSampleFleet(folder, 'a seed', '02:00', none)
+    expect(fleet.tools).toBeNull()
+    const path = join(folder, 'images', 'web-01-db.raw')
+    const { size, blocks } = await stat(path)
+    expect(size).toBe(128 * 1024 * 1024)
+    expect(blocks * 512).toBeGreaterThan(32 * 1024 * 1024)
+    const before = await readFile(path)
+    await changeSampleFleet(folder, await makeSampleFleet(folder, 'a seed', '02:00', none), 'a seed')
+    expect(before.equals(await readFile(path))).toBe(false)
+    await rm(folder, { recursive: true })
+  }, 60_000)
+
+  it('is not changed blindly where it was made with a file system', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'fleet-'))
+    await writeFile(join(folder, 'fleet.json'), '{}')
+    await writeFile(join(folder, 'changes.json'), '{"round":0,"hasExt4":true}')
+    await expect(makeSampleFleet(folder, 'a seed', '02:00', async () => null)).rejects.toThrow('Install e2fsprogs')
+    await rm(folder, { recursive: true })
+  })
 })
