@@ -7,6 +7,14 @@ export interface CutSlice {
   readonly clearBytes: number
 }
 
+/** Object names have six digits for a slice. Half of them leave room for slices that end early by their number of ranges. */
+const slicesMax = 500_000
+const mebibyte = 1024 * 1024
+
+/** Data bytes of a slice: those asked for, or more where a disk as large as this would have too many slices. */
+export const sliceBytesFor = (diskBytes: number, askedBytes: number): number =>
+  Math.max(askedBytes, Math.ceil(diskBytes / slicesMax / mebibyte) * mebibyte)
+
 /** Cuts a stream of ranges into slices, holding one slice in memory. Ranges of one kind that touch become one. */
 export interface SliceCutter {
   /** @param ranges in order of offset, behind all before, not overlapping, whole sectors

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { type CutSlice, createSliceCutter, type SliceCutter } from '../domain/slice-plan.ts'
+import { type CutSlice, createSliceCutter, type SliceCutter, sliceBytesFor } from '../domain/slice-plan.ts'
 import { type DiskKey, planRunMarker, planSummaryName, slicePlanName } from '../format/names.ts'
 import { encodeSlicePlan } from '../format/slice-plan-codec.ts'
 import { VaultError } from '../format/vault-error.ts'
@@ -49,14 +49,15 @@ export const planDisk = async (
 }
 
 const writePlan = async (deps: PlanDiskDeps, request: PlanDiskRequest, options: CallOptions): Promise<DiskPlan> => {
-  const { recoveryPointId, disk, sliceBytes } = request
+  const { recoveryPointId, disk } = request
   const key = { recoveryPointId, disk }
   const listCallsBefore = deps.reader.counters.listCalls
   const sizeBytes = await deps.reader.sizeBytes(options)
+  const sliceBytes = sliceBytesFor(sizeBytes, request.sliceBytes)
   const transfer = request.hasBase ? ('incremental' as const) : ('full' as const)
   const totals = { slices: 0, dataBytes: 0, clearBytes: 0, rangeCount: 0 }
   let run = 0
-  for await (const slice of cutSlices(deps.reader, request, sizeBytes, options)) {
+  for await (const slice of cutSlices(deps.reader, { ...request, sliceBytes }, sizeBytes, options)) {
     if (run === 0) run = await takeNumber(deps.control, (number) => planRunMarker(key, number), disk, options)
     const plan = { ...key, run, slice: totals.slices, transfer, diskBytes: sizeBytes, ...slice }
     await deps.control.create(slicePlanName(plan, run), [encodeSlicePlan(plan)], options)

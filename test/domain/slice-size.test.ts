@@ -1,0 +1,24 @@
+import { describe, expect, it } from 'vitest'
+import { sliceBytesFor } from '../../shared/domain/slice-plan.ts'
+import { sliceIndexName } from '../../shared/format/names.ts'
+
+const mib = 1024 * 1024
+const tib = 1024 * 1024 * mib
+
+describe('the size of a slice', () => {
+  it.each([1, 4, 15, 16, 32, 64])('leaves a full disk of %i TiB with slices that have a name', (tebibytes) => {
+    const sliceBytes = sliceBytesFor(tebibytes * tib, 16 * mib)
+    const last = Math.ceil((tebibytes * tib) / sliceBytes) - 1
+    expect(sliceIndexName({ recoveryPointId: 'r', disk: 'os', slice: last })).toMatch(/\/\d{6}$/)
+    expect(sliceBytes % mib).toBe(0)
+  })
+
+  it('is what was asked for on all other disks', () => {
+    expect(sliceBytesFor(8 * tib - 1, 16 * mib)).toBeLessThanOrEqual(17 * mib)
+    expect(sliceBytesFor(32 * tib, 2048 * mib)).toBe(2048 * mib)
+    expect(sliceBytesFor(32 * 1024 * mib, 16 * mib)).toBe(16 * mib)
+  })
+
+  it('of the least setting has too many on the largest disks', () =>
+    expect(() => sliceIndexName({ recoveryPointId: 'r', disk: 'os', slice: (32 * tib) / (16 * mib) - 1 })).toThrow())
+})
