@@ -1,0 +1,65 @@
+import { execFileSync } from 'node:child_process'
+import { existsSync, readdirSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { commandsOf, projectFolder, textOf } from '../support/documents.ts'
+
+const documents = execFileSync('git', ['ls-files', '-co', '--exclude-standard', '*.md'], {
+  cwd: projectFolder,
+  encoding: 'utf8',
+})
+  .split('\n')
+  .filter((name) => name !== '')
+
+/** Where each command of the documents is run. curl and cmp lines are run as they stand by test/e2e/documents.test.ts. */
+const runBy: Readonly<Record<string, string>> = {
+  'npm ci': '.ci/run',
+  'npm test': '.ci/run',
+  'npm run check': '.ci/run, as the first part of npm test',
+  'npm start': 'test/e2e/start.test.ts',
+  'npm start -- --once': 'test/e2e/start.test.ts',
+  'npm start -- --help': 'test/e2e/start.test.ts',
+  'npm start -- --fleet my-fleet.json': 'test/e2e/documents.test.ts',
+  'npm start -- --data ./somewhere': 'test/e2e/start.test.ts',
+}
+
+describe('the documents', () => {
+  it('show no command that nothing runs', () => {
+    const shown = documents.flatMap((document) => commandsOf(document))
+    expect(shown.length).toBeGreaterThan(10)
+    const unknown = shown.filter((command) => !/^(curl|cmp) /.test(command) && !(command in runBy))
+    expect(unknown).toEqual([])
+    expect(Object.keys(runBy).filter((command) => !shown.includes(command))).toEqual([])
+  })
+
+  it('link to files that exist', () => {
+    const broken = documents.flatMap((document) =>
+      [...textOf(document).matchAll(/\]\((?!https?:|#|mailto:)([^)#\s]+)/g)]
+        .map(([, target]) => join(dirname(document), target ?? ''))
+        .filter((target) => !existsSync(join(projectFolder, target)))
+        .map((target) => `${document} → ${target}`),
+    )
+    expect(broken).toEqual([])
+  })
+
+  it('name files that exist', () => {
+    const named = documents.flatMap((document) =>
+      [...textOf(document).matchAll(/`((?:functions|shared|local|test|docs|bench)\/[\w./-]+\.(?:ts|md|json))`/g)].map(
+        ([, path]) => path ?? '',
+      ),
+    )
+    expect(named.length).toBeGreaterThan(10)
+    expect(named.filter((path) => !existsSync(join(projectFolder, path)))).toEqual([])
+  })
+
+  it('explain the way of a changed page in ten steps, each naming its file', () => {
+    const steps = [...textOf('docs/architecture.md').matchAll(/^\d+\. .*$/gm)].map(([step]) => step)
+    expect(steps).toHaveLength(10)
+    for (const step of steps) expect(step).toMatch(/`(functions|shared)\/[\w./-]+\.ts`/)
+  })
+
+  it('keep the decisions numbered without a gap', () => {
+    const numbers = readdirSync(join(projectFolder, 'docs/adr')).map((name) => Number(name.slice(0, 4)))
+    expect(numbers).toEqual(numbers.map((_, index) => index + 1))
+  })
+})
