@@ -3,7 +3,7 @@ import type { VmDescription, VmSelection } from '../domain/vm.ts'
 import type { VmInventory } from '../ports/compute.ts'
 import { askArm } from './arm-answers.ts'
 import type { ArmClients } from './arm-clients.ts'
-import { thrownInstead } from './arm-error.ts'
+import { ArmError, thrownInstead } from './arm-error.ts'
 import { describeVm } from './arm-vm-description.ts'
 import { inParallel } from './in-parallel.ts'
 import { parseResourceId } from './resource-id.ts'
@@ -25,18 +25,31 @@ const findVm = async (clients: ArmClients, vmId: string): Promise<VmDescription 
   return describeVm(client, resource.resourceGroup, resource.name)
 }
 
+/** One VM that the platform cannot show must not keep those behind it from being backed up: they all come first, then it is told. */
 async function* selectVms(clients: ArmClients, selection: VmSelection): AsyncGenerator<VmDescription> {
+  const errors: unknown[] = []
+  const describe = (vmId: string): Promise<VmDescription | null> =>
+    findVm(clients, vmId).catch((error: unknown) => {
+      if (!concernsOneVm(error)) throw error
+      errors.push(error)
+      return null
+    })
   for (const subscriptionId of selection.subscriptionIds) {
     const client = clients.forSubscription(subscriptionId)
     for (const listing of listings(client, selection.resourceGroups))
       for await (const page of pagesOf(listing)) {
         const wanted = page.filter((vm) => hasTags(vm, selection.tags))
-        const described = await inParallel(wanted, vmLanes, (vm) => findVm(clients, vm.id ?? ''))
+        const described = await inParallel(wanted, vmLanes, (vm) => describe(vm.id ?? ''))
         // One that was removed since it was listed is none.
         yield* described.filter((vm) => vm !== null)
       }
   }
+  if (errors.length > 0) throw errors[0]
 }
+
+/** Throttling, a lost network and a missing token would meet every other VM as well, and asking on makes the first of them worse. */
+const concernsOneVm = (error: unknown): boolean =>
+  error instanceof ArmError && (error.fault.code === 'server-fault' || error.fault.code === 'refused')
 
 type Listing = ReturnType<ComputeManagementClient['virtualMachines']['listAll']>
 

@@ -361,6 +361,46 @@ describe('a selection of VMs', () => {
   })
 })
 
+describe('a selection with a VM that the platform cannot show', () => {
+  const select = async () => {
+    const names: string[] = []
+    const selection = adapters().inventory.select({ subscriptionIds: [subscriptionId] })
+    const reading = (async () => {
+      for await (const { name } of selection) names.push(name)
+    })()
+    return {
+      fault: await reading.then(
+        () => null,
+        (error: ArmError) => error.fault,
+      ),
+      names: names.sort(),
+    }
+  }
+
+  it.each([{ status: 500 }, { status: 400, code: 'BadRequest' }])(
+    'names the others, then fails: %o',
+    async (answer) => {
+      const { faults } = azure.emulator.context
+      faults.add({ operation: 'VirtualMachines_Get', resource: 'vm-cold', times: 100, ...answer })
+      const { names, fault } = await select()
+      expect(names).toEqual(['vm-linux', 'vm-windows'])
+      expect(fault?.code).toMatch(/server-fault|refused/)
+    },
+  )
+
+  it('stops at once where the platform is throttling', async () => {
+    const { faults } = azure.emulator.context
+    faults.add({
+      operation: 'VirtualMachines_Get',
+      times: 100,
+      status: 429,
+      code: 'TooManyRequests',
+      retryAfterSeconds: 9,
+    })
+    expect(await select()).toEqual({ names: [], fault: { code: 'throttled', retryAfterSeconds: 9 } })
+  })
+})
+
 describe('what the adapters say', () => {
   it('holds no signature and no token, in errors as in outcomes', async () => {
     const vm = await describeVm(azure.coldVmId)
