@@ -3,7 +3,7 @@ import type { CommittedDisk, RecoveryPoint } from '../domain/recovery-point.ts'
 import type { Consistency } from '../domain/vm.ts'
 import type { SnapshotSet } from '../ports/compute.ts'
 import { commitRecoveryPoint, type RecoveryPointDraft } from '../vault/commit-recovery-point.ts'
-import { latestRecoveryPoint, readRecoveryPoint } from '../vault/recovery-points.ts'
+import { latestReadableRecoveryPoint, readRecoveryPoint } from '../vault/recovery-points.ts'
 import { type BackupPlan, planMissing, readBackupPlan, readSources } from './backup-plan.ts'
 import { isCurrent } from './claim.ts'
 import type { JobDeps } from './job-deps.ts'
@@ -72,7 +72,7 @@ const draftOf = async (
   sources: SnapshotSet,
   disks: readonly CommittedDisk[],
 ): Promise<RecoveryPointDraft> => {
-  const previous = await latestRecoveryPoint(deps.vault, job.vmKey)
+  const { found: previous } = await latestReadableRecoveryPoint(deps.vault, job.vmKey)
   const base = planned.find(
     ({ disk, base }) => base !== null && disks.some((d) => d.disk === disk && d.fullReason === null),
   )

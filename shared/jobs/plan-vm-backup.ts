@@ -3,7 +3,7 @@ import { type Failed, failed, refOf, superseded } from '../domain/job-ref.ts'
 import type { RecoveryPoint } from '../domain/recovery-point.ts'
 import type { VmDescription } from '../domain/vm.ts'
 import { writeIntent } from '../vault/intents.ts'
-import { latestRecoveryPoint } from '../vault/recovery-points.ts'
+import { latestReadableRecoveryPoint } from '../vault/recovery-points.ts'
 import { type BackupPlan, readBackupPlan, windowEndOf } from './backup-plan.ts'
 import { chooseBase } from './choose-base.ts'
 import { isCurrent } from './claim.ts'
@@ -33,14 +33,17 @@ const decide = async (
   if (vm === null) return vmNotFound
   const obstacle = obstacleOf(vm, job)
   if (obstacle !== null) return obstacle
-  const latest = (await latestRecoveryPoint(deps.vault, job.vmKey))?.recoveryPoint ?? null
+  const { found, damaged } = await latestReadableRecoveryPoint(deps.vault, job.vmKey)
+  const latest = found?.recoveryPoint ?? null
   await writeIntent(deps.control, intentOf(job, latest))
   const disks = vm.disks.filter(({ disk }) => !job.excludedDisks.includes(disk))
   const planned = await Promise.all(disks.map((disk) => chooseBase(disk, job.source, latest, deps.access.exists)))
   return createOrRead<BackupPlan>(deps.control, vmPlanName(job.recoveryPointId), {
     job,
     vm,
-    disks: planned,
+    disks: planned.map((disk) =>
+      disk.base === null && damaged > 0 ? { ...disk, fullReason: 'base-record-damaged' } : disk,
+    ),
     plannedAt: deps.clock.now().toISOString(),
   })
 }

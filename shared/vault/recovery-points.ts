@@ -68,6 +68,29 @@ export const latestRecoveryPoint = async (
   return null
 }
 
+/** The VM's newest recovery point whose record can be read, and how many newer ones are damaged. For backups: under an immutability policy a
+ * damaged record cannot be removed, and must not keep the VM from being protected. A record of a later format is no damage.
+ * @throws VaultError `unsupported-version` */
+export const latestReadableRecoveryPoint = async (
+  reader: BlobReader,
+  vmKey: string,
+  options: CallOptions = {},
+): Promise<{ readonly found: FoundRecoveryPoint | null; readonly damaged: number }> => {
+  const ids: string[] = []
+  for await (const { recoveryPointId } of listRecoveryPoints(reader, vmKey, options)) ids.push(recoveryPointId)
+  let damaged = 0
+  for (const recoveryPointId of ids.reverse()) {
+    try {
+      const found = await readRecoveryPoint(reader, { vmKey, recoveryPointId }, options)
+      if (found !== null) return { found, damaged }
+    } catch (error) {
+      if (!(error instanceof VaultError) || error.fault.code === 'unsupported-version') throw error
+      damaged += 1
+    }
+  }
+  return { found: null, damaged }
+}
+
 /** One revision with the digest of all its bytes. */
 export const readRevision = async (
   reader: BlobReader,
