@@ -6,7 +6,8 @@ import { listed, quick, type StubServer, startStub } from './sas-fixture.ts'
 
 const sizeBytes = 1 << 20
 const mark = '\uFEFF<?xml version="1.0" encoding="utf-8"?>\n'
-const element = (name: string, start: number, end: number) => `<${name}><Start>${start}</Start><End>${end}</End></${name}>`
+const element = (name: string, start: number, end: number) =>
+  `<${name}><Start>${start}</Start><End>${end}</End></${name}>`
 const list = (body: string) => `${mark}<PageList>${body}</PageList>`
 const data = (offsetBytes: number, lengthBytes: number): ChangedRange => ({ kind: 'data', offsetBytes, lengthBytes })
 
@@ -25,9 +26,16 @@ const startListing = (bodies: readonly (string | ((response: ServerResponse) => 
   })
 }
 
-const listFrom = async (bodies: Parameters<typeof startListing>[0], pieces?: (server: StubServer) => void): Promise<ChangedRange[]> => {
+const listFrom = async (
+  bodies: Parameters<typeof startListing>[0],
+  pieces?: (server: StubServer) => void,
+): Promise<ChangedRange[]> => {
   await using server = await startListing(bodies)
-  const reader = createSasDiskReader({ sasUrl: `${server.origin}/md/disk/abcd?sv=2018-11-09&sig=s%2Bg`, baseSasUrl: null, limits: { ...quick, attemptsMax: 3 } })
+  const reader = createSasDiskReader({
+    sasUrl: `${server.origin}/md/disk/abcd?sv=2018-11-09&sig=s%2Bg`,
+    baseSasUrl: null,
+    limits: { ...quick, attemptsMax: 3 },
+  })
   try {
     return await listed(reader)
   } finally {
@@ -51,7 +59,10 @@ describe('a listing of page ranges', () => {
   })
 
   it('takes every range to its last byte', async () => {
-    expect(await listFrom([list(element('PageRange', 0, 511) + element('PageRange', 4096, 12287))])).toEqual([data(0, 512), data(4096, 8192)])
+    expect(await listFrom([list(element('PageRange', 0, 511) + element('PageRange', 4096, 12287))])).toEqual([
+      data(0, 512),
+      data(4096, 8192),
+    ])
   })
 
   it('takes interleaved ranges in their order', async () => {
@@ -60,7 +71,9 @@ describe('a listing of page ranges', () => {
   })
 
   it('reads a list that comes a byte at a time', async () => {
-    const body = Buffer.from(list(`\n  ${element('PageRange', 0, 4095)}\n${element('ClearRange', 4096, 8191)}<NextMarker />`))
+    const body = Buffer.from(
+      list(`\n  ${element('PageRange', 0, 4095)}\n${element('ClearRange', 4096, 8191)}<NextMarker />`),
+    )
     const slowly = async (response: ServerResponse) => {
       for (const byte of body) {
         response.write(Buffer.of(byte))
@@ -72,7 +85,10 @@ describe('a listing of page ranges', () => {
   })
 
   it('follows markers, which it gives back as they were meant', async () => {
-    const pages = [list(`${element('PageRange', 0, 4095)}<NextMarker>a&amp;b=</NextMarker>`), list(element('PageRange', 8192, 12287))]
+    const pages = [
+      list(`${element('PageRange', 0, 4095)}<NextMarker>a&amp;b=</NextMarker>`),
+      list(element('PageRange', 8192, 12287)),
+    ]
     const ranges = await listFrom(pages, (server) => {
       expect(server.requests[2]?.url).toMatch(/&marker=a%26b%3D$/)
     })
@@ -88,18 +104,25 @@ describe('a listing of page ranges', () => {
       list(element('PageRange', 16384, 20479)),
     ]
     const ranges = await listFrom(pages, (server) => {
-      expect(server.requests.slice(3).map((request) => request.headers['x-ms-range'])).toEqual(['bytes=4096-1048575', 'bytes=12288-1048575'])
+      expect(server.requests.slice(3).map((request) => request.headers['x-ms-range'])).toEqual([
+        'bytes=4096-1048575',
+        'bytes=12288-1048575',
+      ])
       expect(server.requests.slice(3).every((request) => !request.url?.includes('marker'))).toBe(true)
     })
     expect(ranges).toEqual([data(0, 4096), data(8192, 4096), data(16384, 4096)])
   })
 
   it('goes on over an empty page', async () => {
-    expect(await listFrom([list('<NextMarker>1</NextMarker>'), list(element('PageRange', 0, 4095))])).toEqual([data(0, 4096)])
+    expect(await listFrom([list('<NextMarker>1</NextMarker>'), list(element('PageRange', 0, 4095))])).toEqual([
+      data(0, 4096),
+    ])
   })
 
   it('leaves out the footer behind the disk', async () => {
-    expect(await listFrom([list(element('PageRange', sizeBytes - 4096, sizeBytes + 511))])).toEqual([data(sizeBytes - 4096, 4096)])
+    expect(await listFrom([list(element('PageRange', sizeBytes - 4096, sizeBytes + 511))])).toEqual([
+      data(sizeBytes - 4096, 4096),
+    ])
   })
 
   it('tries again where a list is cut off, though the connection closed in order', async () => {
@@ -110,11 +133,31 @@ describe('a listing of page ranges', () => {
   it.each([
     ['a list that is always cut off', [`${mark}<PageList>`], { code: 'unreachable', detail: 'list cut off' }],
     ['markers without an end', [list('<NextMarker>m</NextMarker>')], { code: 'rejected', serviceCode: 'NoProgress' }],
-    ['ranges out of order', [list(element('PageRange', 8192, 12287) + element('ClearRange', 0, 4095))], { code: 'rejected', serviceCode: 'UnorderedPageList' }],
-    ['ranges that overlap', [list(element('PageRange', 0, 8191) + element('ClearRange', 4096, 12287))], { code: 'rejected', serviceCode: 'UnorderedPageList' }],
-    ['an element of unknown name', [list(element('FullRange', 0, 4095))], { code: 'rejected', serviceCode: 'UnreadablePageList' }],
-    ['an offset that is none', [list('<PageRange><Start>-1</Start><End>4095</End></PageRange>')], { code: 'rejected', serviceCode: 'UnreadablePageList' }],
-    ['half a range', [list('<PageRange><Start>0</Start></PageRange>')], { code: 'rejected', serviceCode: 'UnreadablePageList' }],
+    [
+      'ranges out of order',
+      [list(element('PageRange', 8192, 12287) + element('ClearRange', 0, 4095))],
+      { code: 'rejected', serviceCode: 'UnorderedPageList' },
+    ],
+    [
+      'ranges that overlap',
+      [list(element('PageRange', 0, 8191) + element('ClearRange', 4096, 12287))],
+      { code: 'rejected', serviceCode: 'UnorderedPageList' },
+    ],
+    [
+      'an element of unknown name',
+      [list(element('FullRange', 0, 4095))],
+      { code: 'rejected', serviceCode: 'UnreadablePageList' },
+    ],
+    [
+      'an offset that is none',
+      [list('<PageRange><Start>-1</Start><End>4095</End></PageRange>')],
+      { code: 'rejected', serviceCode: 'UnreadablePageList' },
+    ],
+    [
+      'half a range',
+      [list('<PageRange><Start>0</Start></PageRange>')],
+      { code: 'rejected', serviceCode: 'UnreadablePageList' },
+    ],
     ['a page that is no list', ['<html>'], { code: 'rejected', serviceCode: 'UnreadablePageList' }],
     ['a refusal', [refusing(409, 'BlobArchived')], { code: 'rejected', status: 409, serviceCode: 'BlobArchived' }],
     ['a source that is gone', [refusing(404, 'BlobNotFound')], { code: 'gone' }],
@@ -133,8 +176,14 @@ describe('a read of a disk range', () => {
       if (contentRange !== undefined) response.setHeader('content-range', contentRange)
       response.end(Buffer.alloc(4096))
     })
-    const reader = createSasDiskReader({ sasUrl: `${server.origin}/md/disk/abcd?sig=s`, baseSasUrl: null, limits: quick })
-    await expect(reader.readInto(new Uint8Array(4096), 0)).rejects.toMatchObject({ fault: { code: 'rejected', serviceCode: 'WrongRange' } })
+    const reader = createSasDiskReader({
+      sasUrl: `${server.origin}/md/disk/abcd?sig=s`,
+      baseSasUrl: null,
+      limits: quick,
+    })
+    await expect(reader.readInto(new Uint8Array(4096), 0)).rejects.toMatchObject({
+      fault: { code: 'rejected', serviceCode: 'WrongRange' },
+    })
     reader.close()
   })
 })
