@@ -4,6 +4,8 @@ import { defineConfig } from 'vitest/config'
 export default defineConfig({
   test: {
     passWithNoTests: false,
+    /** Outside a Functions host the app's modules register nothing; that is said once for each of them. */
+    onConsoleLog: (line) => !line.includes('"@azure/functions" package'),
     exclude: ['**/node_modules/**', '**/dist/**', '**/.local/**'],
     projects: [
       {
