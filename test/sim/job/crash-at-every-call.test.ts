@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { InvocationRequest } from '../../../local/host/invocation.ts'
-import { faultsOf, restoreFaults } from '../support/checkers.ts'
+import { faultsOf } from '../support/checkers.ts'
 import type { CrashState } from '../support/crash-points.ts'
 import { driveToEnd } from '../support/drive.ts'
+import { restoreFaults } from '../support/restore-check.ts'
 import { type CalmRun, calmBackup, type Simulation, startSimulation } from '../support/simulation.ts'
 import { forkWorld } from '../support/world.ts'
 
@@ -51,7 +52,7 @@ const recover = async (
   after: ReturnType<Aftermath>,
 ): Promise<{ readonly faults: readonly string[]; readonly attempts: number }> => {
   const world = forkWorld(state.world)
-  const visible = commits > 1 || world.vault.objects.size > 0 ? await restoreFaults(world) : []
+  const visible = await restoreFaults(world)
   const databasePath = after.hub === 'kept' ? simulation.scratch.copy(state.databasePath) : simulation.scratch.fresh()
   const host = await simulation.open({ world, databasePath, diesIn: onceIn(after.dies) })
   try {

@@ -1,17 +1,18 @@
-import { AsyncLocalStorage } from 'node:async_hooks'
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
+import { vi } from 'vitest'
 import type { Services } from '../../../functions/services.ts'
 import type { FunctionMetadata, InvocationRequest, InvocationResult } from '../../../local/host/invocation.ts'
 import { emptyApp } from '../../../local/host/worker/child/core-api.ts'
 import { installCoreModule } from '../../../local/host/worker/child/core-module.ts'
 import { runInvocation } from '../../../local/host/worker/child/run-invocation.ts'
+import { type Scope, scopes } from './scope.ts'
 
-/** What one invocation works with: another world, or another life of the same one, than the next invocation's. */
-export interface Scope {
-  readonly services: Services
-  readonly log: (line: string) => void
-}
+/** The only memory that invocations of a worker share. Workers that die here leave their process behind, so each life has its own. */
+vi.mock('../../../functions/transfer-slots.ts', async (original) => ({
+  ...(await original<object>()),
+  transferSlots: <Result>(task: () => Promise<Result>) => scopes.getStore()!.slots(task),
+}))
 
 /** The whole app, loaded into this process: all its triggers, orchestrators and activities on the real libraries. */
 export interface App {
@@ -19,7 +20,6 @@ export interface App {
   invoke(request: InvocationRequest, scope: Scope): Promise<InvocationResult>
 }
 
-const scopes = new AsyncLocalStorage<Scope>()
 const functionsFolder = join(import.meta.dirname, '../../../functions')
 
 /** Each service is looked up when it is used, in the scope of the invocation that uses it. */

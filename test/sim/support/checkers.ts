@@ -1,9 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import type { JobRecord } from '../../../shared/domain/job.ts'
-import { readRecoveryPoint } from '../../../shared/vault/recovery-points.ts'
-import { restoreDisk } from '../../support/vault-world.ts'
-import { vmKey } from './fleet.ts'
 import { restorePointIds, secret } from './platform.ts'
+import { restoreFaults } from './restore-check.ts'
 import { committedIds, type World } from './world.ts'
 
 /** Everything that is wrong with a world whose jobs have all ended well; empty when nothing is.
@@ -63,22 +61,3 @@ const secretsIn = (world: World, databasePath: string): readonly string[] => {
   if (world.log.some((line) => line.includes(secret))) faults.push('A secret is in the log.')
   return faults
 }
-
-/** Each recovery point that has a commit record must restore to what its disks were, whatever else goes on at the moment. */
-export const restoreFaults = async (world: World): Promise<readonly string[]> => {
-  const faults: string[] = []
-  for (const recoveryPointId of committedIds(world)) {
-    const found = await readRecoveryPoint(world.vault, { vmKey, recoveryPointId })
-    for (const [disk, bytes] of world.platform.model.get(recoveryPointId) ?? []) {
-      const restored =
-        found === null ? null : await restoreDisk(world.vault, found.recoveryPoint, disk).catch(messageOf)
-      if (!Buffer.isBuffer(restored) || !restored.equals(bytes))
-        faults.push(
-          `${disk} of ${recoveryPointId} is not restored to what it was${restored === null ? '' : `: ${typeof restored === 'string' ? restored : 'other bytes'}`}.`,
-        )
-    }
-  }
-  return faults
-}
-
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))

@@ -122,7 +122,7 @@ const invokeIn = (life: Life, options: HostOptions, request: InvocationRequest):
     const outer = options.watch?.(request) ?? ((_call, act) => Promise.resolve(act()))
     const watch = watches(life.watch, outer, sliceRule(options.world, request))
     const log = (line: string) => void options.world.log.push(line)
-    return life.invoke(request, { services: servicesOf(options.world, watch), log })
+    return life.invoke(request, { services: servicesOf(options.world, watch), slots: life.slots, log })
   }
   return options.isTwin?.(request) ? Promise.race([run(), run()]) : run()
 }

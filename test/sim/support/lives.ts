@@ -1,5 +1,7 @@
+import { createSlots, type Slots } from '../../../functions/transfer-slots.ts'
 import type { InvocationRequest, InvocationResult } from '../../../local/host/invocation.ts'
-import type { App, Scope } from './app.ts'
+import type { App } from './app.ts'
+import type { Scope } from './scope.ts'
 import type { Watch } from './watch.ts'
 
 /** One worker process: when it is over, its calls neither take effect nor answer, and its invocations end as died. */
@@ -9,6 +11,7 @@ export interface Life {
   readonly running: number
   invoke(request: InvocationRequest, scope: Scope): Promise<InvocationResult>
   readonly watch: Watch
+  readonly slots: Slots
   end(): void
 }
 
@@ -35,6 +38,7 @@ export const startLife = (app: App): Life => {
       return pending.size
     },
     watch,
+    slots: createSlots(2),
     invoke: (request, scope) =>
       new Promise((resolve) => {
         if (isOver) return resolve({ kind: 'workerDied', exitCode: 137 })
