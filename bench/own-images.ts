@@ -53,6 +53,7 @@ function report(name: string, { seconds, outcome }: { seconds: number; outcome: 
       'size MiB': disk.sizeBytes / mebibyte,
       'changed MiB': (disk.changedBytes / mebibyte).toFixed(1),
       'read MiB': (disk.readBytes / mebibyte).toFixed(1),
+      'joined MiB': (disk.joinedBytes / mebibyte).toFixed(1),
       'stored before compression MiB': (disk.storedPlainBytes / mebibyte).toFixed(1),
       'stored MiB': (disk.storedBytes / mebibyte).toFixed(1),
       seconds: (disk.milliseconds / 1000).toFixed(1),

@@ -29,6 +29,7 @@ console.table({
   'wall seconds, transfer of the disk': transferSeconds.toFixed(1),
   'MiB/s of disk, transfer': (sizeBytes / 2 ** 20 / transferSeconds).toFixed(1),
   'GiB read': (disk.readBytes / gibibyte).toFixed(2),
+  'GiB joined': (disk.joinedBytes / gibibyte).toFixed(2),
   'GiB stored': (disk.storedBytes / gibibyte).toFixed(2),
   'peak MiB of the worker process': (await workerPeakMiB(azure.hostOrigin)).toFixed(0),
 })

@@ -37,19 +37,18 @@ export const deltaVerdict = (
   const pairs = results.flatMap((result) =>
     disksOf(result.outcome).flatMap((disk) => {
       const changedBytes = result.measured.get(disk.disk)?.changedBytes ?? null
-      return changedBytes === null
-        ? []
-        : [{ changedBytes, storedPlainBytes: disk.storedPlainBytes, readBytes: disk.readBytes }]
+      return changedBytes === null ? [] : [{ ...disk, changedBytes }]
     }),
   )
   if (pairs.length === 0) return null
   const changed = sum(pairs.map((pair) => pair.changedBytes))
   const stored = sum(pairs.map((pair) => pair.storedPlainBytes))
   const read = sum(pairs.map((pair) => pair.readBytes))
+  const joined = sum(pairs.map((pair) => pair.joinedBytes))
   const ratio = changed === 0 ? '' : ` (${(stored / changed).toFixed(3)} of the changed bytes)`
   return {
     isGood: stored <= 1.05 * changed + 1024 * 1024,
-    line: `${formatBytes(changed)} changed in pages of 4 KiB; ${formatBytes(read)} read, ${formatBytes(stored)} stored before compression${ratio}.`,
+    line: `${formatBytes(changed)} changed in pages of 4 KiB; ${formatBytes(read)} read (${formatBytes(joined)} of it holes read through), ${formatBytes(stored)} stored before compression${ratio}.`,
   }
 }
 
@@ -68,6 +67,7 @@ const diskColumns: readonly Column[] = [
   right('Changed'),
   right('Named by diff'),
   right('Read'),
+  right('Joined'),
   right('Stored plain'),
   right('Stored'),
   right('Time'),
@@ -93,6 +93,7 @@ const diskRow = (result: VmResult, disk: DiskReport): readonly string[] => {
     measured === undefined || measured.changedBytes === null ? '-' : formatBytes(measured.changedBytes),
     formatBytes(disk.changedBytes),
     formatBytes(disk.readBytes),
+    formatBytes(disk.joinedBytes),
     formatBytes(disk.storedPlainBytes),
     formatBytes(disk.storedBytes),
     formatDuration(disk.milliseconds),

@@ -8,6 +8,7 @@ export const diskReport = (known: Partial<DiskReport> & Pick<DiskReport, 'disk' 
   allocatedBytes: null,
   changedBytes: 0,
   readBytes: 0,
+  joinedBytes: 0,
   storedPlainBytes: 0,
   storedBytes: 0,
   milliseconds: 0,

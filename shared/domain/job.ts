@@ -86,8 +86,10 @@ export interface DiskReport {
   readonly allocatedBytes: number | null
   /** Named by the platform's diff (data and cleared). */
   readonly changedBytes: number
-  /** Read from the source, joined gaps included. */
+  /** Received from the source: data ranges, joined holes, and what was read again after a fault. */
   readonly readBytes: number
+  /** Holes between data ranges that were read through, as that is cheaper than another request. */
+  readonly joinedBytes: number
   readonly storedPlainBytes: number
   readonly storedBytes: number
   readonly milliseconds: number

@@ -10,8 +10,10 @@ export interface IndexTotals {
   readonly segments: number
   /** As the platform named them, data and cleared. */
   readonly changedBytes: number
-  /** Read from the source, joined gaps included. */
+  /** Received from the source: data ranges, joined holes, and what was read again after a fault. */
   readonly readBytes: number
+  /** Holes that were read through, as that is cheaper than another request. */
+  readonly joinedBytes: number
   readonly readCalls: number
   /** In data runs: stored, before compression. */
   readonly dataBytes: number
@@ -67,8 +69,8 @@ export const encodeIndexFooter = (head: IndexHead, fences: readonly FenceKey[]):
   writer.zeros(2)
   for (const value of [head.slice, head.attempt, fences.length, head.frameCapacityBytes, head.segments])
     writer.u32(value)
-  for (const value of [head.diskBytes, head.changedBytes, head.readBytes, head.dataBytes, head.zeroBytes])
-    writer.u64(value)
+  for (const value of [head.diskBytes, head.changedBytes, head.readBytes, head.joinedBytes]) writer.u64(value)
+  for (const value of [head.dataBytes, head.zeroBytes]) writer.u64(value)
   for (const value of [head.segmentBytes, head.milliseconds, head.frames, head.runs, head.readCalls]) writer.u64(value)
   writer.text(head.recoveryPointId)
   writer.text(head.disk)
@@ -144,12 +146,13 @@ const readHead = (reader: ByteReader): IndexHead & { shards: number } => {
     diskBytes: reader.u64(),
     changedBytes: reader.u64(),
     readBytes: reader.u64(),
-    dataBytes: reader.u64(),
+    joinedBytes: reader.u64(),
   }
-  const rest = { zeroBytes: reader.u64(), segmentBytes: reader.u64(), milliseconds: reader.u64(), frames: reader.u64() }
+  const kinds = { dataBytes: reader.u64(), zeroBytes: reader.u64() }
+  const rest = { segmentBytes: reader.u64(), milliseconds: reader.u64(), frames: reader.u64() }
   const counts = { runs: reader.u64(), readCalls: reader.u64() }
   const key = { recoveryPointId: reader.text(), disk: reader.text() }
-  return { kind: kind === 1 ? 'slice' : 'layer', ...numbers, segments, ...sizes, ...rest, ...counts, ...key }
+  return { kind: kind === 1 ? 'slice' : 'layer', ...numbers, segments, ...sizes, ...kinds, ...rest, ...counts, ...key }
 }
 
 /** The digest proves the bytes are those written; this proves that the writer kept the rules. */

@@ -15,8 +15,11 @@ export interface SliceStats {
   readonly slice: number
   /** As the platform named them, data and cleared. */
   readonly changedBytes: number
-  /** Read from the source, joined gaps included. */
+  /** Received from the source by the attempt that counts: data ranges, joined holes, and what was read again after a fault. */
   readonly readBytes: number
+  /** Holes that the read planner read through, as that is cheaper than another request. */
+  readonly joinedBytes: number
+  /** Requests that the source answered. */
   readonly readCalls: number
   /** Stored, before compression. */
   readonly dataBytes: number
@@ -72,6 +75,7 @@ export const statsOf = (head: IndexTotals & { readonly slice: number }, indexByt
   slice: head.slice,
   changedBytes: head.changedBytes,
   readBytes: head.readBytes,
+  joinedBytes: head.joinedBytes,
   readCalls: head.readCalls,
   dataBytes: head.dataBytes,
   zeroBytes: head.zeroBytes,

@@ -16,6 +16,7 @@ import { readAhead } from './read-ahead.ts'
 import { createSegmentWriter, type SegmentWriter } from './segment-writer.ts'
 import { readSliceIndex, type SliceStats, statsOf } from './slice-index.ts'
 import { createSliceWriter, type SliceWriter } from './slice-writer.ts'
+import { type SourceMeter, sourceMeter } from './source-meter.ts'
 import { defaultTuning, type TransferTuning } from './transfer-tuning.ts'
 
 export interface TransferSliceDeps {
@@ -39,6 +40,7 @@ export interface SliceProgress {
   /** Changed bytes that are dealt with, of `totalBytes`. */
   readonly doneBytes: number
   readonly totalBytes: number
+  /** Received from the source so far, read ahead included. */
   readonly readBytes: number
   /** In segments that are closed. */
   readonly storedBytes: number
@@ -86,7 +88,7 @@ const moveData = async (
   const limits = { ...tuning, segmentBytes: segmentBytesFor(plan, tuning), options: callOptions(request.signal) }
   const segments = createSegmentWriter(deps, { key: keyOf(plan), attempt }, limits)
   const writer = createSliceWriter(segments, createIndexBuilder(tuning), tuning.framesInFlightMax)
-  const source = { readBytes: 0, readCalls: 0 }
+  const source = sourceMeter(deps.reader)
   try {
     const end = await pump(deps, request, plan, { tuning, segments, writer, source })
     if (end === 'stopped') return end
@@ -95,7 +97,7 @@ const moveData = async (
     const stored = { segments: segments.segments, segmentBytes: segments.segmentBytes }
     const changedBytes = plan.dataBytes + plan.clearBytes
     assert(dataBytes + zeroBytes === changedBytes, 'the runs of a slice are what its plan names, no more and no less')
-    return { built, totals: { changedBytes, ...source, dataBytes, zeroBytes, frames, runs, ...stored } }
+    return { built, totals: { changedBytes, ...source.totals(), dataBytes, zeroBytes, frames, runs, ...stored } }
   } finally {
     await writer.settle()
   }
@@ -110,7 +112,7 @@ const pump = async (
     readonly tuning: TransferTuning
     readonly segments: SegmentWriter
     readonly writer: SliceWriter
-    readonly source: { readBytes: number; readCalls: number }
+    readonly source: SourceMeter
   },
 ): Promise<'through' | 'stopped'> => {
   const gatherer = createFrameGatherer(to.tuning.frameCapacityBytes)
@@ -121,10 +123,9 @@ const pump = async (
   const readAheadBytes = readAheadBytesFor(plan, to.tuning)
   for await (const arrived of readAhead(deps.reader, reads, { ...to.tuning, readAheadBytes, signal: request.signal })) {
     for (const frame of gatherer.add(arrived)) await to.writer.add(frame)
-    to.source.readBytes += arrived.read.lengthBytes
-    to.source.readCalls += arrived.read.lengthBytes > 0 ? 1 : 0
+    to.source.arrived(arrived.read)
     doneBytes += changedBytesOf(arrived.read)
-    const { readBytes } = to.source
+    const { readBytes } = to.source.totals()
     request.onProgress?.({ doneBytes, totalBytes, readBytes, storedBytes: to.segments.segmentBytes })
     if (await isStopAsked()) return 'stopped'
   }

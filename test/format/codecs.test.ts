@@ -162,6 +162,7 @@ const head = fc.record({
   segments: fc.nat(),
   changedBytes: fc.maxSafeNat(),
   readBytes: fc.maxSafeNat(),
+  joinedBytes: fc.maxSafeNat(),
   readCalls: fc.maxSafeNat(),
   dataBytes: fc.maxSafeNat(),
   zeroBytes: fc.maxSafeNat(),

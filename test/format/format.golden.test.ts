@@ -52,5 +52,6 @@ describe('the golden vaults of version 0', () => {
     ])
     const index = await readSliceIndex(vault, { ...key, slice: 0 }, {})
     expect(index?.footer).toMatchObject({ attempt: 1, frames: 1, runs: 3, zeroBytes: 8192, dataBytes: 9 * 512 })
+    expect(index?.footer).toMatchObject({ readBytes: 196 * 512, joinedBytes: 187 * 512, readCalls: 1 })
   })
 })

@@ -13,6 +13,7 @@ const disk = (changes: Partial<DiskReport> = {}): DiskReport => ({
   allocatedBytes: null,
   changedBytes: 4 * mebibyte,
   readBytes: 5 * mebibyte,
+  joinedBytes: mebibyte,
   storedPlainBytes: 4 * mebibyte,
   storedBytes: 2 * mebibyte,
   milliseconds: 1500,
@@ -37,7 +38,7 @@ describe('the table of a run', () => {
   it('has a line for each disk and one for each VM', () => {
     const text = runTable([result(disk(), 4 * mebibyte)]).join('\n')
     expect(text).toMatch(
-      /web-01 +os +64 MiB +24 MiB +4\.0 MiB +4\.0 MiB +5\.0 MiB +4\.0 MiB +2\.0 MiB +1\.5 s +incremental/,
+      /web-01 +os +64 MiB +24 MiB +4\.0 MiB +4\.0 MiB +5\.0 MiB +1\.0 MiB +4\.0 MiB +2\.0 MiB +1\.5 s +incremental/,
     )
     expect(text).toMatch(/web-01 +completed +fileSystem +20260101t000000z-0123456789 +http:/)
   })
