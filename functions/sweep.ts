@@ -40,7 +40,9 @@ export const sweepWith = async (deps: SweepDeps, log: Log): Promise<void> => {
   events.sweepEnded({
     started: policies.reduce((sum, { started }) => sum + started.length, 0),
     running: supervised.filter(({ kind }) => kind === 'left').length,
-    restarted: supervised.filter(({ kind }) => kind === 'retried' || kind === 'started').length,
+    restarted:
+      supervised.filter(({ kind }) => kind === 'retried' || kind === 'started').length +
+      policies.reduce((sum, { resumed }) => sum + resumed.length, 0),
   })
 }
 
@@ -64,8 +66,9 @@ const warnOfWindows = async (deps: SweepDeps, supervised: readonly Supervised[],
   }
 }
 
-const tellPolicy = ({ policy, started, busy, faults }: PolicySwept, events: Events, log: Log): void => {
+const tellPolicy = ({ policy, started, resumed, busy, faults }: PolicySwept, events: Events, log: Log): void => {
   for (const job of started) events.jobStarted({ ...job, attempt: 1, kind: 'backup', trigger: 'schedule' })
+  for (const job of resumed) events.jobTakenUp(job)
   for (const { vmKey, runningJobId } of busy) events.jobRefused({ vmKey, runningJobId })
   for (const fault of faults) log.error(`Policy ${policy}: ${fault}`)
 }

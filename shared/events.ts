@@ -50,7 +50,8 @@ export const eventsTo = (sink: EventSink) => {
     jobTakenUp: write<JobFacts & { readonly endedAs: string }>(
       'jobTakenUp',
       'warning',
-      ({ jobId, attempt, endedAs }) => `Job ${jobId} goes on with attempt ${attempt}: its instance was ${endedAs}.`,
+      ({ jobId, attempt, endedAs }) =>
+        `Job ${jobId} goes on with attempt ${attempt}; the one before ended as ${endedAs}.`,
     ),
     jobRefused: write<{ readonly vmKey: string; readonly runningJobId: string }>(
       'jobRefused',

@@ -6,7 +6,8 @@ import { idParameter, topParameter } from './parameters.ts'
 import { notFound, ProblemError } from './problem.ts'
 import { statusUrl } from './started-job.ts'
 
-const unknownJob = (jobId: string) =>
+/** 404: no job of that id was ever started. */
+export const unknownJob = (jobId: string) =>
   notFound('jobId', `There is no job ${jobId}.`, 'Take an id from the answer of a start, or from GET jobs.')
 
 /** GET: one job, put together from its record and what its latest attempt shows. */

@@ -6,7 +6,8 @@ export type StopReason = 'cancelled' | 'missedWindow'
 /** Which of the platform's copies a backup reads: one restore point for all disks, or a snapshot of each disk (not consistent across disks). */
 export type SourceKind = 'restorePoints' | 'diskSnapshots'
 
-/** One backup of one VM, as it was asked for. It outlives its Durable instances, which are its attempts. Written once, never changed. */
+/** One backup of one VM, as it was asked for. It outlives its Durable instances, which are its attempts. Nothing of it
+ * changes but the deadline, when it is resumed. */
 export interface BackupJob {
   readonly kind: 'backup'
   /** `backup-<vmKey>-<slot>-<mark>`; printable ASCII, at most 80 characters, no `/`. */
@@ -50,6 +51,16 @@ export interface Claim {
   /** New with each attempt. Steps that are not create-if-absent check that the claim still carries it. */
   readonly token: string
   readonly takenAt: string
+  /** Present where the job had ended before and goes on. */
+  readonly resumed?: Resumption
+}
+
+/** How an ended job came to go on. */
+export interface Resumption {
+  /** The first attempt since then. */
+  readonly attempt: number
+  /** The scheduled job that waits for this one; null where somebody asked. */
+  readonly slotJobId: string | null
 }
 
 /** What a job ended with; absent while it runs. Every failure names a reason and a hint. */
@@ -97,11 +108,13 @@ export interface DiskReport {
   readonly hint: string | null
 }
 
-/** `jobs/<jobId>`: created when the job starts, replaced once when it ends. */
+/** `jobs/<jobId>`: created when the job starts, replaced when it ends, and when it goes on after that. */
 export interface JobRecord {
   readonly job: Job
   readonly startedAt: string
   readonly attempts: number
   readonly endedAt: string | null
   readonly outcome: JobOutcome | null
+  /** The slots' jobs that it was resumed for: once for each. */
+  readonly resumedFor?: readonly string[]
 }

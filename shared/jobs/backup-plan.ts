@@ -32,8 +32,9 @@ export interface BackupPlan {
 }
 
 /** When the transfers of the plan are stopped; null for never. The window is for increments: a disk that has to be read as a whole takes
- * as long as it takes, and stopped it would be begun from the start by the next run, for ever. */
-export const windowEndOf = ({ disks, job }: BackupPlan): string | null =>
+ * as long as it takes.
+ * @param job as it runs now: resumed, it has another deadline than the plan's */
+export const windowEndOf = ({ disks }: BackupPlan, job: BackupJob): string | null =>
   disks.every(({ base }) => base !== null) ? job.deadline : null
 
 export const readBackupPlan = async (control: BlobReader, recoveryPointId: string): Promise<BackupPlan | null> =>

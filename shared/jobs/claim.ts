@@ -1,4 +1,4 @@
-import type { Claim, Job } from '../domain/job.ts'
+import type { Claim, Job, Resumption } from '../domain/job.ts'
 import type { BlobReader, ControlStore } from '../ports/blob-store.ts'
 import { claimName, claimPrefix } from './control-names.ts'
 import { encodeJson, readJson } from './json-object.ts'
@@ -19,14 +19,17 @@ export interface ClaimRef {
 /** Tries when claims come and go between create and read. */
 const tries = 5
 
-/** Takes the exclusive right to run the job's first attempt. Key: the token; taken again with the same token it answers `taken`. */
+/** Takes the exclusive right to run the job's first attempt, or the first one since it was resumed. Key: the token; taken again with the
+ * same token it answers `taken`. */
 export const takeClaim = async (
   control: ControlStore,
   job: Job,
   token: string,
   now: Date,
+  resumed?: Resumption,
 ): Promise<{ readonly kind: 'taken'; readonly claim: Claim } | { readonly kind: 'busy'; readonly claim: Claim }> => {
-  const claim: Claim = { job, attempt: 1, token, takenAt: now.toISOString() }
+  const first = { job, attempt: resumed?.attempt ?? 1, token, takenAt: now.toISOString() }
+  const claim: Claim = resumed === undefined ? first : { ...first, resumed }
   for (let left = tries; left > 0; left--) {
     if ((await control.create(claimName(job), [encodeJson(claim)])) === 'created') return { kind: 'taken', claim }
     const held = await readClaim(control, job)

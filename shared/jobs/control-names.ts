@@ -14,6 +14,9 @@ export const recentJobName = (requestedAt: Date, jobId: string): string =>
 
 export const recentJobPrefix = 'recent-jobs/'
 
+/** Which backup of the VM ended without a commit and can go on. */
+export const unfinishedName = (vmKey: string): string => `unfinished/${vmKey}`
+
 export const stopName = (jobId: string): string => `stops/${jobId}`
 
 /** The VM as it was when the backup began, and each disk's base. */

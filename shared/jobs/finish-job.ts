@@ -4,6 +4,7 @@ import { dropIntent } from '../vault/intents.ts'
 import { type HeldClaim, readClaim, releaseClaim } from './claim.ts'
 import type { JobDeps } from './job-deps.ts'
 import { recordOutcome } from './job-records.ts'
+import { noteEnding } from './unfinished.ts'
 
 /** Records the job's outcome, then gives its claim back. Key: the job; the first outcome stays. An attempt that is not the claim's
  * changes nothing. */
@@ -17,7 +18,7 @@ export const finishJob = async (
   return { kind: 'finished', milliseconds: Date.parse(endedAt ?? startedAt) - Date.parse(startedAt) }
 }
 
-/** The ending of a job whose claim is at hand: outcome, intent, claim. A failed backup keeps its intent, since its slices are kept. */
+/** The ending of a job whose claim is at hand: outcome, intent, claim. A backup without a commit keeps its intent while it can go on with its slices. */
 export const endJob = async (
   deps: Pick<JobDeps, 'clock' | 'control'>,
   held: HeldClaim,
@@ -26,7 +27,7 @@ export const endJob = async (
   const { job, attempt } = held.claim
   const record = await recordOutcome(deps.control, { job, attempts: attempt, outcome, now: deps.clock.now() })
   if (job.kind === 'restore') await dropIntent(deps.control, job.jobId)
-  else if (record.outcome?.kind === 'completed') await dropIntent(deps.control, job.recoveryPointId)
+  else await noteEnding(deps.control, job, record.outcome?.kind === 'completed')
   await releaseClaim(deps.control, held)
   return record
 }

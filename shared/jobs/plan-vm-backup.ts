@@ -22,7 +22,7 @@ export const planVmBackup = async (
   if (!(await isCurrent(deps.control, refOf({ job, token })))) return superseded
   const plan = (await readBackupPlan(deps.control, job.recoveryPointId)) ?? (await decide(deps, job))
   if ('kind' in plan) return plan
-  return { kind: 'planned', disks: plan.disks.map(({ disk }) => disk), deadline: windowEndOf(plan) }
+  return { kind: 'planned', disks: plan.disks.map(({ disk }) => disk), deadline: windowEndOf(plan, job) }
 }
 
 const decide = async (

@@ -1,5 +1,5 @@
 import type { StopReason } from '../domain/job.ts'
-import type { BlobCreator, BlobReader } from '../ports/blob-store.ts'
+import type { BlobCreator, BlobReader, ControlStore } from '../ports/blob-store.ts'
 import { stopName } from './control-names.ts'
 import { createOrRead, readJson } from './json-object.ts'
 
@@ -19,4 +19,15 @@ export const requestStop = async (
 
 /** Why the job was asked to stop; null while it was not. */
 export const stopReasonOf = async (control: BlobReader, jobId: string): Promise<StopReason | null> =>
-  (await readJson<StopRequest>(control, stopName(jobId)))?.value.reason ?? null
+  (await readStop(control, jobId))?.value.reason ?? null
+
+/** The stop request with its ETag; null where there is none. */
+export const readStop = (
+  control: BlobReader,
+  jobId: string,
+): Promise<{ readonly value: StopRequest; readonly etag: string } | null> => readJson(control, stopName(jobId))
+
+/** Takes back a stop request of an ended job, unless it was asked for anew since. Repeatable. */
+export const removeStop = async (control: ControlStore, jobId: string, etag: string): Promise<void> => {
+  await control.remove(stopName(jobId), etag)
+}

@@ -1,13 +1,14 @@
 import { instanceIdOf } from '../domain/ids.ts'
-import type { JobOutcome } from '../domain/job.ts'
+import type { Claim, JobOutcome } from '../domain/job.ts'
 import { refOf } from '../domain/job-ref.ts'
-import { type HeldClaim, listClaims, renewClaim } from './claim.ts'
+import { type HeldClaim, listClaims, releaseClaim, renewClaim } from './claim.ts'
 import { closeJob } from './close-job.ts'
 import { endJob } from './finish-job.ts'
 import { forEachBounded } from './for-each-bounded.ts'
 import type { JobDeps } from './job-deps.ts'
 import type { JobInstances } from './job-instances.ts'
 import { readJobRecord, recordStart } from './job-records.ts'
+import { awaitsReopening, reopenJob } from './reopen-job.ts'
 import { safeMessage } from './step-failure.ts'
 import { requestStop } from './stop.ts'
 
@@ -27,7 +28,7 @@ export type Supervised =
 
 export type SuperviseDeps = Pick<JobDeps, 'access' | 'clock' | 'control' | 'newToken' | 'restoreDisks'> & {
   readonly instances: JobInstances
-  /** How many instances one job may use up; then it has failed. */
+  /** How many instances one job may use up from its start, or from its resumption; then it has failed. */
   readonly attemptsMax: number
 }
 
@@ -54,6 +55,7 @@ const lookAfter = async (deps: SuperviseDeps, held: HeldClaim): Promise<Supervis
   const { job, attempt } = held.claim
   const { jobId } = job
   const record = await readJobRecord(deps.control, jobId)
+  if (record?.outcome != null && awaitsReopening(held.claim, record)) return resume(deps, held)
   if (record?.outcome != null) {
     await endJob(deps, held, record.outcome)
     return { kind: 'released', jobId, attempt }
@@ -66,13 +68,27 @@ const lookAfter = async (deps: SuperviseDeps, held: HeldClaim): Promise<Supervis
   return { kind: 'started', jobId, attempt }
 }
 
+/** Whoever resumed the job died after the claim. */
+const resume = async (deps: SuperviseDeps, held: HeldClaim): Promise<Supervised> => {
+  const { job, attempt } = held.claim
+  if ((await reopenJob(deps.control, held)) === 'ended') {
+    await releaseClaim(deps.control, held)
+    return { kind: 'released', jobId: job.jobId, attempt }
+  }
+  await deps.instances.start(held.claim)
+  return { kind: 'started', jobId: job.jobId, attempt }
+}
+
+/** Attempts since the job was started, or resumed. */
+const attemptsUsed = ({ attempt, resumed }: Claim): number => attempt - (resumed?.attempt ?? 1) + 1
+
 /** The platform never terminates an instance by itself: somebody did. The next attempt only tidies up and ends as cancelled; without the
  * stop request the job would be back with every sweep. */
 const terminated = 'Terminated'
 
 const nextAttempt = async (deps: SuperviseDeps, held: HeldClaim, runtimeStatus: string): Promise<Supervised> => {
-  const { job, attempt } = held.claim
-  if (attempt >= deps.attemptsMax) return giveUp(deps, held, runtimeStatus)
+  const { job } = held.claim
+  if (attemptsUsed(held.claim) >= deps.attemptsMax) return giveUp(deps, held, runtimeStatus)
   if (runtimeStatus === terminated) await requestStop(deps.control, job.jobId, 'cancelled', deps.clock.now())
   const renewed = await renewClaim(deps.control, held, deps.newToken(), deps.clock.now())
   if (renewed.kind === 'changed') return { kind: 'left', jobId: job.jobId }

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { cancelRunningJob, getJob, listJobs } from '../../functions/http/jobs.ts'
+import { resumeEndedJob } from '../../functions/http/resume-job.ts'
 import { startBackup } from '../../functions/http/start-backup.ts'
 import { startRestore } from '../../functions/http/start-restore.ts'
 import { listVmRecoveryPoints, listVms } from '../../functions/http/vms.ts'
@@ -222,6 +223,45 @@ describe('VMs and recovery points', () => {
     expect(await ask(startRestore, world, instances, { body: absent })).toMatchObject({
       status: 404,
       body: { errors: [{ field: 'disks.0.disk' }] },
+    })
+  })
+})
+
+describe('POST resume', () => {
+  it('lets a cancelled backup go on, and says where to look', async () => {
+    const { world, instances } = app()
+    world.platform.disks.get('os')!.fill('x')
+    const { body } = await ask(startBackup, world, instances, { body: { vmId } })
+    const params = { jobId: String(body.jobId) }
+    const resume = () => ask(resumeEndedJob, world, instances, { params, path: `jobs/${params.jobId}/resume` })
+    expect(await resume()).toMatchObject({ status: 409, body: { type: 'urn:deltavault:problem:job-not-ended' } })
+    await runJob(world, instances.started[0]!, async (activity) => {
+      if (activity === 'transferSlice') await ask(cancelRunningJob, world, instances, { params })
+    })
+    const resumed = await resume()
+    expect(resumed).toMatchObject({
+      status: 202,
+      headers: { 'retry-after': '10' },
+      body: {
+        jobId: params.jobId,
+        instanceId: `${params.jobId}.2`,
+        attempt: 2,
+        statusUrl: `http://app.invalid/api/jobs/${params.jobId}`,
+        statusQueryGetUri: expect.stringContaining(`${params.jobId}.2`),
+      },
+      told: [expect.stringMatching(/^jobTakenUp: .*ended as cancelled/)],
+    })
+    expect((await runJob(world, instances.started[1]!)).outcome).toMatchObject({ kind: 'completed' })
+    expect(await resume()).toMatchObject({
+      status: 410,
+      body: { errors: [{ field: 'jobId', fix: expect.stringMatching(/new backup/) }] },
+    })
+  })
+
+  it('knows no job that was never started', async () => {
+    const { world, instances } = app()
+    expect(await ask(resumeEndedJob, world, instances, { params: { jobId: 'backup-none' } })).toMatchObject({
+      status: 404,
     })
   })
 })

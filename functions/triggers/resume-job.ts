@@ -1,0 +1,4 @@
+import { registerEndpoint } from '../http/endpoint.ts'
+import { resumeEndedJob } from '../http/resume-job.ts'
+
+registerEndpoint(resumeEndedJob)
