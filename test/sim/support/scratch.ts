@@ -13,8 +13,11 @@ export interface Scratch {
   remove(): void
 }
 
+/** Linux keeps files here in memory. Crashes of the machine are not simulated, so no file has to reach a disk. */
+const memoryFolder = '/dev/shm'
+
 export const createScratch = (): Scratch => {
-  const folder = mkdtempSync(join(tmpdir(), 'job-simulation-'))
+  const folder = mkdtempSync(join(existsSync(memoryFolder) ? memoryFolder : tmpdir(), 'job-simulation-'))
   let count = 0
   const fresh = (): string => {
     count += 1
