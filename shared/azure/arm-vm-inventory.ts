@@ -1,6 +1,6 @@
 import type { ComputeManagementClient, VirtualMachine } from '@azure/arm-compute'
 import type { VmDescription, VmSelection } from '../domain/vm.ts'
-import type { VmInventory } from '../ports/compute.ts'
+import type { IsWanted, VmInventory } from '../ports/compute.ts'
 import { askArm } from './arm-answers.ts'
 import type { ArmClients } from './arm-clients.ts'
 import { ArmError, thrownInstead } from './arm-error.ts'
@@ -15,7 +15,7 @@ const vmLanes = 4
 /** The VMs of Azure Resource Manager. A throttled listing throws ArmError `throttled`: the step that lists is repeated. */
 export const createArmVmInventory = (clients: ArmClients): VmInventory => ({
   find: (vmId) => findVm(clients, vmId),
-  select: (selection) => selectVms(clients, selection),
+  select: (selection, isWanted) => selectVms(clients, selection, isWanted),
 })
 
 const findVm = async (clients: ArmClients, vmId: string): Promise<VmDescription | null> => {
@@ -26,7 +26,11 @@ const findVm = async (clients: ArmClients, vmId: string): Promise<VmDescription 
 }
 
 /** One VM that the platform cannot show must not keep those behind it from being backed up: they all come first, then it is told. */
-async function* selectVms(clients: ArmClients, selection: VmSelection): AsyncGenerator<VmDescription> {
+async function* selectVms(
+  clients: ArmClients,
+  selection: VmSelection,
+  isWanted: IsWanted = async () => true,
+): AsyncGenerator<VmDescription> {
   const errors: unknown[] = []
   const describe = (vmId: string): Promise<VmDescription | null> =>
     findVm(clients, vmId).catch((error: unknown) => {
@@ -39,8 +43,10 @@ async function* selectVms(clients: ArmClients, selection: VmSelection): AsyncGen
     for (const listing of listings(client, selection.resourceGroups))
       for await (const page of pagesOf(listing)) {
         const wanted = page.filter((vm) => hasTags(vm, selection.tags))
-        const described = await inParallel(wanted, vmLanes, (vm) => describe(vm.id ?? ''))
-        // One that was removed since it was listed is none.
+        const described = await inParallel(wanted, vmLanes, async ({ id = '' }) =>
+          (await isWanted(id)) ? describe(id) : null,
+        )
+        // One that was removed since it was listed is none either.
         yield* described.filter((vm) => vm !== null)
       }
   }

@@ -1,5 +1,7 @@
+import { backupJobIdOf, vmKeyOf } from '../domain/ids.ts'
 import { backupJobOf, dueSlot, type Policy } from '../domain/policy.ts'
 import type { VmDescription } from '../domain/vm.ts'
+import { readClaim } from './claim.ts'
 import { forEachBounded } from './for-each-bounded.ts'
 import type { JobDeps } from './job-deps.ts'
 import type { JobInstances } from './job-instances.ts'
@@ -57,52 +59,66 @@ const nothing = (policy: string, slot: Date | null): PolicySwept => ({
 const sweepPolicy = async (deps: SweepDeps, policy: Policy): Promise<PolicySwept> => {
   const slot = dueSlot(policy, deps.clock.now())
   if (slot === null) return nothing(policy.name, null)
-  const outcomes: { vm: VmDescription; outcome: SlotOutcome }[] = []
-  const faults: string[] = []
+  const found: Found = { outcomes: [], faults: [] }
+  const note = (vmKey: string, outcome: SlotOutcome) => void found.outcomes.push({ vmKey, outcome })
+  const isWanted = async (vmId: string) => {
+    const vmKey = vmKeyOf(vmId)
+    const known = await knownBefore(deps, { vmKey, slotJobId: backupJobIdOf(vmKey, slot, policy.name) }, found)
+    if (known !== null) note(vmKey, known)
+    return known === null
+  }
   try {
-    await forEachBounded(selectVms(deps, policy.selection, deps.subscriptionIds), startsAtOnce, async (vm) => {
-      await startOne(deps, policy, slot, vm, faults)
-        .then((outcome) => void outcomes.push({ vm, outcome }))
-        .catch((error: unknown) => void faults.push(`${vm.name}: ${safeMessage(error)}`))
+    const selected = selectVms(deps, policy.selection, deps.subscriptionIds, isWanted)
+    await forEachBounded(selected, startsAtOnce, async (vm) => {
+      await startOne(deps, policy, slot, vm)
+        .then((outcome) => note(vm.vmKey, outcome))
+        .catch((error: unknown) => void found.faults.push(`${vm.name}: ${safeMessage(error)}`))
     })
   } catch (error) {
-    faults.push(`The VMs of the policy could not be listed: ${safeMessage(error)}`)
+    found.faults.push(`The VMs of the policy could not be listed: ${safeMessage(error)}`)
   }
-  return { ...summary(policy.name, slot, outcomes), faults }
+  return { ...summary(policy.name, slot, found), faults: found.faults }
 }
 
 type SlotOutcome = StartOutcome | (ResumeOutcome & { readonly kind: 'resumed' })
 
-/** @param faults is told where the unfinished backup could not be resumed: the slot's own then starts */
-const startOne = async (
-  deps: SweepDeps,
-  policy: Policy,
-  slot: Date,
-  vm: VmDescription,
-  faults: string[],
-): Promise<SlotOutcome> => {
-  const occasion = { trigger: 'schedule' as const, policy: policy.name, at: slot, cause: policy.name }
-  const job = backupJobOf(vm, policy, { ...occasion, now: deps.clock.now(), windowHours: deps.windowHours })
-  if ((await readJobRecord(deps.control, job.jobId)) !== null) return { kind: 'already', jobId: job.jobId }
-  const resumed = await resumeForSlot(deps, vm.vmKey, job.jobId).catch((error: unknown) => {
-    faults.push(`${vm.name}: the unfinished backup could not be resumed: ${safeMessage(error)}`)
-    return null
-  })
-  return resumed ?? startJob(deps, job)
+interface Found {
+  readonly outcomes: { readonly vmKey: string; readonly outcome: SlotOutcome }[]
+  readonly faults: string[]
 }
 
-const summary = (
-  policy: string,
-  slot: Date,
-  outcomes: readonly { readonly vm: VmDescription; readonly outcome: SlotOutcome }[],
-): PolicySwept => ({
+/** What can be said and done by the VM's key alone, so that no VM is described at each sweep: its slot was started, its unfinished backup
+ * goes on, or another job holds it. Null where the slot's own job is to be started, also where none of this can be found out. */
+const knownBefore = async (
+  deps: SweepDeps,
+  { vmKey, slotJobId }: { readonly vmKey: string; readonly slotJobId: string },
+  { faults }: Found,
+): Promise<SlotOutcome | null> => {
+  try {
+    if ((await readJobRecord(deps.control, slotJobId)) !== null) return { kind: 'already', jobId: slotJobId }
+    const running = await readClaim(deps.control, { jobId: slotJobId, vmKey })
+    if (running !== null) return { kind: 'busy', running: running.claim }
+    return await resumeForSlot(deps, vmKey, slotJobId)
+  } catch (error) {
+    faults.push(`${vmKey}: its last backup could not be looked at, or resumed: ${safeMessage(error)}`)
+    return null
+  }
+}
+
+const startOne = (deps: SweepDeps, policy: Policy, slot: Date, vm: VmDescription): Promise<StartOutcome> => {
+  const occasion = { trigger: 'schedule' as const, policy: policy.name, at: slot, cause: policy.name }
+  const job = backupJobOf(vm, policy, { ...occasion, now: deps.clock.now(), windowHours: deps.windowHours })
+  return startJob(deps, job)
+}
+
+const summary = (policy: string, slot: Date, { outcomes }: Found): PolicySwept => ({
   ...nothing(policy, slot),
-  started: outcomes.flatMap(({ vm, outcome }) =>
-    outcome.kind === 'started' ? [{ jobId: outcome.jobId, vmKey: vm.vmKey }] : [],
+  started: outcomes.flatMap(({ vmKey, outcome }) =>
+    outcome.kind === 'started' ? [{ jobId: outcome.jobId, vmKey }] : [],
   ),
   resumed: outcomes.flatMap(({ outcome }) => (outcome.kind === 'resumed' ? [outcome] : [])),
   already: outcomes.filter(({ outcome }) => outcome.kind === 'already').length,
-  busy: outcomes.flatMap(({ vm, outcome }) =>
-    outcome.kind === 'busy' ? [{ vmKey: vm.vmKey, runningJobId: outcome.running.job.jobId }] : [],
+  busy: outcomes.flatMap(({ vmKey, outcome }) =>
+    outcome.kind === 'busy' ? [{ vmKey, runningJobId: outcome.running.job.jobId }] : [],
   ),
 })

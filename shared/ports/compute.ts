@@ -12,11 +12,15 @@ export type Refused = {
   readonly hint: string
 }
 
+/** Decides by a VM's id, as it is listed, whether its description is needed. Must not throw. */
+export type IsWanted = (vmId: string) => Promise<boolean>
+
 export interface VmInventory {
   /** Null where the VM does not exist or may not be read. */
   find(vmId: string): Promise<VmDescription | null>
-  /** VMs that match, page by page, in the platform's order. */
-  select(selection: VmSelection): AsyncIterable<VmDescription>
+  /** VMs that match, page by page, in the platform's order.
+   * @param isWanted is asked of each before it is described, which takes a call for the VM and one for each disk */
+  select(selection: VmSelection, isWanted?: IsWanted): AsyncIterable<VmDescription>
 }
 
 export interface SnapshotRequest {

@@ -334,6 +334,19 @@ describe('a selection of VMs', () => {
       names.push(name)
     return names
   }
+  it('describes no VM that is not wanted', async () => {
+    azure.emulator.context.faults.add({
+      operation: 'VirtualMachines_Get',
+      resource: 'vm-cold',
+      times: 100,
+      status: 500,
+    })
+    const isWanted = async (vmId: string) => !vmId.toLowerCase().endsWith('/vm-cold')
+    const names: string[] = []
+    for await (const { name } of adapters().inventory.select({ subscriptionIds: [subscriptionId] }, isWanted))
+      names.push(name)
+    expect(names.sort()).toEqual(['vm-linux', 'vm-windows'])
+  })
   it('goes on over as many pages as there are', async () => {
     const { context } = azure.emulator
     context.changeSettings({ ...context.settings(), pageSize: 1 })

@@ -65,6 +65,17 @@ describe('the sweep', () => {
     expect(instances.started.map(({ job }) => job.kind === 'backup' && job.policy)).toEqual(['daily', 'other'])
   })
 
+  it('describes a VM to start it, and not again while its slot is started or another job holds it', async () => {
+    const { sweep, world, instances } = await app(daily, { ...daily, name: 'other' })
+    const upper = vmId.replace('web-1', 'WEB-2')
+    world.platform.vms.push(sampleVm(upper))
+    await sweep()
+    expect([...world.platform.described].sort()).toEqual([upper, vmId])
+    await sweep()
+    expect(world.platform.described).toHaveLength(2)
+    expect(instances.started).toHaveLength(2)
+  })
+
   it('goes on with the other policies where one is broken or cannot list its VMs', async () => {
     const { sweep, instances, logged, deps } = await app(
       { name: 'a-broken', schedule: 5 } as never,

@@ -46,6 +46,8 @@ export const sampleVm = (id = vmId): VmDescription => ({
 /** A platform in memory: the VM's disks, their copies, the live accesses, and counts of what was asked of it. */
 export interface FakePlatform {
   vms: VmDescription[]
+  /** VMs that a selection described. */
+  readonly described: string[]
   readonly disks: Map<string, Buffer>
   readonly copies: Map<string, Buffer>
   /** SAS URLs that are live, by resource. */
@@ -73,6 +75,7 @@ export const fakeWorld = (): FakeWorld => {
   const clock = virtualClock('2026-03-10T02:00:00.000Z')
   const platform: FakePlatform = {
     vms: [sampleVm()],
+    described: [],
     disks: new Map(),
     copies: new Map(),
     live: new Map(),
@@ -95,9 +98,13 @@ export const fakeWorld = (): FakeWorld => {
     platform,
     inventory: {
       find: async (id) => platform.vms.find((vm) => vm.vmId.toLowerCase() === id.toLowerCase()) ?? null,
-      select: async function* (selection) {
-        for (const vm of platform.vms)
-          if (Object.entries(selection.tags ?? {}).every(([name, value]) => vm.tags[name] === value)) yield vm
+      select: async function* (selection, isWanted = async () => true) {
+        for (const vm of platform.vms) {
+          if (!Object.entries(selection.tags ?? {}).every(([name, value]) => vm.tags[name] === value)) continue
+          if (!(await isWanted(vm.vmId))) continue
+          platform.described.push(vm.vmId)
+          yield vm
+        }
       },
     },
     snapshots: {
