@@ -13,12 +13,15 @@ type RestoreDeps = Pick<JobDeps, 'control' | 'limits' | 'openWriter' | 'restoreD
 /** How long one activity may poll the platform before it leaves the waiting to a durable timer. */
 const waitMs = 10_000
 
-/** Makes the disk and opens it for upload. Key: the target disk; it carries the job's mark, so a repeated call finds its own. */
+/** Makes the disk and opens it for upload. Key: the target disk; it carries the job's mark, so a repeated call finds its own. A disk that
+ * an earlier attempt completed stays as it is. */
 export const openPlannedDisk = async (
   deps: RestoreDeps,
   ref: DiskRef,
 ): Promise<{ readonly kind: 'open'; readonly sizeBytes: number } | Pending | Stopped | Failed> =>
-  (await stopped(deps, ref)) ?? withWriter(deps, ref, async ({ sizeBytes }) => ({ kind: 'open' as const, sizeBytes }))
+  (await stopped(deps, ref)) ??
+  (await ofComplete(deps, ref, (sizeBytes) => ({ kind: 'open' as const, sizeBytes }))) ??
+  withWriter(deps, ref, async ({ sizeBytes }) => ({ kind: 'open' as const, sizeBytes }))
 
 /** Writes the disk from an offset on, as much as one activity should. Key: the offset; written again, the bytes are the same. */
 export const writePlannedRange = async (
@@ -32,6 +35,11 @@ export const writePlannedRange = async (
   | Failed
 > =>
   (await stopped(deps, ref)) ??
+  (await ofComplete(deps, ref, (sizeBytes) => ({
+    kind: 'written' as const,
+    nextOffsetBytes: sizeBytes,
+    writtenBytes: 0,
+  }))) ??
   withWriter(deps, ref, async ({ recoveryPoint }, writer) => {
     const request = { recoveryPoint, disk: ref.disk, fromOffsetBytes, budgetBytes: deps.limits.sliceBytes }
     const { kind, nextOffsetBytes, writtenBytes } = await restoreRange({ vault: deps.vault, writer: writer() }, request)
@@ -76,6 +84,18 @@ const endUpload = async (
 const stopped = async (deps: RestoreDeps, ref: DiskRef): Promise<Stopped | null> => {
   const reason = await stopReasonOf(deps.control, ref.jobId)
   return reason === null ? null : { kind: 'stopped', reason }
+}
+
+/** The answer for a disk whose footer is written: it is complete, and its upload may have ended, so it cannot be opened again. Null for a
+ * disk that is not. */
+const ofComplete = async <Outcome>(
+  deps: RestoreDeps,
+  ref: DiskRef,
+  answer: (sizeBytes: number) => Outcome,
+): Promise<Outcome | Failed | null> => {
+  if ((await readJson(deps.control, footerName(ref.jobId, ref.disk))) === null) return null
+  const disk = await findRestoreDisk(deps, ref)
+  return 'kind' in disk ? disk : answer(disk.sizeBytes)
 }
 
 const withWriter = async <Outcome>(

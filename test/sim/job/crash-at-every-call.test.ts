@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { InvocationRequest } from '../../../local/host/invocation.ts'
 import { faultsOf } from '../support/checkers.ts'
 import type { CrashState } from '../support/crash-points.ts'
+import { onceIn } from '../support/deaths.ts'
 import { driveToEnd } from '../support/drive.ts'
 import { restoreFaults } from '../support/restore-check.ts'
 import { type CalmRun, calmBackup, type Simulation, startSimulation } from '../support/simulation.ts'
@@ -33,16 +33,6 @@ const aftermaths: Readonly<Record<string, Aftermath>> = {
   }),
   'and a turn of a child kills the worker, or the task hub is lost': (state) =>
     state % 2 === 0 ? { dies: ['protectDisk', 'transferLane'], hub: 'kept' } : { dies: [], hub: 'lost' },
-}
-
-/** True for the first invocation of one of these functions. */
-const onceIn = (names: readonly string[]) => {
-  let isOver = false
-  return ({ functionName }: InvocationRequest): boolean => {
-    if (isOver || !names.includes(functionName)) return false
-    isOver = true
-    return true
-  }
 }
 
 const recover = async (

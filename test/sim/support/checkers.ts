@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs'
 import type { JobRecord } from '../../../shared/domain/job.ts'
-import { restorePointIds, secret } from './platform.ts'
+import { restorePointIds, secret, targetBytes } from './platform.ts'
 import { restoreFaults } from './restore-check.ts'
 import { committedIds, type World } from './world.ts'
 
@@ -17,6 +17,31 @@ export const faultsOf = async (
   ...secretsIn(world, ended.databasePath),
   ...(await restoreFaults(world)),
 ]
+
+/** Everything that is wrong with a world in which the newest recovery point has been restored. */
+export const faultsOfRestore = (
+  world: World,
+  ended: { readonly record: JobRecord; readonly databasePath: string },
+): readonly string[] => [
+  ...world.broken,
+  ...outcomeFaults(ended.record),
+  ...leftovers(world),
+  ...secretsIn(world, ended.databasePath),
+  ...targetFaults(world),
+]
+
+/** Each disk of the recovery point must be there once, usable, and hold what its disk held. */
+const targetFaults = (world: World): readonly string[] => {
+  const disks = [...world.platform.model.get(committedIds(world).at(-1)!)!.values()]
+  const targets = [...world.platform.targets.values()]
+  const unusable = targets.filter(({ isOpen, hasFooter }) => isOpen || !hasFooter)
+  const missing = disks.filter((bytes) => !targets.some((target) => targetBytes(target).equals(bytes)))
+  return [
+    ...(targets.length === disks.length ? [] : [`${targets.length} disks were made instead of ${disks.length}.`]),
+    ...(unusable.length === 0 ? [] : [`${unusable.length} disks cannot be used.`]),
+    ...(missing.length === 0 ? [] : [`${missing.length} disks hold other bytes than they should.`]),
+  ]
+}
 
 const outcomeFaults = ({ outcome }: JobRecord): readonly string[] =>
   outcome?.kind === 'completed' ? [] : [`The job ended as ${JSON.stringify(outcome)}.`]

@@ -89,9 +89,10 @@ const restoreDisks = (world: World, around: Around): JobDeps['restoreDisks'] => 
         targets.set(diskId, known)
         return { kind: 'open', sasUrl: grantAccess(world.platform, diskId) } as const
       }),
-    finish: (diskId) =>
+    finish: (diskId, jobId) =>
       around('finish', diskId, () => {
         const known = targets.get(diskId)
+        if (known !== undefined && known.jobId !== jobId) return refuse('of another job')
         live.delete(diskId)
         if (known !== undefined) targets.set(diskId, { ...known, isOpen: false })
         return { kind: 'finished' } as const

@@ -2,6 +2,7 @@ import { type App, loadApp } from './app.ts'
 import { faultsOf } from './checkers.ts'
 import { type CrashRecorder, recordCrashes } from './crash-points.ts'
 import { driveToEnd, latestJobId, sweep } from './drive.ts'
+import { vmKey } from './fleet.ts'
 import { type Host, type HostOptions, openHost } from './host.ts'
 import { type HubServer, startHubServer } from './hub-server.ts'
 import { createScratch, type Scratch } from './scratch.ts'
@@ -30,6 +31,40 @@ export const startSimulation = async (): Promise<Simulation> => {
       scratch.remove()
     },
   }
+}
+
+/** Restores the VM's newest recovery point by the HTTP API, undisturbed. */
+export const calmRestore = async (simulation: Simulation, before: CalmRun): Promise<CalmRun> => {
+  const world = forkWorld(before.world)
+  const databasePath = simulation.scratch.copy(before.databasePath)
+  const crashes = recordCrashes(world, databasePath, simulation.scratch)
+  const watch = () => crashes.watch
+  const host = await simulation.open({ world, databasePath, watch, afterCommit: crashes.committed })
+  try {
+    const jobId = await startRestore(host)
+    await driveToEnd(host, databasePath, jobId)
+    return { jobId, crashes, world, databasePath }
+  } finally {
+    await host.kill()
+  }
+}
+
+const startRestore = async (host: Host): Promise<string> => {
+  const started = await host.trigger('startRestore', {
+    http: {
+      method: 'POST',
+      url: 'http://localhost/api/restores',
+      headers: { 'content-type': 'application/json' },
+      params: {},
+      query: {},
+      body: { string: JSON.stringify({ vmKey, recoveryPointId: 'latest' }) },
+    },
+  })
+  const body = started.kind === 'succeeded' ? started.returnValue?.http?.body : undefined
+  const text = body?.string ?? (body?.bytes === undefined ? '' : Buffer.from(body.bytes).toString())
+  const { jobId } = JSON.parse(text === '' ? '{}' : text) as { jobId?: string }
+  if (jobId === undefined) throw new Error(`No restore was started: ${JSON.stringify(started)}`)
+  return jobId
 }
 
 /** A run in which nothing went wrong, with what a crash would have left at each of its calls. */
