@@ -21,9 +21,11 @@ export const durableInstances = (client: DurableClient): JobInstances => {
 /** The client throws for an id that the engine does not know; its message names the 404. */
 const statusOf = async (client: DurableClient, instanceId: string): Promise<InstanceStatus | null> => {
   try {
-    const { runtimeStatus, customStatus } = await client.getStatus(instanceId)
+    const { runtimeStatus, customStatus, lastUpdatedTime } = await client.getStatus(instanceId)
     const state = runningStates.includes(runtimeStatus) ? 'running' : 'ended'
-    return { state, runtimeStatus, customStatus: customStatus ?? null }
+    const updatedAt = new Date(lastUpdatedTime)
+    const known: InstanceStatus = { state, runtimeStatus, customStatus: customStatus ?? null }
+    return Number.isNaN(updatedAt.getTime()) ? known : { ...known, updatedAt: updatedAt.toISOString() }
   } catch (error) {
     if (error instanceof Error && /\b404\b/.test(error.message)) return null
     throw error

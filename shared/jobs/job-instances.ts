@@ -6,6 +6,8 @@ export interface InstanceStatus {
   /** The engine's own word: Running, Completed, Failed, Terminated, … */
   readonly runtimeStatus: string
   readonly customStatus: unknown
+  /** When the engine changed it last: ISO time; absent where it does not say. */
+  readonly updatedAt?: string
 }
 
 /** The orchestration engine, as jobs need it. */

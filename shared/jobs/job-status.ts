@@ -12,10 +12,12 @@ import {
 } from '../domain/progress.ts'
 import { readBackupPlan } from './backup-plan.ts'
 import { readClaim } from './claim.ts'
+import { type EngineState, engineStateOf } from './engine-state.ts'
 import type { JobDeps } from './job-deps.ts'
 import type { JobInstances } from './job-instances.ts'
 import { readJobRecord } from './job-records.ts'
 import { readSliceProgress } from './slice-progress.ts'
+import { readUnfinished } from './unfinished.ts'
 
 /** One disk of a job that runs, in bytes of the raw disk. */
 export interface DiskStatus extends Moved {
@@ -27,14 +29,14 @@ export interface DiskStatus extends Moved {
   readonly percent: number
 }
 
-/** What `GET job` answers. `waiting`: the platform ended an instance, and the supervisor has not started the next attempt yet. */
-export interface JobStatus {
+/** What `GET job` answers. */
+export interface JobStatus extends Omit<EngineState, 'state'> {
+  readonly state: EngineState['state'] | JobOutcome['kind']
   readonly jobId: string
   readonly kind: Job['kind']
   readonly vmKey: string
   readonly vmId: string | null
   readonly recoveryPointId: string
-  readonly state: 'running' | 'waiting' | JobOutcome['kind']
   readonly phase: JobPhase | 'waiting'
   readonly attempt: number
   readonly instanceId: string
@@ -59,7 +61,7 @@ export const jobStatus = async (deps: StatusDeps, jobId: string): Promise<JobSta
   const held = record.outcome === null ? await readClaim(deps.control, record.job) : null
   const attempt = held?.claim.job.jobId === jobId ? held.claim.attempt : record.attempts
   const instanceId = instanceIdOf(jobId, attempt)
-  if (record.outcome !== null) return endedStatus(record, instanceId)
+  if (record.outcome !== null) return endedStatus(deps, record, instanceId)
   const instance = await deps.instances.status(instanceId)
   const shown = (instance?.customStatus ?? null) as VmProgress | null
   const disks = await diskStatuses(deps, record.job, instanceId)
@@ -67,7 +69,7 @@ export const jobStatus = async (deps: StatusDeps, jobId: string): Promise<JobSta
     ...common(record, instanceId, attempt),
     // The plan may find that the window does not count.
     ...(shown === null ? {} : { deadline: shown.deadline }),
-    state: instance?.state === 'running' ? 'running' : 'waiting',
+    ...engineStateOf(instance, deps.clock.now()),
     phase: instance?.state === 'running' ? (shown?.phase ?? 'plan') : 'waiting',
     stopping: shown?.stopping ?? null,
     ...forecast(deps, record, disks),
@@ -90,7 +92,7 @@ const common = (record: JobRecord, instanceId: string, attempt: number) => ({
   outcome: record.outcome,
 })
 
-const endedStatus = (record: JobRecord, instanceId: string): JobStatus => ({
+const endedStatus = async (deps: StatusDeps, record: JobRecord, instanceId: string): Promise<JobStatus> => ({
   ...common(record, instanceId, record.attempts),
   state: record.outcome!.kind,
   phase: 'ended',
@@ -98,7 +100,15 @@ const endedStatus = (record: JobRecord, instanceId: string): JobStatus => ({
   percent: record.outcome!.kind === 'completed' ? 100 : 0,
   expectedEndAt: null,
   disks: [],
+  runtimeStatus: null,
+  runtimeStatusSince: null,
+  hint: (await canGoOn(deps, record)) ? goOn : null,
 })
+
+const goOn = 'This backup can go on where it stopped: POST resume to this job.'
+
+const canGoOn = async ({ control }: StatusDeps, { job }: JobRecord): Promise<boolean> =>
+  job.kind === 'backup' && (await readUnfinished(control, job.vmKey))?.jobId === job.jobId
 
 const forecast = (deps: StatusDeps, record: JobRecord, disks: readonly DiskStatus[]) => {
   const { doneBytes } = sumMoved(disks)

@@ -1,0 +1,65 @@
+import type { DurableClient } from 'durable-functions'
+import { describe, expect, it } from 'vitest'
+import { durableInstances } from '../../functions/durable-instances.ts'
+import { jobStatus } from '../../shared/jobs/job-status.ts'
+import { startJob } from '../../shared/jobs/start-job.ts'
+import { requestStop } from '../../shared/jobs/stop.ts'
+import { runJob } from './run-job.ts'
+import { fakeInstances, fakeWorld, sampleJob } from './world.ts'
+
+const { jobId } = sampleJob()
+
+/** GET job, of a job whose instance the engine shows like that. */
+const shown = async (runtimeStatus: string, minutesAgo: number) => {
+  const world = fakeWorld()
+  await startJob({ ...world, instances: fakeInstances() }, sampleJob())
+  const lastUpdatedTime = new Date(world.clock.now().getTime() - minutesAgo * 60_000)
+  const client = { getStatus: async () => ({ runtimeStatus, customStatus: null, lastUpdatedTime }) }
+  const instances = durableInstances(client as unknown as DurableClient)
+  return { status: await jobStatus({ ...world, instances }, jobId), since: lastUpdatedTime.toISOString() }
+}
+
+describe('GET job', () => {
+  it('shows the engine’s own word, and since when', async () => {
+    const { status, since } = await shown('Running', 60)
+    expect(status).toMatchObject({ state: 'running', runtimeStatus: 'Running', runtimeStatusSince: since, hint: null })
+  })
+
+  it('shows an instance that somebody suspended, with what can be done', async () => {
+    const { status } = await shown('Suspended', 1)
+    expect(status).toMatchObject({
+      state: 'suspended',
+      runtimeStatus: 'Suspended',
+      hint: expect.stringMatching(/Resume/),
+    })
+  })
+
+  it('shows that the engine has not begun a job for minutes', async () => {
+    expect((await shown('Pending', 1)).status).toMatchObject({ state: 'running', hint: null })
+    const { status } = await shown('Pending', 6)
+    expect(status).toMatchObject({
+      state: 'waiting',
+      runtimeStatus: 'Pending',
+      hint: expect.stringMatching(/not begun/),
+    })
+  })
+
+  it('shows a job whose instance has ended as waiting for the sweep', async () => {
+    const { status } = await shown('Failed', 1)
+    expect(status).toMatchObject({ state: 'waiting', runtimeStatus: 'Failed', hint: expect.stringMatching(/sweep/) })
+  })
+
+  it('says of an ended job whether it can go on', async () => {
+    const world = fakeWorld()
+    const instances = fakeInstances()
+    world.platform.disks.get('os')!.fill('x')
+    await startJob({ ...world, instances }, sampleJob())
+    await runJob(world, instances.started[0]!, async (activity) => {
+      if (activity === 'transferSlice') await requestStop(world.control, jobId, 'cancelled', world.clock.now())
+    })
+    const ended = () => jobStatus({ ...world, instances }, jobId)
+    expect(await ended()).toMatchObject({ state: 'cancelled', hint: expect.stringMatching(/resume/) })
+    await world.control.remove(`unfinished/${sampleJob().vmKey}`)
+    expect(await ended()).toMatchObject({ state: 'cancelled', hint: null })
+  })
+})
