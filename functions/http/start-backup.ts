@@ -1,6 +1,13 @@
 import type { HttpResponseInit } from '@azure/functions'
 import * as v from 'valibot'
-import { type BackupChoices, backupJobOf, defaultChoices, type PolicySelection } from '../../shared/domain/policy.ts'
+import type { WindowFor } from '../../shared/domain/job.ts'
+import {
+  type BackupChoices,
+  backupJobOf,
+  defaultChoices,
+  type Policy,
+  type PolicySelection,
+} from '../../shared/domain/policy.ts'
 import type { VmDescription } from '../../shared/domain/vm.ts'
 import { forEachBounded } from '../../shared/jobs/for-each-bounded.ts'
 import { choiceSchemas, policyNameSchema, readPolicy, selectionSchema } from '../../shared/jobs/policies.ts'
@@ -35,10 +42,10 @@ export const startBackup: Endpoint = {
     POST: async (call) => {
       const request = await readBody(call.request, requestSchema)
       const target = targetOf(request)
-      if (target.kind === 'vm') return startOne(call, target.vmId, choicesOf(request))
-      if (target.kind === 'selection') return startMany(call, target.selection, choicesOf(request), null)
+      if (target.kind === 'vm') return startOne(call, target.vmId, wishOf(request, null))
+      if (target.kind === 'selection') return startMany(call, target.selection, wishOf(request, null))
       const policy = await policyOf(call, target.policy)
-      return startMany(call, policy.selection, { ...policy, ...given(request) }, policy.name)
+      return startMany(call, policy.selection, wishOf(request, policy))
     },
   },
 }
@@ -61,8 +68,6 @@ const targetOf = ({ vmId, selection, policy }: BackupRequest): Target => {
 const given = ({ vmId: _, selection: __, policy: ___, ...choices }: BackupRequest): Partial<BackupChoices> =>
   Object.fromEntries(Object.entries(choices).filter(([, value]) => value !== undefined))
 
-const choicesOf = (request: BackupRequest): BackupChoices => ({ ...defaultChoices, ...given(request) })
-
 const policyOf = async ({ deps }: Call, name: string) => {
   const found = await readPolicy(deps.control, name)
   if (found === null) throw notFound('policy', `There is no policy ${name}.`, 'Create it, or name another one.')
@@ -76,13 +81,27 @@ const policyOf = async ({ deps }: Call, name: string) => {
   return found.policy
 }
 
-const start = (call: Call, vm: VmDescription, choices: BackupChoices, policy: string | null): Promise<StartOutcome> => {
+/** What was asked for, the same for each of its VMs. */
+interface Wish {
+  readonly choices: BackupChoices
+  readonly policy: string | null
+  /** A window that the request names holds for a full transfer too. */
+  readonly windowFor: WindowFor
+}
+
+const wishOf = (request: BackupRequest, policy: Policy | null): Wish => ({
+  choices: { ...(policy ?? defaultChoices), ...given(request) },
+  policy: policy?.name ?? null,
+  windowFor: request.windowHours == null ? 'increments' : 'everything',
+})
+
+const start = (call: Call, vm: VmDescription, { choices, policy, windowFor }: Wish): Promise<StartOutcome> => {
   const now = call.deps.clock.now()
-  const occasion = { trigger: 'onDemand' as const, policy, at: now, cause: call.deps.newToken(), now }
+  const occasion = { trigger: 'onDemand' as const, policy, at: now, cause: call.deps.newToken(), now, windowFor }
   return startJob(call.deps, backupJobOf(vm, choices, { ...occasion, windowHours: call.deps.windowHours }))
 }
 
-const startOne = async (call: Call, vmId: string, choices: BackupChoices): Promise<HttpResponseInit> => {
+const startOne = async (call: Call, vmId: string, wish: Wish): Promise<HttpResponseInit> => {
   const vm = await call.deps.inventory.find(vmId)
   if (vm === null)
     throw notFound(
@@ -90,7 +109,7 @@ const startOne = async (call: Call, vmId: string, choices: BackupChoices): Promi
       'The VM does not exist, or the function app may not read it.',
       'Check the id and the role Reader of its identity.',
     )
-  const outcome = await start(call, vm, choices, null)
+  const outcome = await start(call, vm, wish)
   if (outcome.kind === 'busy') throw busyProblem(call, outcome.running)
   if (outcome.kind === 'already') return json(202, { jobId: outcome.jobId, statusUrl: statusUrl(call, outcome.jobId) })
   const job = await startedJob(call, outcome, { kind: 'backup', vmKey: vm.vmKey })
@@ -100,16 +119,11 @@ const startOne = async (call: Call, vmId: string, choices: BackupChoices): Promi
 /** VMs that are started at the same time. */
 const startsAtOnce = 8
 
-const startMany = async (
-  call: Call,
-  selection: PolicySelection,
-  choices: BackupChoices,
-  policy: string | null,
-): Promise<HttpResponseInit> => {
+const startMany = async (call: Call, selection: PolicySelection, wish: Wish): Promise<HttpResponseInit> => {
   const jobs: (StartedJob & { vmId: string; vmKey: string })[] = []
   const busy: { vmId: string; vmKey: string; runningJobId: string; statusUrl: string }[] = []
   await forEachBounded(selectVms(call.deps, selection, call.deps.subscriptionIds), startsAtOnce, async (vm) => {
-    const outcome = await start(call, vm, choices, policy)
+    const outcome = await start(call, vm, wish)
     const { vmId, vmKey } = vm
     if (outcome.kind === 'started')
       jobs.push({ ...(await startedJob(call, outcome, { kind: 'backup', vmKey: vm.vmKey })), vmId, vmKey })
@@ -121,7 +135,7 @@ const startMany = async (
   if (jobs.length > 0) return json(202, { jobs, busy })
   if (busy.length > 0) throw allBusy(busy)
   throw notFound(
-    policy === null ? 'selection' : 'policy',
+    wish.policy === null ? 'selection' : 'policy',
     'No VM matches the selection.',
     'Check resource groups and tags; tag values compare with case.',
   )

@@ -26,7 +26,13 @@ export interface BackupJob {
   readonly requestedAt: string
   /** End of the window: a transfer that is not done by then is stopped, and what it wrote is kept. */
   readonly deadline: string
+  /** What the window holds for; absent: `increments`. */
+  readonly windowFor?: WindowFor
 }
+
+/** `increments`: a run that reads a disk as a whole takes as long as it takes. `everything`: whoever asked for the backup named the window,
+ * so it ends a full one too. */
+export type WindowFor = 'increments' | 'everything'
 
 /** One restore of disks of one recovery point into new managed disks. */
 export interface RestoreJob {

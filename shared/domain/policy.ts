@@ -1,5 +1,5 @@
 import { backupJobIdOf, recoveryPointIdOf } from './ids.ts'
-import type { BackupJob, SourceKind } from './job.ts'
+import type { BackupJob, SourceKind, WindowFor } from './job.ts'
 import { latestSlot, type Schedule } from './schedule.ts'
 import type { Consistency, VmDescription } from './vm.ts'
 
@@ -69,6 +69,8 @@ export interface BackupOccasion {
   readonly cause: string
   readonly now: Date
   readonly windowHours: number
+  /** Absent: `increments`. */
+  readonly windowFor?: WindowFor
 }
 
 /** The job of one VM. Made again from the same VM, cause and time it has the same id; its recovery point is that of the start which
@@ -89,5 +91,6 @@ export const backupJobOf = (vm: VmDescription, choices: BackupChoices, occasion:
     excludedDisks: choices.excludedDisks,
     requestedAt: occasion.now.toISOString(),
     deadline: new Date(occasion.now.getTime() + windowHours * 3600 * 1000).toISOString(),
+    windowFor: occasion.windowFor ?? 'increments',
   }
 }

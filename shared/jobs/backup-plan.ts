@@ -31,11 +31,11 @@ export interface BackupPlan {
   readonly plannedAt: string
 }
 
-/** When the transfers of the plan are stopped; null for never. The window is for increments: a disk that has to be read as a whole takes
- * as long as it takes.
+/** When the transfers of the plan are stopped; null for never. A policy's window is for increments: a disk that has to be read as a whole
+ * takes as long as it takes. A window that the request named holds for any run.
  * @param job as it runs now: resumed, it has another deadline than the plan's */
 export const windowEndOf = ({ disks }: BackupPlan, job: BackupJob): string | null =>
-  disks.every(({ base }) => base !== null) ? job.deadline : null
+  job.windowFor === 'everything' || disks.every(({ base }) => base !== null) ? job.deadline : null
 
 export const readBackupPlan = async (control: BlobReader, recoveryPointId: string): Promise<BackupPlan | null> =>
   (await readJson<BackupPlan>(control, vmPlanName(recoveryPointId)))?.value ?? null

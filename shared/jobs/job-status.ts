@@ -1,5 +1,5 @@
 import { instanceIdOf } from '../domain/ids.ts'
-import type { Job, JobOutcome, JobRecord } from '../domain/job.ts'
+import type { Job, JobOutcome, JobRecord, WindowFor } from '../domain/job.ts'
 import {
   type DiskProgress,
   expectedEndOf,
@@ -44,6 +44,8 @@ export interface JobStatus extends Omit<EngineState, 'state'> {
   readonly startedAt: string
   readonly endedAt: string | null
   readonly deadline: string | null
+  /** Which runs the window holds for; null for a restore, which has none. */
+  readonly windowFor: WindowFor | null
   readonly stopping: string | null
   readonly percent: number
   /** At the speed until now; null while nothing can be said. */
@@ -89,6 +91,7 @@ const common = (record: JobRecord, instanceId: string, attempt: number) => ({
   startedAt: record.startedAt,
   endedAt: record.endedAt,
   deadline: record.job.kind === 'backup' ? record.job.deadline : null,
+  windowFor: record.job.kind === 'backup' ? (record.job.windowFor ?? 'increments') : null,
   outcome: record.outcome,
 })
 

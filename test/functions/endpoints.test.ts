@@ -92,6 +92,21 @@ describe('POST backups', () => {
     })
   })
 
+  it('holds a full transfer to a window that the request names, and to no policy’s', async () => {
+    const { world, instances, policy } = app()
+    await policy({ ...daily, windowHours: 8 })
+    await ask(startBackup, world, instances, { body: { policy: 'daily' } })
+    world.platform.vms = [sampleVm(otherId)]
+    await ask(startBackup, world, instances, { body: { policy: 'daily', windowHours: 6 } })
+    const windows = instances.started.map(
+      ({ job }) => job.kind === 'backup' && [job.windowFor, job.deadline.slice(11, 13)],
+    )
+    expect(windows).toEqual([
+      ['increments', '10'],
+      ['everything', '08'],
+    ])
+  })
+
   it('says what is wrong with a policy’s document', async () => {
     const { world, instances, policy } = app()
     await policy({ ...daily, schedule: { ...daily.schedule, timeZone: 'Mars/Olympus' } })
