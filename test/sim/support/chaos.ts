@@ -2,7 +2,8 @@ import type { InvocationRequest } from '../../../local/host/invocation.ts'
 import type { Chances } from './chances.ts'
 import type { HostOptions } from './host.ts'
 import { chooseFault, type Injected } from './injected-faults.ts'
-import { callText, type PortCall, type Watch } from './watch.ts'
+import { latency } from './latency.ts'
+import { callText, type PortCall, type Watch, watches } from './watch.ts'
 import type { World } from './world.ts'
 
 /** What may go wrong in one run. The limits keep a job below the tries that it has: five of an activity, five attempts. */
@@ -42,11 +43,10 @@ export const createChaos = (
     story.push(`${fault.name} at ${callText(call)}`)
     return fault
   }
-  return {
-    story,
-    isTwin: (request) => isActivity(request) && happens(`twin ${stepOf(request)}`, odds.twin),
-    diesIn: (request) => isTurn(request) && die('the worker died in a turn', stepOf(request), odds.turnDeath),
-    watch: (request) => async (call, act) => {
+  const slow = latency(chances)
+  const wrong =
+    (request: InvocationRequest): Watch =>
+    async (call, act) => {
       const when = die('the worker died', callText(call), odds.workerDeath)
         ? kill.worker
         : die('the host died', callText(call), odds.hostDeath)
@@ -54,7 +54,12 @@ export const createChaos = (
           : null
       if (when !== null) return diesAround(when, chances.about(`when ${callText(call)}`).below(2) === 0, act)
       return around(faultOf(stepOf(request), call), act)
-    },
+    }
+  return {
+    story,
+    isTwin: (request) => isActivity(request) && happens(`twin ${stepOf(request)}`, odds.twin),
+    diesIn: (request) => isTurn(request) && die('the worker died in a turn', stepOf(request), odds.turnDeath),
+    watch: (request) => watches(wrong(request), slow),
   }
 }
 

@@ -120,7 +120,8 @@ export const openHost = async (options: HostOptions): Promise<Host> => {
 const invokeIn = (life: Life, options: HostOptions, request: InvocationRequest): Promise<InvocationResult> => {
   const run = (): Promise<InvocationResult> => {
     const outer = options.watch?.(request) ?? ((_call, act) => Promise.resolve(act()))
-    const watch = watches(life.watch, outer, sliceRule(options.world, request))
+    // Asked again right before the effect: what waited when the worker died does not happen any more.
+    const watch = watches(life.watch, outer, life.watch, sliceRule(options.world, request))
     const log = (line: string) => void options.world.log.push(line)
     return life.invoke(request, { services: servicesOf(options.world, watch), slots: life.slots, log })
   }

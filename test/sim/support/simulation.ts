@@ -1,11 +1,14 @@
 import { type App, loadApp } from './app.ts'
+import { createChances } from './chances.ts'
 import { faultsOf } from './checkers.ts'
 import { type CrashRecorder, recordCrashes } from './crash-points.ts'
 import { driveToEnd, latestJobId, sweep } from './drive.ts'
 import { vmKey } from './fleet.ts'
 import { type Host, type HostOptions, openHost } from './host.ts'
 import { type HubServer, startHubServer } from './hub-server.ts'
+import { latency } from './latency.ts'
 import { createScratch, type Scratch } from './scratch.ts'
+import { watches } from './watch.ts'
 import { createWorld, forkWorld, type World } from './world.ts'
 
 /** What all runs of one test file share. */
@@ -38,7 +41,8 @@ export const calmRestore = async (simulation: Simulation, before: CalmRun): Prom
   const world = forkWorld(before.world)
   const databasePath = simulation.scratch.copy(before.databasePath)
   const crashes = recordCrashes(world, databasePath, simulation.scratch)
-  const watch = () => crashes.watch
+  const slow = latency(createChances(latencySeed))
+  const watch = () => watches(crashes.watch, slow)
   const host = await simulation.open({ world, databasePath, watch, afterCommit: crashes.committed })
   try {
     const jobId = await startRestore(host)
@@ -76,6 +80,8 @@ export interface CalmRun {
   readonly databasePath: string
 }
 
+const latencySeed = 7
+
 /** Backs the VM up once, undisturbed: the first time in a new world, then on the next day of a world that has been backed up.
  * @throws where the checkers find something wrong even so */
 export const calmBackup = async (simulation: Simulation, before: CalmRun | null): Promise<CalmRun> => {
@@ -84,7 +90,8 @@ export const calmBackup = async (simulation: Simulation, before: CalmRun | null)
   const commits = before === null ? 1 : 2
   const databasePath = before === null ? simulation.scratch.fresh() : simulation.scratch.copy(before.databasePath)
   const crashes = recordCrashes(world, databasePath, simulation.scratch)
-  const watch = () => crashes.watch
+  const slow = latency(createChances(latencySeed))
+  const watch = () => watches(crashes.watch, slow)
   const host = await simulation.open({ world, databasePath, watch, afterCommit: crashes.committed })
   try {
     await sweep(host)

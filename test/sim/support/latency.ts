@@ -1,0 +1,14 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import type { Chances } from './chances.ts'
+import { callText, type Watch } from './watch.ts'
+
+/** Turns of the event loop that a call may take before it takes effect. */
+const turnsMax = 12
+
+/** Lets each call take its own time, so that calls that are under way together take effect in another order than they were made. */
+export const latency =
+  (chances: Chances): Watch =>
+  async (call, act) => {
+    for (let turns = chances.about(`latency ${callText(call)}`).below(turnsMax); turns > 0; turns -= 1) await nextTurn()
+    return act()
+  }
