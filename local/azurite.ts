@@ -4,11 +4,12 @@ import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { createInterface } from 'node:readline'
 
-/** A running Azurite blob service on loopback. */
+/** A running Azurite on loopback. */
 export interface Azurite extends AsyncDisposable {
   /** `http://127.0.0.1:<port>/devstoreaccount1`. */
   readonly blobEndpoint: string
-  /** For the setting `VaultStorage`. The account and its key are Azurite's published ones: no secret. */
+  /** For the setting `VaultStorage`; with queue and table endpoints, where they were asked for, for `AzureWebJobsStorage`, too. The account and
+   * its key are Azurite's published ones: no secret. */
   readonly connectionString: string
   readonly pid: number
   /** Ends the process after it has saved its data. Repeatable. */
@@ -22,6 +23,8 @@ export interface AzuriteOptions {
   readonly folder: string | null
   /** 0, the default, takes a free port. */
   readonly port?: number
+  /** The other two services, which the Functions runtime of Azure keeps its own state in; without it only blobs are served. */
+  readonly more?: { readonly queuePort: number; readonly tablePort: number }
 }
 
 /** Azurite's published development account (its README); it opens nothing but an Azurite. */
@@ -36,20 +39,24 @@ const stopSecondsMax = 15
 /** The channel to the parent closes when the parent ends in any way, killed included: no Azurite outlives who started it. */
 const endWithParent = "process.once('disconnect', () => process.kill(process.pid, 'SIGTERM'))"
 
-/** Starts Azurite's blob service as a child process and waits until it listens.
+/** Starts Azurite as a child process and waits until it listens. The process is in a group of its own: Ctrl-C in a terminal reaches only its
+ * parent, so that it can be ended after those that still write to it.
  * @throws when it does not start; the error carries what it printed */
 export const startAzurite = async (options: AzuriteOptions): Promise<Azurite> => {
   if (options.folder !== null) await mkdir(options.folder, { recursive: true })
   const child = spawn(process.execPath, argumentsOf(options), {
     cwd: options.folder ?? tmpdir(),
+    detached: true,
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
   })
   const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()))
-  const blobEndpoint = `${await listeningAddress(child)}/${accountName}`
-  const stop = () => stopChild(child, ended)
+  const services = servicesOf(options)
+  const addresses = await listeningAddresses(child, services)
+  const endpoints = services.map((service) => `${service}Endpoint=${addresses.get(service)}/${accountName};`).join('')
+  const stop = () => stopChild(child, ended, services.length)
   return {
-    blobEndpoint,
-    connectionString: `DefaultEndpointsProtocol=http;AccountName=${accountName};AccountKey=${accountKey};BlobEndpoint=${blobEndpoint};`,
+    blobEndpoint: `${addresses.get('Blob')}/${accountName}`,
+    connectionString: `DefaultEndpointsProtocol=http;AccountName=${accountName};AccountKey=${accountKey};${endpoints}`,
     pid: child.pid ?? 0,
     stop,
     ended,
@@ -57,24 +64,34 @@ export const startAzurite = async (options: AzuriteOptions): Promise<Azurite> =>
   }
 }
 
+const servicesOf = ({ more }: AzuriteOptions): readonly string[] =>
+  more === undefined ? ['Blob'] : ['Blob', 'Queue', 'Table']
+
 /** `--skipApiVersionCheck`: the storage SDK is newer than the API versions that Azurite knows and would be answered with 400. */
 const argumentsOf = (options: AzuriteOptions): string[] => [
   '--import',
   `data:text/javascript,${encodeURIComponent(endWithParent)}`,
-  createRequire(import.meta.url).resolve('azurite/dist/src/blob/main.js'),
+  createRequire(import.meta.url).resolve(`azurite/dist/src/${options.more === undefined ? 'blob/main' : 'azurite'}.js`),
   '--blobHost',
   '127.0.0.1',
   '--blobPort',
   String(options.port ?? 0),
+  ...(options.more === undefined ? [] : portArguments(options.more)),
   '--silent',
   '--disableTelemetry',
   '--skipApiVersionCheck',
   ...(options.folder === null ? ['--inMemoryPersistence'] : ['--location', options.folder]),
 ]
 
-const listeningAddress = (child: ChildProcess): Promise<string> =>
+const portArguments = ({ queuePort, tablePort }: { queuePort: number; tablePort: number }): string[] => [
+  ...['--queueHost', '127.0.0.1', '--queuePort', String(queuePort)],
+  ...['--tableHost', '127.0.0.1', '--tablePort', String(tablePort)],
+]
+
+const listeningAddresses = (child: ChildProcess, services: readonly string[]): Promise<ReadonlyMap<string, string>> =>
   new Promise((resolve, reject) => {
     const printed: string[] = []
+    const addresses = new Map<string, string>()
     const fail = (why: string) => {
       clearTimeout(timer)
       child.kill('SIGKILL')
@@ -88,23 +105,29 @@ const listeningAddress = (child: ChildProcess): Promise<string> =>
     const onLine = (line: string) => {
       printed.push(line)
       if (printed.length > 100) printed.shift()
-      const address = /successfully listens on (http:\/\/\S+)/.exec(line)?.[1]
-      if (address === undefined) return
+      const [, service, address] =
+        /^Azurite (\w+) service .*successfully listen(?:s on|ing at) (http:\/\/\S+)/.exec(line) ?? []
+      if (service === undefined || address === undefined) return
+      addresses.set(service, address)
+      if (addresses.size < services.length) return
       clearTimeout(timer)
       child.off('error', onError).off('exit', onExit)
-      resolve(address)
+      resolve(addresses)
     }
     for (const stream of [child.stdout, child.stderr]) if (stream) createInterface({ input: stream }).on('line', onLine)
   })
 
-const stopChild = async (child: ChildProcess, ended: Promise<void>): Promise<void> => {
+const stopChild = async (child: ChildProcess, ended: Promise<void>, services: number): Promise<void> => {
   if (child.exitCode !== null || child.signalCode !== null) return
   const kill = () => child.kill('SIGKILL')
   const killer = setTimeout(kill, stopSecondsMax * 1000)
+  let closed = 0
   // Azurite listens on the channel to its parent and so never ends by itself, even when everything is closed and saved.
   if (child.stdout)
     createInterface({ input: child.stdout }).on('line', (line) => {
-      if (line.includes('successfully closed')) kill()
+      if (!line.includes('successfully closed')) return
+      closed += 1
+      if (closed === services) kill()
     })
   child.kill('SIGTERM')
   await ended

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { type Console, consoleOn } from './demo/console.ts'
+import { requireFunc } from './demo/find-func.ts'
 import { curlHints } from './demo/hints.ts'
 import { interruption } from './demo/interruption.ts'
 import { helpText, parseOptions, type StartOptions } from './demo/options.ts'
@@ -32,6 +33,7 @@ const main = async (): Promise<number> => {
 
 const start = async (options: StartOptions, console: Console): Promise<number> => {
   const interrupted = interruption()
+  const funcPath = options.host === 'func' ? await requireFunc(process.env.PATH) : null
   const prepared = await prepareFleet(options, console)
   console.title('The local Azure starts')
   const azure = await startLocalAzure({
@@ -39,6 +41,7 @@ const start = async (options: StartOptions, console: Console): Promise<number> =
     fleetPath: prepared.fleet.path,
     subscriptionIds: [prepared.fleet.subscription],
     ports: 'usual',
+    funcPath,
     settings: prepared.sample === null ? {} : sampleSettings,
     say: console.say,
   })

@@ -37,5 +37,15 @@ export const appEnvironment = (from: {
   }
 }
 
+/** What the Functions runtime of Azure needs over that: a storage account with queues and tables for its own state, and this Node for its
+ * worker, which it takes from the PATH.
+ * @param nodeFolder the folder with the program `node` */
+export const coreToolsEnvironment = (environment: NodeJS.ProcessEnv, nodeFolder: string): NodeJS.ProcessEnv => ({
+  ...environment,
+  AzureWebJobsStorage: environment.VaultStorage,
+  PATH: `${nodeFolder}:${environment.PATH ?? ''}`,
+  FUNCTIONS_CORE_TOOLS_TELEMETRY_OPTOUT: '1',
+})
+
 /** Each quarter of a minute: people who look on do not wait for minutes. */
 const sweepSchedule = '*/15 * * * * *'

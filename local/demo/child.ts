@@ -11,6 +11,8 @@ export interface ChildOptions {
   readonly env: NodeJS.ProcessEnv
   /** All that the process prints is appended there. */
   readonly logPath: string
+  /** How long it may take to get ready; a minute where it is absent. */
+  readonly readySecondsMax?: number
 }
 
 /** A process of ours that said that it is ready. */
@@ -35,7 +37,7 @@ export interface ChildEnd {
 }
 
 /** A cold start on a busy machine takes some seconds. */
-const readySecondsMax = 60
+const readySecondsDefault = 60
 /** After that, a process that does not obey SIGTERM is killed. */
 const stopSecondsMax = 20
 const logLinesShown = 15
@@ -67,7 +69,7 @@ export const startChild = async <Ready>(options: ChildOptions): Promise<Child<Re
     clearTimeout(killer)
   }
   try {
-    const ready = (await readyMessage(process_, ended)) as Ready
+    const ready = (await readyMessage(process_, ended, options.readySecondsMax ?? readySecondsDefault)) as Ready
     const { name, logPath } = options
     return {
       name,
@@ -94,7 +96,7 @@ export const tailOf = async (logPath: string): Promise<string> => {
 
 const capital = (text: string): string => `${text.slice(0, 1).toUpperCase()}${text.slice(1)}`
 
-const readyMessage = (child: ChildProcess, ended: Promise<ChildEnd>): Promise<unknown> => {
+const readyMessage = (child: ChildProcess, ended: Promise<ChildEnd>, readySecondsMax: number): Promise<unknown> => {
   const { promise, resolve, reject } = Promise.withResolvers<unknown>()
   const timer = setTimeout(() => reject(new Error(`was not ready within ${readySecondsMax} s`)), readySecondsMax * 1000)
   child.on('message', (message: unknown) => {

@@ -19,6 +19,7 @@ const runBy: Readonly<Record<string, string>> = {
   'npm start': 'test/e2e/start.test.ts',
   'npm start -- --once': 'test/e2e/start.test.ts',
   'npm start -- --help': 'test/e2e/start.test.ts',
+  'npm start -- --host func': 'test/e2e/start.test.ts, on a stand-in; the real one only where Core Tools are',
   'npm start -- --fleet my-fleet.json': 'test/e2e/documents.test.ts',
   'npm start -- --data ./somewhere': 'test/e2e/start.test.ts',
 }

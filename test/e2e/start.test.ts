@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -43,6 +43,9 @@ describe('npm start', () => {
   const childPids = async (pid: number): Promise<readonly number[]> =>
     (await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8')).trim().split(' ').filter(Boolean).map(Number)
 
+  const groupOf = async (pid: number): Promise<number> =>
+    Number((await readFile(`/proc/${pid}/stat`, 'utf8')).replace(/^.*\) /, '').split(' ')[2])
+
   it.each(['SIGINT', 'SIGTERM'] as const)(
     'stays up with requests to try, until %s, and then stops everything',
     async (signal) => {
@@ -52,6 +55,8 @@ describe('npm start', () => {
       expect(answer.status).toBe(200)
       const children = await childPids(started.process.pid!)
       expect(children).toHaveLength(3)
+      // Ctrl-C reaches none of them before its parent has decided on the order.
+      expect(await Promise.all(children.map(groupOf))).toEqual(children)
       // As a terminal does it: to the whole group of the foreground.
       process.kill(-started.process.pid!, signal)
       expect(await started.ended).toBe(0)
@@ -59,6 +64,65 @@ describe('npm start', () => {
       expect(children.filter(isAlive)).toEqual([])
     },
   )
+
+  /** Stands for `func` of Azure Functions Core Tools, which are not to be had everywhere: takes the same arguments, says what storage it was
+   * given, and runs the app on the built-in host. As with the npm package of the real one, the program found is not the one that serves. */
+  const writeFunc = async (program: string): Promise<Readonly<Record<string, string>>> => {
+    await mkdir(join(folder, 'bin'))
+    await writeFile(join(folder, 'bin', 'func'), `#!/bin/sh\n${program}\n`)
+    await chmod(join(folder, 'bin', 'func'), 0o755)
+    return { PATH: `${join(folder, 'bin')}:${process.env.PATH}` }
+  }
+  const standIn = () => `[ "$#" = 3 ] && [ "$1" = start ] && [ "$2" = --port ] && [ -f host.json ] || exit 64
+echo "$AzureWebJobsStorage" > '${folder}/storage'
+node local/host/main.ts --app . --data '${folder}/func-data' --port "$3" &
+echo $! > '${folder}/pid'
+wait`
+
+  it.each(['SIGINT', 'SIGKILL'] as const)(
+    'runs the app on the func of the PATH when asked to, with the storage that it needs, and ends it with %s',
+    async (signal) => {
+      await using started = runStart(
+        'node',
+        ['--fleet', fleetPath, '--data', join(folder, 'data'), '--host', 'func'],
+        await writeFunc(standIn()),
+      )
+      const [, origin] = await started.until(/curl (http:\/\/127\.0\.0\.1:\d+)\/api\/vms\n/)
+      expect((await fetch(`${origin}/api/jobs`)).status).toBe(200)
+      const settings = (await readFile(join(folder, 'storage'), 'utf8')).trim().split(';')
+      for (const service of ['Blob', 'Queue', 'Table']) {
+        const endpoint = settings.find((setting) => setting.startsWith(`${service}Endpoint=`))?.split('=')[1] ?? ''
+        expect((await fetch(`${endpoint}?comp=list`)).headers.get('server'), service).toContain(`Azurite-${service}`)
+      }
+      const serving = Number(await readFile(join(folder, 'pid'), 'utf8'))
+      const all = [...(await childPids(started.process.pid!)), serving]
+      expect(all.filter(isAlive)).toHaveLength(4)
+      started.process.kill(signal)
+      expect(await started.ended).toBe(signal === 'SIGINT' ? 0 : signal)
+      for (let tries = 0; tries < 100 && all.some(isAlive); tries += 1) await sleep(200)
+      expect(all.filter(isAlive)).toEqual([])
+    },
+  )
+
+  it('says what to install, and that it need not be, where --host func finds no func', async () => {
+    await using started = runStart('node', ['--fleet', fleetPath, '--host', 'func', '--once'], { PATH: folder })
+    expect(await started.ended).toBe(1)
+    expect(started.output()).toMatch(
+      /needs Azure Functions Core Tools[\s\S]*npm install[\s\S]*the default host needs nothing/,
+    )
+    expect(started.output()).not.toContain('The local Azure starts')
+  })
+
+  it('shows the end of the log where func does not start', async () => {
+    const path = await writeFunc('echo "Value cannot be null. (Parameter provider)"; exit 1')
+    await using started = runStart(
+      'node',
+      ['--fleet', fleetPath, '--data', join(folder, 'data'), '--host', 'func'],
+      path,
+    )
+    expect(await started.ended).toBe(1)
+    expect(started.output()).toMatch(/The Functions host says: func has ended with code 1\.[\s\S]*Value cannot be null/)
+  })
 
   it('leaves nothing running when it is killed itself', async () => {
     await using started = start()

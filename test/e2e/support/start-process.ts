@@ -15,15 +15,20 @@ export interface StartProcess extends AsyncDisposable {
   readonly ended: Promise<number | string>
 }
 
-/** Runs the start command with options of its own. `npm`: through npm, build included. `node`: the built tree as it is. */
-export const runStart = (through: 'npm' | 'node', args: readonly string[]): StartProcess => {
+/** Runs the start command with options of its own. `npm`: through npm, build included. `node`: the built tree as it is.
+ * @param more environment over that of the tests */
+export const runStart = (
+  through: 'npm' | 'node',
+  args: readonly string[],
+  more: Readonly<Record<string, string>> = {},
+): StartProcess => {
   const command =
     through === 'npm' ? ['npm', 'start', '--silent', '--', ...args] : [process.execPath, 'local/start.ts', ...args]
   // A caller's folder of npm's own would become the place that relative paths are meant from.
   const { INIT_CWD: _, ...env } = process.env
   const child = spawn(command[0]!, command.slice(1), {
     cwd: projectFolder,
-    env,
+    env: { ...env, ...more },
     stdio: ['ignore', 'pipe', 'pipe'],
     detached: true,
   })
