@@ -1,4 +1,5 @@
 import type { DurableClient } from 'durable-functions'
+import { forEachBounded } from '../shared/jobs/for-each-bounded.ts'
 import type { JobInstances } from '../shared/jobs/job-instances.ts'
 import { jobStatus } from '../shared/jobs/job-status.ts'
 import { type PolicySwept, startDueBackups } from '../shared/jobs/start-due-backups.ts'
@@ -34,9 +35,9 @@ export const sweepWith = async (deps: SweepDeps, log: Log): Promise<void> => {
     return []
   })
   for (const one of supervised) tellSupervised(one, events, log)
-  await warnOfWindows(deps, supervised, events)
   const policies = await startDueBackups(deps)
   for (const policy of policies) tellPolicy(policy, events, log)
+  await warnOfWindows(deps, supervised, events)
   events.sweepEnded({
     started: policies.reduce((sum, { started }) => sum + started.length, 0),
     running: supervised.filter(({ kind }) => kind === 'left').length,
@@ -49,21 +50,26 @@ export const sweepWith = async (deps: SweepDeps, log: Log): Promise<void> => {
 const tellSupervised = (one: Supervised, events: Events, log: Log): void => {
   if (one.kind === 'fault') log.error(`Job ${one.jobId} could not be looked after: ${one.message}`)
   if (one.kind === 'retried') events.jobTakenUp(one)
+  if (one.kind === 'finished') events.jobEnded({ ...one, outcome: 'completed' })
   if (one.kind === 'gaveUp') {
     const hint = 'Look at its instances in the Durable Functions views, then start it again.'
     events.jobFailed({ ...one, outcome: 'failed', reason: 'attempts-exhausted', hint })
   }
 }
 
-/** An alert before a window is missed, not after. */
+/** Jobs whose progress is read at the same time. */
+const readsAtOnce = 8
+
+/** An alert before a window is missed, not after. It comes last: many running jobs must not keep due backups waiting. */
 const warnOfWindows = async (deps: SweepDeps, supervised: readonly Supervised[], events: Events): Promise<void> => {
-  for (const { kind, jobId } of supervised) {
-    const status = kind === 'left' ? await jobStatus(deps, jobId).catch(() => null) : null
-    if (status === null || status.deadline === null || status.expectedEndAt === null) continue
-    if (Date.parse(status.expectedEndAt) <= Date.parse(status.deadline)) continue
+  const running = supervised.filter(({ kind }) => kind === 'left')
+  await forEachBounded(running, readsAtOnce, async ({ jobId }) => {
+    const status = await jobStatus(deps, jobId).catch(() => null)
+    if (status === null || status.deadline === null || status.expectedEndAt === null) return
+    if (Date.parse(status.expectedEndAt) <= Date.parse(status.deadline)) return
     const { vmKey, attempt, deadline, expectedEndAt } = status
     events.windowAtRisk({ jobId, vmKey, attempt, deadline, expectedEnd: expectedEndAt })
-  }
+  })
 }
 
 const tellPolicy = ({ policy, started, resumed, busy, faults }: PolicySwept, events: Events, log: Log): void => {

@@ -3,6 +3,7 @@ import type { Claim, JobOutcome } from '../domain/job.ts'
 import { refOf } from '../domain/job-ref.ts'
 import { type HeldClaim, listClaims, releaseClaim, renewClaim } from './claim.ts'
 import { closeJob } from './close-job.ts'
+import { committedOutcome } from './committed-outcome.ts'
 import { endJob } from './finish-job.ts'
 import { forEachBounded } from './for-each-bounded.ts'
 import type { JobDeps } from './job-deps.ts'
@@ -24,9 +25,17 @@ export type Supervised =
       /** The engine's word for how the last instance ended. */
       readonly endedAs: string
     }
+  | {
+      /** It had its commit record, and wanted only the ending. */
+      readonly kind: 'finished'
+      readonly jobId: string
+      readonly vmKey: string
+      readonly attempt: number
+      readonly milliseconds: number
+    }
   | { readonly kind: 'fault'; readonly jobId: string; readonly message: string }
 
-export type SuperviseDeps = Pick<JobDeps, 'access' | 'clock' | 'control' | 'newToken' | 'restoreDisks'> & {
+export type SuperviseDeps = Pick<JobDeps, 'access' | 'clock' | 'control' | 'newToken' | 'restoreDisks' | 'vault'> & {
   readonly instances: JobInstances
   /** How many instances one job may use up from its start, or from its resumption; then it has failed. */
   readonly attemptsMax: number
@@ -96,10 +105,17 @@ const nextAttempt = async (deps: SuperviseDeps, held: HeldClaim, runtimeStatus: 
   return { kind: 'retried', jobId: job.jobId, vmKey: job.vmKey, attempt: renewed.claim.attempt, endedAs: runtimeStatus }
 }
 
+/** The last attempt has ended. Where it died between commit and ending, the job is complete all the same. */
 const giveUp = async (deps: SuperviseDeps, held: HeldClaim, runtimeStatus: string): Promise<Supervised> => {
   const { job, attempt } = held.claim
   const closed = await closeJob(deps, refOf(held.claim))
   if (closed.kind === 'pending') return { kind: 'waits', jobId: job.jobId, attempt }
+  const committed = job.kind === 'backup' ? await committedOutcome(deps, job) : null
+  if (committed !== null) {
+    const { startedAt, endedAt } = await endJob(deps, held, committed)
+    const milliseconds = Date.parse(endedAt ?? startedAt) - Date.parse(startedAt)
+    return { kind: 'finished', jobId: job.jobId, vmKey: job.vmKey, attempt, milliseconds }
+  }
   await endJob(deps, held, attemptsExhausted(attempt, runtimeStatus))
   return { kind: 'gaveUp', jobId: job.jobId, vmKey: job.vmKey, attempt, endedAs: runtimeStatus }
 }

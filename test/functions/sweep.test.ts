@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { sweepWith } from '../../functions/sweep.ts'
 import { refOf } from '../../shared/domain/job-ref.ts'
 import { finishJob } from '../../shared/jobs/finish-job.ts'
@@ -109,6 +109,32 @@ describe('the sweep', () => {
     } as never)
     await sweep()
     expect(instances.started).toEqual([])
+  })
+
+  it('starts what is due without waiting for the progress of running jobs', async () => {
+    const { sweep, instances, world } = await app(daily)
+    await sweep()
+    const { job, token } = instances.started[0]!
+    if (job.kind !== 'backup') throw new Error('a sweep starts backups')
+    await planVmBackup(world, { job, token })
+    world.platform.vms.push(sampleVm(vmId.replace('web-1', 'web-2')))
+    const { status } = instances
+    let answer = (): void => undefined
+    const held = new Promise<void>((resolve) => {
+      answer = resolve
+    })
+    let asked = 0
+    instances.status = async (id) => {
+      if (!id.includes(':disk-')) return status(id)
+      asked += 1
+      await held
+      return null
+    }
+    const sweeping = sweep()
+    await vi.waitFor(() => expect(asked).toBeGreaterThan(0))
+    expect(instances.started).toHaveLength(2)
+    answer()
+    await sweeping
   })
 
   it('warns of a window before it is missed', async () => {

@@ -7,6 +7,7 @@ import { planVmBackup } from '../../shared/jobs/plan-vm-backup.ts'
 import { startJob } from '../../shared/jobs/start-job.ts'
 import { supervise } from '../../shared/jobs/supervise.ts'
 import { takeSources } from '../../shared/jobs/take-sources.ts'
+import { runJob } from './run-job.ts'
 import { fakeInstances, fakeWorld, sampleJob } from './world.ts'
 
 const job = sampleJob()
@@ -80,6 +81,35 @@ describe('the supervisor', () => {
       outcome: { kind: 'failed', reason: 'attempts-exhausted', hint: expect.stringMatching(/log/) },
     })
     expect(await readClaim(world.control, job)).toBeNull()
+  })
+
+  it('finishes a job as completed whose attempts all ended after the commit', async () => {
+    const { deps, end, world, instances } = await running()
+    world.platform.disks.get('os')!.fill('x')
+    await runJob(world, instances.started[0]!, (activity) => {
+      if (activity === 'closeSources' || activity === 'finishJob') throw new Error('the worker died')
+    })
+    end(1, 'Failed')
+    expect(await supervise({ ...deps, attemptsMax: 1 })).toMatchObject([
+      { kind: 'finished', jobId: job.jobId, vmKey: job.vmKey, attempt: 1, milliseconds: 0 },
+    ])
+    expect(await readJobRecord(world.control, job.jobId)).toMatchObject({
+      outcome: {
+        kind: 'completed',
+        recoveryPointId: job.recoveryPointId,
+        summary: { consistency: 'fileSystem', disks: [{ disk: 'os', transfer: 'full' }, { disk: 'lun-0' }] },
+      },
+    })
+    expect(world.platform.live.size).toBe(0)
+    expect(await readClaim(world.control, job)).toBeNull()
+  })
+
+  it('gives up, and is not held up, where the commit record is damaged', async () => {
+    const { deps, end, world } = await running()
+    const { vmKey, recoveryPointId } = job
+    await world.vault.create(`recovery-points/${vmKey}/${recoveryPointId}/0001.json`, [new Uint8Array(40)])
+    end(1, 'Failed')
+    expect(await supervise({ ...deps, attemptsMax: 1 })).toMatchObject([{ kind: 'gaveUp' }])
   })
 
   it('waits with giving up while the access cannot be ended yet', async () => {
