@@ -110,11 +110,14 @@ describe("a user's own fleet", () => {
     const [sparse, scattered, still] = await backUp()
     expect(scattered).toMatchObject({ transfer: 'incremental', changedBytes })
     expect(scattered.storedPlainBytes).toBeLessThanOrEqual(1.05 * changedBytes + mebibyte)
+    expect(scattered.joinedBytes).toBeGreaterThan(0)
+    expect(scattered.readBytes).toBeLessThanOrEqual(1.05 * changedBytes + scattered.joinedBytes)
     expect(sparse).toMatchObject({ transfer: 'incremental', changedBytes: 64 * 1024, storedPlainBytes: 64 * 1024 })
     expect(still).toMatchObject({
       transfer: 'incremental',
       changedBytes: 0,
       readBytes: 0,
+      joinedBytes: 0,
       storedPlainBytes: 0,
       storedBytes: 0,
     })
