@@ -44,7 +44,7 @@ const withFiles = (files: Readonly<Record<string, string>>): CruiseReport['summa
   }
 }
 
-describe('the import rules', () => {
+describe('the import rules', { timeout: 60_000 }, () => {
   it('hold in the whole tree, and the check sees its modules', () => {
     const summary = cruise(root)
     expect(summary.violations).toEqual([])
