@@ -30,13 +30,20 @@ export const driveToEnd = async (host: Host, databasePath: string, jobId: string
       const record = await readJobRecord(host.world.control, jobId)
       if (record === null || record.outcome === null) continue
       await until(host, () => view.live().length === 0 && host.running() === 0)
-      await sweep(host)
+      await sweepClaims(host)
       return record
     }
     throw new Error(`The job ${jobId} has not ended after ${sweepsMax} sweeps.`)
   } finally {
     view.close()
   }
+}
+
+/** A fault may keep one sweep from what is left of an ended job, not all that come. */
+const sweepClaims = async (host: Host): Promise<void> => {
+  const hasClaims = () => [...host.world.control.objects.keys()].some((name) => name.startsWith('claims/'))
+  await sweep(host)
+  for (let sweeps = 0; hasClaims() && sweeps < 3; sweeps += 1) await sweep(host)
 }
 
 const until = async (host: Host, isSo: () => boolean): Promise<void> => {

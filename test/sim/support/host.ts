@@ -17,8 +17,8 @@ export interface HostOptions {
   readonly world: World
   /** The task hub's file; made if missing. */
   readonly databasePath: string
-  /** Stands around all port calls of one invocation, outside the effects. */
-  readonly watch?: (request: InvocationRequest) => Watch
+  /** Stands around all port calls of one invocation, outside the effects; `run` is 2 for the twin of an activity that runs twice. */
+  readonly watch?: (request: InvocationRequest, run: 1 | 2) => Watch
   /** Asked before each invocation; true ends the worker process before it answers. */
   readonly diesIn?: (request: InvocationRequest) => boolean
   /** Asked for each activity; true runs it twice at once. The answer of the first run that ends counts. */
@@ -118,14 +118,14 @@ export const openHost = async (options: HostOptions): Promise<Host> => {
 }
 
 const invokeIn = (life: Life, options: HostOptions, request: InvocationRequest): Promise<InvocationResult> => {
-  const run = (): Promise<InvocationResult> => {
-    const outer = options.watch?.(request) ?? ((_call, act) => Promise.resolve(act()))
+  const run = (number: 1 | 2): Promise<InvocationResult> => {
+    const outer = options.watch?.(request, number) ?? ((_call, act) => Promise.resolve(act()))
     // Asked again right before the effect: what waited when the worker died does not happen any more.
     const watch = watches(life.watch, outer, life.watch, sliceRule(options.world, request))
     const log = (line: string) => void options.world.log.push(line)
     return life.invoke(request, { services: servicesOf(options.world, watch), slots: life.slots, log })
   }
-  return options.isTwin?.(request) ? Promise.race([run(), run()]) : run()
+  return options.isTwin?.(request) ? Promise.race([run(1), run(2)]) : run(1)
 }
 
 const triggerRequest = (app: App, functionName: string, value: RpcValue, client: string): InvocationRequest => {

@@ -1,4 +1,4 @@
-import { setImmediate as nextTurn } from 'node:timers/promises'
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
 import type { Chances } from './chances.ts'
 import { callText, type Watch } from './watch.ts'
 
@@ -12,3 +12,9 @@ export const latency =
     for (let turns = chances.about(`latency ${callText(call)}`).below(turnsMax); turns > 0; turns -= 1) await nextTurn()
     return act()
   }
+
+/** Each call takes so long that what runs beside is well ahead. */
+export const laggard: Watch = async (_call, act) => {
+  await sleep(5)
+  return act()
+}
