@@ -46,7 +46,7 @@ export const createChaos = (
     story.push(`${fault.name} at ${callText(call)}`)
     return fault
   }
-  const slow = latency(chances)
+  const slow = latency(chances, 0)
   const wrong =
     (request: InvocationRequest): Watch =>
     async (call, act) => {

@@ -5,11 +5,14 @@ import { callText, type Watch } from './watch.ts'
 /** Turns of the event loop that a call may take before it takes effect. */
 const turnsMax = 12
 
-/** Lets each call take its own time, so that calls that are under way together take effect in another order than they were made. */
+/** Lets each call take its own time, so that calls that are under way together take effect in another order than they were made.
+ * @param millisecondsMax what every third call may take in addition */
 export const latency =
-  (chances: Chances): Watch =>
+  (chances: Chances, millisecondsMax: number): Watch =>
   async (call, act) => {
-    for (let turns = chances.about(`latency ${callText(call)}`).below(turnsMax); turns > 0; turns -= 1) await nextTurn()
+    const random = chances.about(`latency ${callText(call)}`)
+    for (let turns = random.below(turnsMax); turns > 0; turns -= 1) await nextTurn()
+    if (millisecondsMax > 0 && random.below(3) === 0) await sleep(1 + random.below(millisecondsMax))
     return act()
   }
 

@@ -41,7 +41,7 @@ export const calmRestore = async (simulation: Simulation, before: CalmRun): Prom
   const world = forkWorld(before.world)
   const databasePath = simulation.scratch.copy(before.databasePath)
   const crashes = recordCrashes(world, databasePath, simulation.scratch)
-  const slow = latency(createChances(latencySeed))
+  const slow = latency(createChances(latencySeed), 12)
   const watch = () => watches(crashes.watch, slow)
   const host = await simulation.open({ world, databasePath, watch, afterCommit: crashes.committed })
   try {
@@ -90,7 +90,7 @@ export const calmBackup = async (simulation: Simulation, before: CalmRun | null)
   const commits = before === null ? 1 : 2
   const databasePath = before === null ? simulation.scratch.fresh() : simulation.scratch.copy(before.databasePath)
   const crashes = recordCrashes(world, databasePath, simulation.scratch)
-  const slow = latency(createChances(latencySeed))
+  const slow = latency(createChances(latencySeed), 12)
   const watch = () => watches(crashes.watch, slow)
   const host = await simulation.open({ world, databasePath, watch, afterCommit: crashes.committed })
   try {
