@@ -11,7 +11,7 @@ import { createWorld, forkWorld } from '../support/world.ts'
  * Runs of the whole job in which many things go wrong at once, by a seed: throttling, answers that are lost, access that ends in the middle,
  * activities that run twice at the same time, workers and hosts that die, two sweeps at once. Replay one run with SIM_SEED=<seed>; SIM_RUNS says how many.
  */
-const runs = Number(process.env.SIM_RUNS ?? 150)
+const runs = Number(process.env.SIM_RUNS ?? 250)
 const seeds =
   process.env.SIM_SEED === undefined
     ? Array.from({ length: runs }, (_, index) => 1000 + index)
