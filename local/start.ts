@@ -7,6 +7,7 @@ import { interruption } from './demo/interruption.ts'
 import { helpText, parseOptions, type StartOptions } from './demo/options.ts'
 import { prepareFleet } from './demo/prepare-fleet.ts'
 import { type LocalAzure, startLocalAzure } from './demo/processes.ts'
+import { lockForStart } from './demo/start-lock.ts'
 import { tellStory } from './demo/story.ts'
 
 /**
@@ -34,6 +35,7 @@ const main = async (): Promise<number> => {
 const start = async (options: StartOptions, console: Console): Promise<number> => {
   const interrupted = interruption()
   const funcPath = options.host === 'func' ? await requireFunc(process.env.PATH) : null
+  await using _ = await lockForStart(options.dataFolder)
   const prepared = await prepareFleet(options, console)
   console.title('The local Azure starts')
   const azure = await startLocalAzure({
@@ -57,7 +59,7 @@ const start = async (options: StartOptions, console: Console): Promise<number> =
     ])
     if (isEnd) return await Promise.race([azure.broken.then(failed), interrupted, told])
     console.title('All is up until Ctrl-C. To try:')
-    for (const line of curlHints(azure.hostOrigin, prepared.fleet)) console.say(line)
+    for (const line of curlHints(azure.hostOrigin, azure.compute.armEndpoint, prepared.fleet)) console.say(line)
     return await Promise.race([azure.broken.then(failed), interrupted.then(() => told)])
   } finally {
     console.title('Stopping')

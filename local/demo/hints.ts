@@ -1,22 +1,27 @@
+import { vmKeyOf } from '../../shared/domain/ids.ts'
 import type { Fleet } from '../compute/fleet.ts'
 import { timerRoute } from './app-api.ts'
 import { vmIdOf } from './fleet-disks.ts'
 
-/** Requests to try while the local Azure stays up. */
-export const curlHints = (hostOrigin: string, fleet: Fleet): readonly string[] => {
+/** Requests to try while the local Azure stays up, with the ids of the fleet's first VM.
+ * @param armEndpoint of the compute emulator, without a slash at its end */
+export const curlHints = (hostOrigin: string, armEndpoint: string, fleet: Fleet): readonly string[] => {
   const vm = fleet.virtualMachines[0]
   const vmId = vm === undefined ? '<id of a VM>' : vmIdOf(fleet, vm)
+  const vmKey = vm === undefined ? '<vmKey>' : vmKeyOf(vmIdOf(fleet, vm))
   const json = `-H 'content-type: application/json'`
   return [
     'The virtual machines, their recovery points and the jobs:',
     `  curl ${hostOrigin}/api/vms`,
-    `  curl ${hostOrigin}/api/vms/<vmKey>/recovery-points`,
+    `  curl ${hostOrigin}/api/vms/${vmKey}/recovery-points`,
     `  curl ${hostOrigin}/api/jobs`,
-    'Back a VM up now, and see how it goes:',
+    'Back a VM up now, and see how it goes; the answer names the jobId:',
     `  curl -X POST ${hostOrigin}/api/backups ${json} -d '{"vmId":"${vmId}"}'`,
     `  curl ${hostOrigin}/api/jobs/<jobId>`,
     'Restore the disks of its newest recovery point into new disks:',
-    `  curl -X POST ${hostOrigin}/api/restores ${json} -d '{"vmKey":"<vmKey>","recoveryPointId":"latest"}'`,
+    `  curl -X POST ${hostOrigin}/api/restores ${json} -d '{"vmKey":"${vmKey}","recoveryPointId":"latest"}'`,
+    'See the raw file behind each disk, those of a restore included:',
+    `  curl -k ${armEndpoint}/_emulator/images`,
     'Let the timer look for what is due:',
     `  curl -X POST ${hostOrigin}${timerRoute} ${json} -d '{"input":""}'`,
   ]
