@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
+import { DiskImageError } from '../disks/disk-store.ts'
 import { ArmError } from './arm-error.ts'
 import { type EmulatorContext, timestamp } from './emulator-context.ts'
 import type { AcceptedRequest, OperationRunner, OperationStart } from './operation-runner.ts'
@@ -102,6 +103,7 @@ const runOperation = async (
 /** Messages of unknown errors could name secrets or files; they go to the emulator's own log only. */
 const explained = (error: unknown): { code: string; message: string } => {
   if (error instanceof ArmError) return { code: error.code, message: error.message }
+  if (error instanceof DiskImageError) return { code: 'DiskImageUnusable', message: error.message }
   console.error('An operation failed inside the emulator:', error)
   return { code: 'InternalExecutionError', message: 'An internal execution error occurred.' }
 }

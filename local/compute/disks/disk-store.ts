@@ -36,7 +36,8 @@ export interface DiskStore {
   finishUpload(
     id: ContentId,
   ): Promise<{ readonly kind: 'ok' } | { readonly kind: 'badFooter'; readonly message: string }>
-  /** An immutable copy of a disk as it is now, in the disk's family. */
+  /** An immutable copy of a disk as it is now, in the disk's family.
+   * @throws DiskImageError where a raw file of somebody else's is gone or has another length than the disk */
   snapshot(diskId: ContentId, snapshotId: ContentId): Promise<ContentDescription>
   /** A new, independent disk (or snapshot copy) with the bytes of another content; may be larger, never smaller. */
   copy(sourceId: ContentId, id: ContentId, kind: ContentKind, sizeBytes: number): Promise<ContentDescription>
@@ -51,4 +52,9 @@ export interface DiskStore {
   revoke(id: ContentId): Promise<boolean>
   /** Live grants on contents of one family, for the limit of five. */
   liveGrants(familyId: string): Promise<readonly ContentId[]>
+}
+
+/** The raw file behind a disk is not what the disk is: gone, or of another length. Names the file and what to do. */
+export class DiskImageError extends Error {
+  override readonly name = 'DiskImageError'
 }

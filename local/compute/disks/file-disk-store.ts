@@ -4,7 +4,13 @@ import { grantFor, isLive, sasUrlOf } from './access-grants.ts'
 import type { ContentRecord } from './content-record.ts'
 import { copyImage } from './copy-image.ts'
 import type { DiskContents } from './disk-contents.ts'
-import type { ContentDescription, ContentId, ContentKind, DiskStore } from './disk-store.ts'
+import {
+  type ContentDescription,
+  type ContentId,
+  type ContentKind,
+  DiskImageError,
+  type DiskStore,
+} from './disk-store.ts'
 import type { ImageLayout } from './image-layout.ts'
 import { createImage, growImage, removeImage } from './sparse-image.ts'
 import { type DiskStoreOptions, newRecord, openStoreState, type StoreState } from './store-state.ts'
@@ -143,6 +149,7 @@ const takeSnapshot = async (state: StoreState, disk: ContentRecord, id: ContentI
     if (existing.kind === 'snapshot' && existing.familyId === disk.familyId) return describe(existing)
     throw new DiskStoreError('conflict', `${id} exists and is not a snapshot of ${disk.id}.`)
   }
+  await requireUnchangedLength(disk)
   // The number is spent before the copy, so that no two snapshots of a family ever share one.
   const counted = await state.save({ ...disk, sequence: disk.sequence + 1 })
   const { familyId, sequence } = counted
@@ -151,6 +158,17 @@ const takeSnapshot = async (state: StoreState, disk: ContentRecord, id: ContentI
     await copyImage(disk.image, image, state.finder)
     return describe(await state.save(newRecord(state, { id, kind: 'snapshot', image, familyId, sequence })))
   })
+}
+
+/** A disk changes its size when Azure is asked to, never by itself; a copy of less or more than the disk would be restored without a word. */
+const requireUnchangedLength = async ({ isAdopted, image }: ContentRecord): Promise<void> => {
+  if (!isAdopted) return
+  const found = await stat(image.path).catch(() => null)
+  if (found === null) throw new DiskImageError(`The image ${image.path} is gone. Put it back, then try again.`)
+  if (found.size === image.sizeBytes) return
+  throw new DiskImageError(
+    `The image ${image.path} has ${found.size} bytes, and its disk ${image.sizeBytes}. Give it its length back, or start the emulator again: an image that has grown is then a larger disk.`,
+  )
 }
 
 const copyContent = async (

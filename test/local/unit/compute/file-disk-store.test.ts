@@ -129,6 +129,18 @@ describe('the disk store', () => {
       expect((await readFile(copy.imagePath)).subarray(mebibyte).every((byte) => byte === 0)).toBe(true)
     })
 
+    it.each([
+      ['longer', 2 * mebibyte],
+      ['shorter', mebibyte / 2],
+      ['gone', null],
+    ])('is not taken of a file that is %s than its disk, and says what to do', async (_, sizeBytes) => {
+      const path = await makeRaw('raw.img')
+      await store.adoptRawImage(diskId, path)
+      if (sizeBytes === null) await rm(path)
+      else await truncate(path, sizeBytes)
+      await expect(store.snapshot(diskId, 'one')).rejects.toThrow(/^The image \S+raw\.img (is gone|has \d+ bytes)/)
+    })
+
     it('of a snapshot to a snapshot stays in the family', async () => {
       await store.adoptRawImage(diskId, await makeRaw('raw.img'))
       const one = await store.snapshot(diskId, 'one')
