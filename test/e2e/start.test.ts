@@ -65,6 +65,33 @@ describe('npm start', () => {
     },
   )
 
+  /** The process of the start itself, below npm and its shell. */
+  const startBelow = async (pid: number): Promise<number | null> => {
+    if (/node\0local\/start\.ts\0/.test(await readFile(`/proc/${pid}/cmdline`, 'utf8'))) return pid
+    for (const child of await childPids(pid)) {
+      const found = await startBelow(child)
+      if (found !== null) return found
+    }
+    return null
+  }
+
+  it('stops everything in order at a Ctrl-C through npm, which hands on the signal that the terminal sent to all', async () => {
+    await using started = runStart('npm', ['--fleet', fleetPath, '--data', join(folder, 'data')])
+    await started.until(/All is up until Ctrl-C/)
+    const pid = await startBelow(started.process.pid!)
+    expect(pid).not.toBeNull()
+    const all = [pid!, ...(await childPids(pid!))]
+    expect(all).toHaveLength(4)
+    process.kill(-started.process.pid!, 'SIGINT')
+    // npm hands it on by itself, too; a second sender makes that sure with every version of npm.
+    await sleep(20)
+    if (isAlive(pid!)) process.kill(pid!, 'SIGINT')
+    // npm ends with the code of what it ran.
+    expect(await started.ended).toBe(0)
+    expect(started.output().trim().split('\n').at(-1)).toMatch(/^Everything is stopped\. The data stays in /)
+    expect(all.filter(isAlive)).toEqual([])
+  })
+
   /** Stands for `func` of Azure Functions Core Tools, which are not to be had everywhere: takes the same arguments, says what storage it was
    * given, and runs the app on the built-in host. As with the npm package of the real one, the program found is not the one that serves. */
   const writeFunc = async (program: string): Promise<Readonly<Record<string, string>>> => {
@@ -103,6 +130,24 @@ wait`
       expect(all.filter(isAlive)).toEqual([])
     },
   )
+
+  it('refuses a data folder that another start runs on, before anything starts, and leaves that one be', async () => {
+    await using first = start()
+    const [, origin] = await first.until(/curl (http:\/\/127\.0\.0\.1:\d+)\/api\/vms\n/)
+    await using second = start()
+    expect(await second.ended).toBe(1)
+    expect(second.output().trim()).toBe(
+      `Another npm start (process ${first.process.pid}) is running on ${join(folder, 'data')}. Stop it, or name another folder with --data.`,
+    )
+    expect((await fetch(`${origin}/api/jobs`)).status).toBe(200)
+    const children = await childPids(first.process.pid!)
+    first.process.kill('SIGKILL')
+    await first.ended
+    for (let tries = 0; tries < 100 && children.some(isAlive); tries += 1) await sleep(200)
+    await using third = start('--once')
+    expect(await third.ended).toBe(0)
+    expect(third.output()).toContain('The fleet file has 1 virtual machine and no policy, so nothing was due')
+  })
 
   it('says what to install, and that it need not be, where --host func finds no func', async () => {
     await using started = runStart('node', ['--fleet', fleetPath, '--host', 'func', '--once'], { PATH: folder })
