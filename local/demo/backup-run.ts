@@ -10,6 +10,7 @@ import { type FollowedJob, followJobs } from './follow-jobs.ts'
 import { type FleetPolicy, putPolicy } from './policies.ts'
 import { createProgressView } from './progress.ts'
 import type { VmResult } from './report.ts'
+import { counted } from './units.ts'
 
 /** What a run works with. */
 export interface RunParts {
@@ -40,7 +41,7 @@ export const runBackups = async (
   )
   await api.fireTimer()
   const jobs = await startedJobs(api, due)
-  console.say(`${jobs.length} orchestrations run, one for each VM.`)
+  console.say(`${counted(jobs.length, 'orchestration')} started, one for each VM.`)
   const statuses = await followJobs(api, jobs, createProgressView(console.screen))
   const results: VmResult[] = []
   for (const [index, job] of jobs.entries()) {
@@ -82,7 +83,9 @@ const dueJobs = (vms: readonly ListedVm[], policies: readonly FleetPolicy[], now
 const tellSelection = ({ console }: RunParts, vms: readonly ListedVm[]): void => {
   for (const vm of vms) {
     const disks = vm.disks.map(({ disk, name }) => `${disk} (${name})`).join(', ')
-    console.say(`Policy ${vm.policies.join(', ')} selects ${vm.name} with ${vm.disks.length} disks: ${disks}`)
+    console.say(
+      `Policy ${vm.policies.join(', ')} selects ${vm.name} with ${counted(vm.disks.length, 'disk')}: ${disks}`,
+    )
   }
 }
 

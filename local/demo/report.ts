@@ -24,10 +24,14 @@ export const runTable = (results: readonly VmResult[]): readonly string[] => [
     diskColumns,
     results.flatMap((result) => disksOf(result.outcome).map((disk) => diskRow(result, disk))),
   ),
+  legend,
   '',
   ...formatTable(vmColumns, results.map(vmRow)),
   ...results.flatMap(failureLines),
 ]
+
+const legend =
+  'Named by diff: what the platform said has changed. Joined: the part of Read in small holes, read through as that is cheaper.'
 
 /** How close the run came to moving changed pages only; null where no disk has a measured change.
  * `isGood` is false where more was stored than 1.05 x changed + 1 MiB. */

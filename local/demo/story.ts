@@ -13,7 +13,7 @@ import { type PreparedFleet, sampleSeed } from './prepare-fleet.ts'
 import type { LocalAzure } from './processes.ts'
 import { deltaVerdict, runTable, type VmResult } from './report.ts'
 import { restoreAndCompare } from './restore-run.ts'
-import { formatBytes } from './units.ts'
+import { counted, formatBytes } from './units.ts'
 
 /** The main job in front of the user, on a local Azure that is up.
  * @returns what went wrong, in words; empty when all is well */
@@ -38,10 +38,10 @@ type StoryParts = RunParts & { readonly vault: BlobReader }
 /** The user's fleet is backed up by its own policies, once; everything else is left to the HTTP API. */
 const tellOwnFleet = async (parts: StoryParts, policies: readonly FleetPolicy[]): Promise<readonly string[]> => {
   const { console } = parts
-  const vms = parts.fleet.virtualMachines.length
+  const vms = counted(parts.fleet.virtualMachines.length, 'virtual machine')
   if (policies.length === 0) {
     console.say(
-      `The fleet file has no policy: its ${vms} virtual machines are backed up when the HTTP API is asked to.`,
+      `The fleet file has ${vms} and no policy, so nothing was due: a backup is made when the HTTP API is asked for one.`,
     )
     return []
   }

@@ -15,4 +15,7 @@ export const formatDuration = (milliseconds: number): string => {
   return `${Math.floor(seconds / 60)} min ${seconds % 60} s`
 }
 
+/** `1 disk`, `2 disks`, `0 disks`. */
+export const counted = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? '' : 's'}`
+
 const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'] as const

@@ -43,6 +43,11 @@ describe('the table of a run', () => {
     expect(text).toMatch(/web-01 +completed +fileSystem +20260101t000000z-0123456789 +http:/)
   })
 
+  it('explains the columns that do not explain themselves, right under the disks', () => {
+    const lines = runTable([result(disk(), null)])
+    expect(lines[3]).toMatch(/^Named by diff: .* Joined: /)
+  })
+
   it('says why a transfer was full, and nothing about a change that nobody measured', () => {
     const text = runTable([result(disk({ transfer: 'full', fullReason: 'first-backup' }), null)]).join('\n')
     expect(text).toMatch(/24 MiB +- +4\.0 MiB .* full \(first-backup\)/)
