@@ -3,10 +3,14 @@
  * Durable history: no SAS URL, no list of ranges, nothing that grows with a disk. Anything larger is a named object in the
  * control container.
  */
+
 import type { BackupJob, DiskReport, JobOutcome, RestoreJob, StopReason } from '../shared/domain/job.ts'
 import type { DiskRef, Failed, JobRef, Pending, Stopped } from '../shared/domain/job-ref.ts'
 import type { Moved } from '../shared/domain/progress.ts'
 import type { Consistency } from '../shared/domain/vm.ts'
+import type { DiskPlanned } from '../shared/jobs/plan-disk-transfer.ts'
+import type { SourcesTaken } from '../shared/jobs/take-sources.ts'
+import type { SliceTransferred } from '../shared/jobs/transfer-disk-slice.ts'
 
 /** Names one activity and, for the compiler only, its input and outcome. */
 export interface Activity<Input, Outcome> {
@@ -54,39 +58,9 @@ export interface RestoreVmInput {
 export type BackupPlanOutcome =
   | { readonly kind: 'planned'; readonly disks: readonly string[]; readonly deadline: string | null }
   | Failed
-export type RestorePointOutcome =
-  | {
-      readonly kind: 'ready'
-      readonly asked: Consistency
-      readonly consistency: Consistency
-      readonly consistentAcrossDisks: boolean
-      readonly takenAt: string
-    }
-  | Pending
-  | Stopped
-  | Failed
-export type DiskPlanOutcome =
-  | {
-      readonly kind: 'planned'
-      readonly transfer: 'full' | 'incremental'
-      readonly slices: number
-      readonly lanes: number
-      readonly sizeBytes: number
-      readonly changedBytes: number
-    }
-  | Pending
-  | Stopped
-  | Failed
-export type SliceOutcome =
-  | {
-      readonly kind: 'transferred'
-      readonly changedBytes: number
-      readonly readBytes: number
-      readonly storedBytes: number
-    }
-  | Pending
-  | Stopped
-  | Failed
+export type RestorePointOutcome = SourcesTaken
+export type DiskPlanOutcome = DiskPlanned
+export type SliceOutcome = SliceTransferred
 export type LaneOutcome = { readonly kind: 'transferred'; readonly moved: Moved } | Stopped | Failed
 export type SealOutcome = { readonly kind: 'sealed'; readonly report: DiskReport } | Failed
 /** What a disk's orchestration ends with; it never throws. */
