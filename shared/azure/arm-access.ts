@@ -1,5 +1,5 @@
 import type { ComputeManagementClient } from '@azure/arm-compute'
-import type { Pending, Refused } from '../ports/compute.ts'
+import type { Failed, Pending } from '../domain/job-ref.ts'
 import { beginArm, followArm } from './arm-answers.ts'
 import type { ArmClients } from './arm-clients.ts'
 import { type ComputeResource, parseResourceId } from './resource-id.ts'
@@ -19,7 +19,7 @@ export const grantAccess = async (
   resourceId: string,
   access: 'Read' | 'Write',
   durationSeconds: number,
-): Promise<{ readonly kind: 'granted'; readonly sasUrl: string } | Pending | Refused> => {
+): Promise<{ readonly kind: 'granted'; readonly sasUrl: string } | Pending | Failed> => {
   const resource = parseResourceId(resourceId)
   if (resource === null) return notReadable
   const begun = await beginArm(() => beginGrant(clients, resource, access, durationSeconds))
@@ -36,7 +36,7 @@ export const grantAccess = async (
 export const revokeAccess = async (
   clients: ArmClients,
   resourceId: string,
-): Promise<{ readonly kind: 'revoked' } | Pending | Refused> => {
+): Promise<{ readonly kind: 'revoked' } | Pending | Failed> => {
   const resource = parseResourceId(resourceId)
   if (resource === null) return notReadable
   const begun = await beginArm(() => beginRevoke(clients, resource))
@@ -71,19 +71,19 @@ const beginRevoke = (clients: ArmClients, resource: ComputeResource): Revoke => 
   return (resource.kind === 'snapshot' ? snapshots : disks).revokeAccess(resourceGroup, name)
 }
 
-const notReadable: Refused = {
+const notReadable: Failed = {
   kind: 'failed',
   reason: 'not-a-disk-source',
   message: 'The id is not that of a disk, a snapshot or a disk restore point.',
   hint: 'Start a new backup.',
 }
-const sourceGone: Refused = {
+const sourceGone: Failed = {
   kind: 'failed',
   reason: 'source-gone',
   message: 'The disk, snapshot or disk restore point does not exist any more.',
   hint: 'Start a new backup.',
 }
-const noUrl: Refused = {
+const noUrl: Failed = {
   kind: 'failed',
   reason: 'no-access-url',
   message: 'The platform granted access but named no URL for it.',

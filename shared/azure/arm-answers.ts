@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Pending, Refused } from '../ports/compute.ts'
+import type { Failed, Pending } from '../domain/job-ref.ts'
 import { failureOf } from './arm-failure.ts'
 import { verdictOf } from './arm-verdicts.ts'
 
@@ -8,7 +8,7 @@ export type ArmAnswer<T> =
   | { readonly kind: 'answered'; readonly value: T }
   | { readonly kind: 'absent' }
   | Pending
-  | Refused
+  | Failed
 
 /** Sends one request and sorts what comes back by what the caller must decide.
  * @throws ArmError where another try may cure it */

@@ -1,4 +1,4 @@
-import type { Refused } from '../ports/compute.ts'
+import type { Failed } from '../domain/job-ref.ts'
 import { askArm } from './arm-answers.ts'
 
 /** Operations that this process began, kept for the reason of a failure: a resource that has failed does not tell it, only its
@@ -6,7 +6,7 @@ import { askArm } from './arm-answers.ts'
 export interface Creations {
   remember(resourceId: string, poller: Pollable): void
   /** Asks the operation why it failed; null where it is not known here or did not fail. */
-  failureOf(resourceId: string | undefined): Promise<Refused | null>
+  failureOf(resourceId: string | undefined): Promise<Failed | null>
 }
 
 interface Pollable {

@@ -1,4 +1,5 @@
-import type { DiskAccess, Pending } from '../ports/compute.ts'
+import type { Pending } from '../domain/job-ref.ts'
+import type { DiskAccess } from '../ports/compute.ts'
 import { grantAccess, revokeAccess } from './arm-access.ts'
 import { askArm } from './arm-answers.ts'
 import type { ArmClients } from './arm-clients.ts'

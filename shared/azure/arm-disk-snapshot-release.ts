@@ -1,5 +1,6 @@
 import type { ComputeManagementClient, Snapshot } from '@azure/arm-compute'
-import type { DiskAccess, Pending, Refused } from '../ports/compute.ts'
+import type { Failed, Pending } from '../domain/job-ref.ts'
+import type { DiskAccess } from '../ports/compute.ts'
 import { askArm, beginArm } from './arm-answers.ts'
 import type { ArmClients } from './arm-clients.ts'
 import { recoveryPointTag, tagOf, vmTag } from './arm-tags.ts'
@@ -16,7 +17,7 @@ export const releaseDiskSnapshots = async (
   { clients, access }: { readonly clients: ArmClients; readonly access: DiskAccess },
   vm: { readonly vmId: string; readonly vmKey: string },
   keep: readonly string[],
-): Promise<{ readonly kind: 'released'; readonly removed: number } | Pending | Refused> => {
+): Promise<{ readonly kind: 'released'; readonly removed: number } | Pending | Failed> => {
   const resource = parseResourceId(vm.vmId)
   if (resource === null) return { kind: 'released', removed: 0 }
   const client = clients.forSubscription(resource.subscriptionId)
@@ -53,7 +54,7 @@ const removeSnapshot = async (
   resourceGroup: string,
   access: DiskAccess,
   snapshot: Snapshot,
-): Promise<{ readonly kind: 'released' } | Pending | Refused> => {
+): Promise<{ readonly kind: 'released' } | Pending | Failed> => {
   // Revoking costs as much as deleting; a snapshot says whether there is anything to revoke.
   if (snapshot.diskState === 'ActiveSAS') {
     const revoked = await access.revoke(snapshot.id ?? '')

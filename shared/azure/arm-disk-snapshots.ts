@@ -1,6 +1,7 @@
 import type { Snapshot } from '@azure/arm-compute'
+import type { Failed, Pending } from '../domain/job-ref.ts'
 import type { VmDisk } from '../domain/vm.ts'
-import type { DiskAccess, Pending, Refused, SnapshotRequest, SnapshotSet, VmSnapshots } from '../ports/compute.ts'
+import type { DiskAccess, SnapshotRequest, SnapshotSet, VmSnapshots } from '../ports/compute.ts'
 import { askArm, beginArm } from './arm-answers.ts'
 import type { ArmClients } from './arm-clients.ts'
 import { releaseDiskSnapshots } from './arm-disk-snapshot-release.ts'
@@ -31,7 +32,7 @@ const snapshotNameOf = (recoveryPointId: string, disk: string): string => `delta
 const ensureDiskSnapshots = async (
   clients: ArmClients,
   request: SnapshotRequest,
-): Promise<{ readonly kind: 'ready'; readonly snapshots: SnapshotSet } | Pending | Refused> => {
+): Promise<{ readonly kind: 'ready'; readonly snapshots: SnapshotSet } | Pending | Failed> => {
   const wanted = request.disks.map((label) => ({ label, disk: request.vm.disks.find(({ disk }) => disk === label) }))
   const unknown = wanted.find(({ disk }) => disk === undefined)
   if (unknown !== undefined) return diskGone(unknown.label)
@@ -71,7 +72,7 @@ const ensureSnapshot = async (
   clients: ArmClients,
   request: SnapshotRequest,
   disk: VmDisk,
-): Promise<{ readonly kind: 'ready'; readonly snapshot: Snapshot } | Pending | Refused> => {
+): Promise<{ readonly kind: 'ready'; readonly snapshot: Snapshot } | Pending | Failed> => {
   const vm = parseResourceId(request.vm.vmId)
   if (vm === null) return diskGone(disk.disk)
   const { snapshots } = clients.forSubscription(vm.subscriptionId)
@@ -95,7 +96,7 @@ const progressOf = (
   request: SnapshotRequest,
   disk: VmDisk,
   snapshot: Snapshot,
-): { readonly kind: 'ready'; readonly snapshot: Snapshot } | Pending | Refused => {
+): { readonly kind: 'ready'; readonly snapshot: Snapshot } | Pending | Failed => {
   const isOurs =
     tagOf(snapshot, vmTag) === request.vm.vmKey && isSameId(snapshot.creationData?.sourceResourceId, disk.diskId)
   if (!isOurs) return nameTaken(disk.disk)
@@ -107,19 +108,19 @@ const progressOf = (
   return { kind: 'ready', snapshot }
 }
 
-const diskGone = (disk: string): Refused => ({
+const diskGone = (disk: string): Failed => ({
   kind: 'failed',
   reason: 'disk-not-found',
   message: `Disk ${disk} of the VM does not exist any more.`,
   hint: 'The disk was detached while the backup started. Start a new backup.',
 })
-const nameTaken = (disk: string): Refused => ({
+const nameTaken = (disk: string): Failed => ({
   kind: 'failed',
   reason: 'snapshot-of-another',
   message: `A snapshot with the name for disk ${disk} exists and is not of this VM and disk.`,
   hint: 'Remove the snapshot, or put its deltavault tags back, and start again.',
 })
-const snapshotFailed = (disk: string): Refused => ({
+const snapshotFailed = (disk: string): Failed => ({
   kind: 'failed',
   reason: 'snapshot-failed',
   message: `The snapshot of disk ${disk} has failed.`,

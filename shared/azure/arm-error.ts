@@ -1,4 +1,4 @@
-import type { Pending, Refused } from '../ports/compute.ts'
+import type { Failed, Pending } from '../domain/job-ref.ts'
 
 /** Why a request to Azure Resource Manager failed: all but `refused` may be cured by another try. */
 export type ArmFault =
@@ -10,7 +10,7 @@ export type ArmFault =
 
 /** Where a call has no answer for `pending` and `failed`: what is to be thrown instead.
  * @returns an error whose fault is `throttled` or `refused` */
-export const thrownInstead = (answer: Pending | Refused): ArmError =>
+export const thrownInstead = (answer: Pending | Failed): ArmError =>
   answer.kind === 'pending'
     ? new ArmError({ code: 'throttled', retryAfterSeconds: answer.retryAfterSeconds })
     : new ArmError({ code: 'refused', reason: answer.reason, hint: answer.hint })

@@ -1,5 +1,6 @@
 import type { Disk } from '@azure/arm-compute'
-import type { Pending, Refused, RestoreDiskRequest, RestoreDisks } from '../ports/compute.ts'
+import type { Failed, Pending } from '../domain/job-ref.ts'
+import type { RestoreDiskRequest, RestoreDisks } from '../ports/compute.ts'
 import { grantAccess, revokeAccess } from './arm-access.ts'
 import { askArm, beginArm, followArm } from './arm-answers.ts'
 import type { ArmClients } from './arm-clients.ts'
@@ -8,8 +9,8 @@ import { createFlights } from './flights.ts'
 import { createGrantMemory } from './grant-memory.ts'
 import { parseResourceId } from './resource-id.ts'
 
-type Opened = { readonly kind: 'open'; readonly sasUrl: string } | Pending | Refused
-type Finished = { readonly kind: 'finished' } | Pending | Refused
+type Opened = { readonly kind: 'open'; readonly sasUrl: string } | Pending | Failed
+type Finished = { readonly kind: 'finished' } | Pending | Failed
 
 /** A fixed VHD ends with a footer of 512 bytes, which the upload has to hold. */
 const footerBytes = 512
@@ -67,7 +68,7 @@ const underWay: Pending = { kind: 'pending', retryAfterSeconds: againSeconds }
 const ensureDisk = async (
   clients: ArmClients,
   request: RestoreDiskRequest,
-): Promise<{ readonly kind: 'made' } | Pending | Refused> => {
+): Promise<{ readonly kind: 'made' } | Pending | Failed> => {
   const id = parseResourceId(request.diskId)
   if (id?.kind !== 'disk') return notADisk
   const { sizeBytes } = request
@@ -85,7 +86,7 @@ const ensureDisk = async (
 }
 
 /** States of an upload disk: ReadyToUpload, ActiveUpload while it is open, Unattached when it has been finished. */
-const stateOf = (disk: Disk, jobId: string): { readonly kind: 'made' } | Pending | Refused => {
+const stateOf = (disk: Disk, jobId: string): { readonly kind: 'made' } | Pending | Failed => {
   if (tagOf(disk, jobTag) !== jobId) return diskOfAnother
   if (disk.provisioningState === 'Failed') return creationFailed
   if (disk.diskState === 'ReadyToUpload' || disk.diskState === 'ActiveUpload') return { kind: 'made' }
@@ -115,7 +116,7 @@ const finishDisk = async (clients: ArmClients, diskId: string, jobId: string): P
   return after === 'ActiveUpload' ? underWay : { kind: 'finished' }
 }
 
-const diskStateOf = async (clients: ArmClients, diskId: string, jobId: string): Promise<string | Pending | Refused> => {
+const diskStateOf = async (clients: ArmClients, diskId: string, jobId: string): Promise<string | Pending | Failed> => {
   const id = parseResourceId(diskId)
   if (id?.kind !== 'disk') return notADisk
   const found = await askArm(() => clients.forSubscription(id.subscriptionId).disks.get(id.resourceGroup, id.name))
@@ -126,7 +127,7 @@ const diskStateOf = async (clients: ArmClients, diskId: string, jobId: string): 
   return found.value.diskState ?? ''
 }
 
-const refused = (reason: string, message: string, hint: string): Refused => ({ kind: 'failed', reason, message, hint })
+const refused = (reason: string, message: string, hint: string): Failed => ({ kind: 'failed', reason, message, hint })
 
 const notADisk = refused(
   'not-a-disk-id',

@@ -1,5 +1,6 @@
 import type { RestorePoint } from '@azure/arm-compute'
-import type { DiskAccess, Pending, Refused } from '../ports/compute.ts'
+import type { Failed, Pending } from '../domain/job-ref.ts'
+import type { DiskAccess } from '../ports/compute.ts'
 import { type ArmAnswer, askArm, beginArm } from './arm-answers.ts'
 import type { ArmClients } from './arm-clients.ts'
 import { type RestorePointScope, scopeOf } from './arm-restore-point-scope.ts'
@@ -17,7 +18,7 @@ export const releaseRestorePoints = async (
   { clients, access }: { readonly clients: ArmClients; readonly access: DiskAccess },
   vm: { readonly vmId: string; readonly vmKey: string },
   keep: readonly string[],
-): Promise<{ readonly kind: 'released'; readonly removed: number } | Pending | Refused> => {
+): Promise<{ readonly kind: 'released'; readonly removed: number } | Pending | Failed> => {
   const scope = scopeOf(clients, vm)
   if (scope === null) return { kind: 'released', removed: 0 }
   const listed = await listPoints(scope)
@@ -47,7 +48,7 @@ const removePoint = async (
   scope: RestorePointScope,
   access: DiskAccess,
   point: RestorePoint,
-): Promise<{ readonly kind: 'released' } | Pending | Refused> => {
+): Promise<{ readonly kind: 'released' } | Pending | Failed> => {
   const underWay: Pending = { kind: 'pending', retryAfterSeconds: deletingSeconds }
   // One that is being made cannot be deleted yet.
   if (point.provisioningState === 'Deleting' || point.provisioningState === 'Creating') return underWay

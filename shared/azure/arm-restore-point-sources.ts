@@ -1,6 +1,7 @@
 import type { DiskRestorePoint, RestorePoint } from '@azure/arm-compute'
+import type { Failed, Pending } from '../domain/job-ref.ts'
 import type { Consistency } from '../domain/vm.ts'
-import type { Pending, Refused, SnapshotRequest, SnapshotSet } from '../ports/compute.ts'
+import type { SnapshotRequest, SnapshotSet } from '../ports/compute.ts'
 import { askArm } from './arm-answers.ts'
 import type { RestorePointScope } from './arm-restore-point-scope.ts'
 import { isSameId } from './resource-id.ts'
@@ -15,7 +16,7 @@ export const readRestorePoint = async (
   { client, resourceGroup, collection }: RestorePointScope,
   request: SnapshotRequest,
   point: RestorePoint,
-): Promise<{ readonly kind: 'ready'; readonly snapshots: SnapshotSet } | Pending | Refused> => {
+): Promise<{ readonly kind: 'ready'; readonly snapshots: SnapshotSet } | Pending | Failed> => {
   const listed = await askArm(() =>
     allOf(client.diskRestorePoint.listByRestorePoint(resourceGroup, collection, request.recoveryPointId)),
   )
@@ -72,14 +73,14 @@ const reachedBy = (point: RestorePoint): Consistency => {
   return point.consistencyMode === 'FileSystemConsistent' ? 'fileSystem' : 'crash'
 }
 
-const gone: Refused = {
+const gone: Failed = {
   kind: 'failed',
   reason: 'source-gone',
   message: 'The restore point was removed while it was read.',
   hint: 'Start a new backup.',
 }
 
-const withoutDisk = (disk: string): Refused => ({
+const withoutDisk = (disk: string): Failed => ({
   kind: 'failed',
   reason: 'disk-not-in-restore-point',
   message: `The restore point holds nothing of disk ${disk}.`,

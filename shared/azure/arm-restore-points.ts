@@ -1,6 +1,7 @@
 import type { RestorePoint } from '@azure/arm-compute'
+import type { Failed, Pending } from '../domain/job-ref.ts'
 import type { VmDescription } from '../domain/vm.ts'
-import type { DiskAccess, Pending, Refused, SnapshotRequest, SnapshotSet, VmSnapshots } from '../ports/compute.ts'
+import type { DiskAccess, SnapshotRequest, SnapshotSet, VmSnapshots } from '../ports/compute.ts'
 import { type ArmAnswer, askArm, beginArm } from './arm-answers.ts'
 import type { ArmClients } from './arm-clients.ts'
 import { type Creations, createCreations } from './arm-creations.ts'
@@ -12,7 +13,7 @@ import { vmTag } from './arm-tags.ts'
 import { growingWait } from './growing-wait.ts'
 import { isSameId } from './resource-id.ts'
 
-type Ensured = { readonly kind: 'ready'; readonly snapshots: SnapshotSet } | Pending | Refused
+type Ensured = { readonly kind: 'ready'; readonly snapshots: SnapshotSet } | Pending | Failed
 
 /** Restore points: one moment for all disks of a VM. They lie in the collection `deltavault-<vmKey>` of the VM's resource group and
  * are named by their recovery point, which makes `ensure` idempotent. */
@@ -132,13 +133,13 @@ const failed = {
   reason: 'restore-point-failed',
   hint: 'See the activity log of the VM in the portal. The next backup makes a new restore point; crash consistency needs no agent.',
 } as const
-const vmGone: Refused = {
+const vmGone: Failed = {
   kind: 'failed',
   reason: 'vm-not-found',
   message: 'The VM does not exist any more.',
   hint: 'Take the VM out of the policy; its recovery points stay.',
 }
-const foreignCollection: Refused = {
+const foreignCollection: Failed = {
   kind: 'failed',
   reason: 'collection-of-another-vm',
   message: 'The restore point collection belongs to another VM.',

@@ -1,4 +1,4 @@
-import type { Pending, Refused } from '../ports/compute.ts'
+import type { Failed, Pending } from '../domain/job-ref.ts'
 import type { ArmFailure } from './arm-failure.ts'
 
 /** Waits where the service names none. */
@@ -8,7 +8,7 @@ const conflictSeconds = 30
 /** Decides whether a failure passes with time or needs somebody. The codes are those of the restore point troubleshooting guide
  * (Azure/Virtual-Machine-Restore-Points), of the Azure Backup troubleshooting pages, which describe the same extension, and of
  * Azure Resource Manager. */
-export const verdictOf = (failure: ArmFailure): Pending | Refused => {
+export const verdictOf = (failure: ArmFailure): Pending | Failed => {
   const { status, code, message, retryAfterSeconds } = failure
   if (status === 429 || status === 503 || code === 'TooManyRequests')
     return { kind: 'pending', retryAfterSeconds: retryAfterSeconds ?? throttledSeconds }
@@ -25,7 +25,7 @@ export const verdictOf = (failure: ArmFailure): Pending | Refused => {
   }
 }
 
-type Known = Pick<Refused, 'reason' | 'hint'>
+type Known = Pick<Failed, 'reason' | 'hint'>
 
 /** Something else works on the resource, or an access is still open; both end by themselves. */
 const passing: ReadonlySet<string> = new Set([

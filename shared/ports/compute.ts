@@ -1,16 +1,11 @@
+/**
+ * What is needed of the compute platform. Nothing here waits for it: a call either has its answer or says, by `pending`, how long to
+ * stay away; long operations are begun and asked again from a durable timer (docs/adr/0010). `failed` holds what the platform said, cut,
+ * without secrets.
+ */
 import type { DiskSource } from '../domain/disk-source.ts'
+import type { Failed, Pending } from '../domain/job-ref.ts'
 import type { Consistency, VmDescription, VmSelection } from '../domain/vm.ts'
-
-/** Nothing here waits for the platform: a call either has its answer or says how long to stay away (docs/adr: long operations are
- * begun and asked again from a durable timer). */
-export type Pending = { readonly kind: 'pending'; readonly retryAfterSeconds: number }
-/** `reason` is a stable short code, `message` what the platform said (cut, no secrets), `hint` what the operator can do. */
-export type Refused = {
-  readonly kind: 'failed'
-  readonly reason: string
-  readonly message: string
-  readonly hint: string
-}
 
 /** Decides by a VM's id, as it is listed, whether its description is needed. Must not throw. */
 export type IsWanted = (vmId: string) => Promise<boolean>
@@ -49,13 +44,13 @@ export interface VmSnapshots {
   /** Begins what is not there yet; never makes a second one for the same recovery point. */
   ensure(
     request: SnapshotRequest,
-  ): Promise<{ readonly kind: 'ready'; readonly snapshots: SnapshotSet } | Pending | Refused>
+  ): Promise<{ readonly kind: 'ready'; readonly snapshots: SnapshotSet } | Pending | Failed>
   /** Removes every restore point and snapshot of ours of this VM but those of the recovery points in `keep`. Access to a source is
    * revoked before. Repeatable. */
   release(
     vm: { readonly vmId: string; readonly vmKey: string },
     keep: readonly string[],
-  ): Promise<{ readonly kind: 'released'; readonly removed: number } | Pending | Refused>
+  ): Promise<{ readonly kind: 'released'; readonly removed: number } | Pending | Failed>
 }
 
 export interface DiskAccess {
@@ -66,9 +61,9 @@ export interface DiskAccess {
     resourceId: string,
     durationSeconds: number,
     waitMs: number,
-  ): Promise<{ readonly kind: 'granted'; readonly sasUrl: string } | Pending | Refused>
+  ): Promise<{ readonly kind: 'granted'; readonly sasUrl: string } | Pending | Failed>
   /** Ends all access to the source; harmless where there is none or the source is gone. */
-  revoke(resourceId: string): Promise<{ readonly kind: 'revoked' } | Pending | Refused>
+  revoke(resourceId: string): Promise<{ readonly kind: 'revoked' } | Pending | Failed>
   /** False where the source is gone. */
   exists(resourceId: string): Promise<boolean>
 }
@@ -92,8 +87,8 @@ export interface RestoreDisks {
   open(
     request: RestoreDiskRequest,
     waitMs: number,
-  ): Promise<{ readonly kind: 'open'; readonly sasUrl: string } | Pending | Refused>
+  ): Promise<{ readonly kind: 'open'; readonly sasUrl: string } | Pending | Failed>
   /** Revokes the access, which turns the upload into a disk that can be attached. Repeatable. A disk of another job is left alone, and
    * `failed` says so: its upload may be under way. */
-  finish(diskId: string, jobId: string, waitMs: number): Promise<{ readonly kind: 'finished' } | Pending | Refused>
+  finish(diskId: string, jobId: string, waitMs: number): Promise<{ readonly kind: 'finished' } | Pending | Failed>
 }

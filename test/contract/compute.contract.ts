@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { ArmDiskAccess } from '../../shared/azure/arm-disk-access.ts'
+import type { Pending } from '../../shared/domain/job-ref.ts'
 import type { VmDescription } from '../../shared/domain/vm.ts'
-import type { Pending, RestoreDisks, SnapshotSet, VmInventory, VmSnapshots } from '../../shared/ports/compute.ts'
+import type { RestoreDisks, SnapshotSet, VmInventory, VmSnapshots } from '../../shared/ports/compute.ts'
 
 /** A platform with one running VM that may be backed up, and the adapters to test. */
 export interface ComputeUnderTest {
