@@ -52,6 +52,19 @@ export const readClaim = async (
 export const isCurrent = async (control: BlobReader, ref: ClaimRef): Promise<boolean> =>
   (await readClaim(control, ref))?.claim.token === ref.token
 
+/** Says in the claim that its attempt is ending its accesses, before it does: a step that still gets one afterwards then ends it itself.
+ * Repeatable. False where the claim is another attempt's or nobody's. */
+export const markClosing = async (control: ControlStore, ref: ClaimRef): Promise<boolean> => {
+  for (let left = tries; left > 0; left--) {
+    const held = await readClaim(control, ref)
+    if (held?.claim.token !== ref.token) return false
+    if (held.claim.isClosing) return true
+    const body = encodeJson({ ...held.claim, isClosing: true } satisfies Claim)
+    if ((await control.replace(claimName(held.claim.job), body, held.etag)).kind === 'replaced') return true
+  }
+  throw new Error(`The claim of ${ref.vmKey} changed ${tries} times while it was being marked. The step is repeated.`)
+}
+
 /** Gives the job to its next attempt under a new token, unless somebody changed the claim since it was read. */
 export const renewClaim = async (
   control: ControlStore,
@@ -59,7 +72,8 @@ export const renewClaim = async (
   token: string,
   now: Date,
 ): Promise<{ readonly kind: 'renewed'; readonly claim: Claim } | { readonly kind: 'changed' }> => {
-  const claim: Claim = { ...held.claim, attempt: held.claim.attempt + 1, token, takenAt: now.toISOString() }
+  const { isClosing: _, ...open } = held.claim
+  const claim: Claim = { ...open, attempt: open.attempt + 1, token, takenAt: now.toISOString() }
   const replaced = await control.replace(claimName(claim.job), encodeJson(claim), held.etag)
   return replaced.kind === 'replaced' ? { kind: 'renewed', claim } : { kind: 'changed' }
 }

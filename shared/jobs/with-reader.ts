@@ -31,13 +31,30 @@ export const withReader = async <Outcome>(
   } catch (error) {
     return expected(error)
   } finally {
-    if (await isOver(deps.control, ref)) for (const id of ids) await deps.access.revoke(id)
+    await endAccessOfOverJob(deps, ref, ids)
   }
 }
 
-/** True where no attempt of the job is left that would end its accesses. */
-const isOver = async (control: JobDeps['control'], ref: JobRef): Promise<boolean> =>
-  (await readClaim(control, ref))?.claim.job.jobId !== ref.jobId
+/** Tries at ending the access of a job that is over: nobody else comes to do it, and until it expires it holds back what is released. */
+const endTries = 5
+
+/** Never throws: the step's own outcome stands, whatever becomes of its access. */
+const endAccessOfOverJob = async (deps: ReaderDeps, ref: JobRef, ids: readonly string[]): Promise<void> => {
+  for (let tries = 0; tries < endTries; tries += 1) {
+    try {
+      if (await isOver(deps.control, ref)) for (const id of ids) await deps.access.revoke(id)
+      return
+    } catch {
+      // Tried again; where the tries are used up, the access ends when it expires.
+    }
+  }
+}
+
+/** True where no attempt of the job is left that would end its accesses, or the one that is left is past doing so. */
+const isOver = async (control: JobDeps['control'], ref: JobRef): Promise<boolean> => {
+  const held = await readClaim(control, ref)
+  return held?.claim.job.jobId !== ref.jobId || held.claim.isClosing === true
+}
 
 const once = async <Outcome>(
   deps: ReaderDeps,
