@@ -51,7 +51,7 @@ module.exports = {
       comment: 'The Azure SDKs are known to the adapters alone.',
       severity: 'error',
       from: { pathNot: '^(shared/azure|local|test|bench)/' },
-      to: { path: 'node_modules/@azure/(arm-compute|storage-blob|identity|core-)' },
+      to: { path: 'node_modules/@azure/(arm-compute|storage-blob|identity|keyvault-keys|core-)' },
     },
     only(
       'azure-knows-ports',

@@ -12,7 +12,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: [
-            'test/{domain,format,vault,architecture,azure,functions,jobs}/**/*.test.ts',
+            'test/{domain,format,vault,model,architecture,azure,functions,jobs}/**/*.test.ts',
             'test/local/unit/**/*.test.ts',
           ],
         },
@@ -22,9 +22,17 @@ export default defineConfig({
       {
         test: {
           name: 'integration',
-          include: ['test/{host,compute,sim}/**/*.test.ts'],
+          include: ['test/{host,compute,sim,collect,reader}/**/*.test.ts'],
           testTimeout: 180_000,
           hookTimeout: 120_000,
+          fileParallelism: false,
+        },
+      },
+      {
+        test: {
+          name: 'soak',
+          include: ['test/soak/**/*.test.ts'],
+          testTimeout: 3_600_000,
           fileParallelism: false,
         },
       },
