@@ -1,4 +1,3 @@
-import type { IncomingMessage } from 'node:http'
 import type { ChangedRange, Extent } from '../domain/extent.ts'
 import { SourceError } from '../ports/disk-reader.ts'
 import { type PageList, PageListError, scanPageList } from './page-list-scan.ts'
@@ -72,13 +71,20 @@ const pageOf = async (
 ): Promise<PageList | 'markerRefused'> => {
   const { signal, baseSasUrl } = request
   try {
-    const call = callOf(request, startBytes, endBytes, marker)
-    const consume = (response: IncomingMessage) => {
-      request.count()
-      return readPage(response)
+    let scan = scanPageList()
+    let page: PageList | null = null
+    const onComplete = () => {
+      page = scanned(() => scan.finish())
     }
+    const pieces = () => {
+      request.count()
+      scan = scanPageList()
+      return (piece: Buffer) => scanned(() => scan.push(piece))
+    }
+    const call = { ...callOf(request, startBytes, endBytes, marker), onComplete }
     // A marker may be refused for its own sake; what else is wrong shows without it.
-    return await sendWithRetry(deps, call, consume, { signal, isDiff: baseSasUrl !== null && marker === null })
+    await sendWithRetry(deps, call, pieces, { signal, isDiff: baseSasUrl !== null && marker === null })
+    return page ?? scan.finish()
   } catch (error) {
     const isBadRequest = error instanceof SourceError && error.fault.code === 'rejected' && error.fault.status === 400
     if (marker !== null && isBadRequest) return 'markerRefused'
@@ -98,11 +104,9 @@ const callOf = (request: ListingRequest, startBytes: number, endBytes: number, m
   }
 }
 
-const readPage = async (response: IncomingMessage): Promise<PageList> => {
-  const scan = scanPageList()
+const scanned = <T>(step: () => T): T => {
   try {
-    for await (const piece of response) scan.push(piece as Buffer)
-    return scan.finish()
+    return step()
   } catch (error) {
     if (error instanceof PageListError && !error.isCut) throw unreadable('UnreadablePageList')
     throw error instanceof PageListError ? new AttemptError({ kind: 'network', detail: 'list cut off' }) : error

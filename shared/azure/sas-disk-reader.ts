@@ -1,8 +1,8 @@
-import type { IncomingMessage } from 'node:http'
 import type { Extent } from '../domain/extent.ts'
 import { type DiskReader, type ReaderOptions, SourceError } from '../ports/disk-reader.ts'
+import type { AnswerHead } from './http/answer-head.ts'
 import { listPages, sasApiVersion } from './page-range-listing.ts'
-import { checkedSasUrl, createSasSockets, fillFrom, type SasSockets } from './sas-request.ts'
+import { checkedSasUrl, createSasSockets, type SasSockets } from './sas-request.ts'
 import { type RetryLimits, retryLimitsDefault, type SasDependencies, sendWithRetry } from './sas-retry.ts'
 import { vhdFooterBytes } from './sas-vhd-footer.ts'
 
@@ -54,16 +54,16 @@ export const createSasDiskReader = (options: SasReaderOptions): DiskReader => {
       if (target.byteLength === 0) return
       const range = `bytes=${offsetBytes}-${offsetBytes + target.byteLength - 1}`
       const headers = { 'x-ms-version': sasApiVersion, 'x-ms-range': range }
-      const consume = async (response: IncomingMessage): Promise<void> => {
-        counters.readCalls += 1
-        checkRange(response, range)
-        await fillFrom(response, target, (bytes) => {
-          counters.readBytes += bytes
-        })
+      const onReceived = (bytes: number) => {
+        counters.readBytes += bytes
       }
-      await sendWithRetry(deps, { method: 'GET', url: sasUrl, headers, idleMsMax: readIdleMsMax }, consume, {
-        signal: call?.signal,
-      })
+      const into = (head: AnswerHead): Uint8Array => {
+        counters.readCalls += 1
+        checkRange(head, range)
+        return target
+      }
+      const request = { method: 'GET', url: sasUrl, headers, idleMsMax: readIdleMsMax, onReceived } as const
+      await sendWithRetry(deps, request, into, { signal: call?.signal })
     },
     close() {
       if (options.sockets === undefined) sockets.close()
@@ -79,21 +79,23 @@ const headSize = async (deps: SasDependencies, sasUrl: string, signal: AbortSign
     headers: { 'x-ms-version': sasApiVersion },
     idleMsMax: readIdleMsMax,
   } as const
-  const consume = async (response: IncomingMessage): Promise<number> => {
-    response.resume()
-    const length = Number(response.headers['content-length'] ?? Number.NaN) - vhdFooterBytes
-    if (Number.isSafeInteger(length) && length > 0 && length % vhdFooterBytes === 0) return length
-    throw new SourceError({ code: 'rejected', status: response.statusCode ?? 0, serviceCode: 'NotAFixedVhd' })
+  let length = Number.NaN
+  let status = 0
+  const take = (head: AnswerHead) => {
+    status = head.status
+    length = Number(head.headers.get('content-length') ?? Number.NaN) - vhdFooterBytes
+    return () => undefined
   }
-  return sendWithRetry(deps, call, consume, { signal })
+  await sendWithRetry(deps, call, take, { signal })
+  if (Number.isSafeInteger(length) && length > 0 && length % vhdFooterBytes === 0) return length
+  throw new SourceError({ code: 'rejected', status, serviceCode: 'NotAFixedVhd' })
 }
 
 /** Bytes of another place would be taken for ours without a word; a server that ignores the range sends such. */
-const checkRange = (response: IncomingMessage, range: string): void => {
-  const answered = /^bytes (\d+-\d+)\//.exec(String(response.headers['content-range'] ?? ''))?.[1]
-  if (response.statusCode !== 206 || `bytes=${answered}` !== range) {
-    throw new SourceError({ code: 'rejected', status: response.statusCode ?? 0, serviceCode: 'WrongRange' })
-  }
+const checkRange = ({ status, headers }: AnswerHead, range: string): void => {
+  const answered = /^bytes (\d+-\d+)\/\d+$/.exec(headers.get('content-range') ?? '')?.[1]
+  if (status === 206 && `bytes=${answered}` === range) return
+  throw new SourceError({ code: 'rejected', status, serviceCode: 'WrongRange' })
 }
 
 const clip = (window: Extent, whole: Extent): Extent => {

@@ -1,6 +1,6 @@
-import type { IncomingMessage } from 'node:http'
 import { setTimeout as delay } from 'node:timers/promises'
 import { SourceError, type SourceFault } from '../ports/disk-reader.ts'
+import type { AnswerTaker } from './http/answer-parser.ts'
 import { AttemptError, type AttemptFailure, type SasCall, type SasSockets, sendOnce } from './sas-request.ts'
 
 /** How long one call tries before it gives the matter to its caller, who has durable timers. */
@@ -33,19 +33,20 @@ export interface SasDependencies {
 
 /** Sends a request, again where another try may help: 408, 429, 5xx, lost or silent connections, short bodies. Between tries it waits
  * twice as long each time, at a random point of the second half of that span, or as long as Retry-After says.
+ * @param takerOf asked for each try that is answered: whatever an earlier try brought must be forgotten then
  * @param isDiff a refusal of this call that is none of the access means that there is no diff
  * @throws SourceError when the budget is spent or no try will help; the signal's reason when aborted */
-export const sendWithRetry = async <T>(
+export const sendWithRetry = async (
   deps: SasDependencies,
   call: SasCall,
-  consume: (response: IncomingMessage) => Promise<T>,
+  takerOf: AnswerTaker,
   options: { readonly signal?: AbortSignal | undefined; readonly isDiff?: boolean } = {},
-): Promise<T> => {
+): Promise<void> => {
   const startedAtMs = performance.now()
   let waitedMs = 0
   for (let attempt = 1; ; attempt += 1) {
     try {
-      return await sendOnce(deps.sockets, call, consume, options.signal)
+      return await sendOnce(deps.sockets, call, takerOf, options.signal)
     } catch (error) {
       if (!(error instanceof AttemptError)) throw error
       const waitMs = waitBefore(attempt, error.failure, deps)

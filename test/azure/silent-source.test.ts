@@ -12,7 +12,7 @@ describe('a source that accepts connections and stays silent', () => {
     const sockets = createSasSockets(1)
     const limits = { ...retryLimitsDefault, attemptsMax: 50, firstDelayMs: 1, delayMsMax: 1, elapsedMsMax: 100 }
     const call = { method: 'GET', url: `${server.origin}/disk?sig=s`, headers: {}, idleMsMax: 40 } as const
-    const sent = sendWithRetry({ sockets, limits, random: () => 0 }, call, async () => 'answered')
+    const sent = sendWithRetry({ sockets, limits, random: () => 0 }, call, () => () => undefined)
     await expect(sent).rejects.toMatchObject({ fault: { code: 'unreachable', detail: 'ETIMEDOUT' } })
     expect(server.requests.length).toBeLessThan(8)
     sockets.close()
