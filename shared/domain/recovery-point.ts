@@ -12,6 +12,17 @@ export interface LayerReference {
   readonly digest: string
 }
 
+/** Page hashes of the disk's layer, with all that is needed to read and prove them. */
+export interface SidecarReference {
+  /** Name of the object below `sidecars/`. */
+  readonly sidecarId: string
+  readonly lengthBytes: number
+  /** Bytes of the footer at the object's end. */
+  readonly footerBytes: number
+  /** SHA-256 of the footer, lower-case hex; the footer holds the digests of everything else in the sidecar. */
+  readonly digest: string
+}
+
 export interface CommittedDisk {
   readonly disk: string
   readonly name: string
@@ -21,15 +32,21 @@ export interface CommittedDisk {
   readonly fullReason: string | null
   /** Newest first; the last one lies on a disk of zeros. */
   readonly stack: readonly LayerReference[]
+  /** Null where none was made: it only costs space. */
+  readonly sidecar: SidecarReference | null
+  /** What the policy wanted for the frames that this transfer made; each frame tells what it is. */
+  readonly compression: 'zstd' | 'none'
   readonly changedBytes: number
   readonly readBytes: number
+  /** Of `readBytes`: holes between changed ranges that were read through. */
+  readonly joinedBytes: number
   readonly storedPlainBytes: number
   readonly storedBytes: number
 }
 
 /** The commit record: its conditional create makes a recovery point visible. Stored as JSON, described in docs/format.md. */
 export interface RecoveryPoint {
-  readonly format: 0
+  readonly format: 1
   readonly recoveryPointId: string
   readonly revision: number
   readonly vmKey: string
@@ -42,9 +59,9 @@ export interface RecoveryPoint {
   readonly baseRecoveryPointId: string | null
   /** The VM's recovery point before this one and the digest of its first revision's bytes (SHA-256, hex); null for the first. */
   readonly previous: { readonly recoveryPointId: string; readonly digest: string } | null
-  /** Null: not encrypted. */
+  /** The data key of the frames that this recovery point's transfers made; null: they are not encrypted. */
   readonly keyId: string | null
-  /** SHA-256 over the digests of all layers of all disks in order, hex. */
+  /** SHA-256 over the digests of all layers and the sidecar of each disk in order, hex. */
   readonly merkleRoot: string
   readonly vm: VmDescription
   readonly disks: readonly CommittedDisk[]

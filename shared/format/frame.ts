@@ -1,69 +1,100 @@
 import { crc32 } from 'node:zlib'
 import { type ByteReader, createByteReader, type Origin } from './byte-reader.ts'
 import { createByteWriter } from './byte-writer.ts'
+import type { DataKey, KeyRing } from './data-key.ts'
 import { digestBytes, hexOf } from './digest.ts'
-import type { SliceKey } from './names.ts'
+import { type AttemptKey, type FrameCipher, keyIdBytes, nonceBytes, openPayload, tagBytes } from './frame-cipher.ts'
+import type { DiskKey } from './names.ts'
 import { formatVersion, frameCapacityBytesMax, sectorBytes } from './sectors.ts'
 import { VaultError } from './vault-error.ts'
 import { type Compression, decompress } from './zstd.ts'
 
 /** What a frame was made as. It never changes, wherever the frame's bytes lie. */
-export interface Birth extends SliceKey {
-  readonly attempt: number
+export interface Birth extends AttemptKey {
   readonly ordinal: number
+}
+
+/** How the payloads of new frames are made: compressed where that makes them smaller, then encrypted where there is a key. */
+export interface FrameEncoding {
+  readonly compression: 'zstd' | 'none'
+  readonly key: DataKey | null
 }
 
 /** Where a frame lies and what it must be: one frame entry of a shard, its tables resolved. */
 export interface FramePlace {
   readonly segment: string
   readonly placeBytes: number
+  /** Header and payload. */
   readonly storedBytes: number
   readonly plainBytes: number
+  /** SHA-256 of the payload as stored. */
   readonly digest: Uint8Array
   readonly birth: Birth
+}
+
+/** A frame as it goes into a segment: the header, then the payload. */
+export interface EncodedFrame {
+  readonly header: Buffer
+  /** The given one itself where nothing is encrypted. */
+  readonly payload: Uint8Array
+  /** SHA-256 of the payload. */
+  readonly digest: Buffer
 }
 
 /** Begins every frame, so that a scanner which lost its place finds the next one. */
 const frameMagic = Uint8Array.of(0x89, 0x44, 0x56, 0x46, 0x52, 0x4d, 0x0d, 0x0a)
 
-const fixedBytes = 116
-const cipherBytes = 44
+const fixedBytes = 64
+const digestLength = 32
+/** Tag, digest and CRC stand behind the texts. */
+const proofBytes = tagBytes + digestLength + 4
 
-/** The header that goes before the payload (docs/format.md, section 3).
- * @param digest SHA-256 of the plain bytes */
-export const encodeFrameHeader = (frame: {
-  readonly birth: Birth
-  readonly compression: Compression
-  readonly payload: Uint8Array
-  readonly plainBytes: number
-  readonly digest: Uint8Array
-}): Buffer => {
+/** Length of the header of every frame that was born in this disk's transfer. */
+export const frameHeaderBytesOf = (birth: DiskKey): number =>
+  fixedBytes + 2 + birth.recoveryPointId.length + 2 + birth.disk.length + proofBytes
+
+/** Encrypts the payload where there is a cipher and makes the header that goes before it (docs/format.md, section 3).
+ * @param cipher of the birth's attempt
+ * @param frame its `payload` is compressed or the plain bytes, as `compression` says */
+export const encodeFrame = (
+  frame: {
+    readonly birth: Birth
+    readonly compression: Compression
+    readonly payload: Uint8Array
+    readonly plainBytes: number
+  },
+  cipher: FrameCipher | null,
+): EncodedFrame => {
   const { birth } = frame
-  const writer = createByteWriter(256)
+  const writer = createByteWriter(384)
   writer.raw(frameMagic)
   writer.u8(formatVersion)
   writer.u8(frame.compression === 'zstd' ? 1 : 0)
+  writer.u8(cipher === null ? 0 : 1)
+  writer.zeros(1)
+  writer.u16(frameHeaderBytesOf(birth))
   writer.zeros(2)
-  writer.u16(fixedBytes + 2 + birth.recoveryPointId.length + 2 + birth.disk.length + 4)
-  writer.zeros(2)
-  writer.u32(frame.payload.length)
-  writer.u32(frame.plainBytes)
-  writer.u32(birth.slice)
-  writer.u32(birth.attempt)
-  writer.u32(birth.ordinal)
-  writer.raw(frame.digest)
-  writer.zeros(cipherBytes)
-  writer.u32(crc32(frame.payload))
+  for (const value of [frame.payload.length, frame.plainBytes]) writer.u32(value)
+  for (const value of [birth.slice, birth.attempt, birth.ordinal]) writer.u32(value)
+  writer.raw(cipher === null ? Buffer.alloc(keyIdBytes) : Buffer.from(cipher.keyId, 'hex'))
+  writer.raw(cipher === null ? Buffer.alloc(nonceBytes) : cipher.nonceOf(birth.ordinal))
   writer.text(birth.recoveryPointId)
   writer.text(birth.disk)
+  const sealed = cipher?.sealPayload(frame.payload, birth.ordinal, writer.view())
+  const payload = sealed?.payload ?? frame.payload
+  const digest = digestBytes(payload)
+  writer.raw(sealed?.tag ?? Buffer.alloc(tagBytes))
+  writer.raw(digest)
   writer.u32(crc32(writer.view()))
-  return writer.finish()
+  return { header: writer.finish(), payload, digest }
 }
 
 /** The plain bytes of one frame, proven: lengths, birth and digest are those of the index.
  * @param stored header and payload, exactly
- * @throws VaultError naming the segment and the frame's place in it */
-export const openFrame = (stored: Uint8Array, place: FramePlace): Uint8Array => {
+ * @param keys asked only where the frame is encrypted
+ * @throws VaultError naming the segment and the frame's place in it. Damage is told without a key; `wrong-key` means that the stored bytes
+ * are right */
+export const openFrame = (stored: Uint8Array, place: FramePlace, keys: KeyRing): Uint8Array => {
   const origin = { name: place.segment, place: place.placeBytes }
   const header = decodeFrameHeader(stored, origin)
   const expected = describeBirth(place.birth)
@@ -72,23 +103,30 @@ export const openFrame = (stored: Uint8Array, place: FramePlace): Uint8Array => 
   if (header.headerBytes + header.payloadBytes !== place.storedBytes || header.plainBytes !== place.plainBytes)
     throw new VaultError({ code: 'malformed', ...origin, detail: 'the lengths differ from those of the index' })
   const payload = stored.subarray(header.headerBytes, place.storedBytes)
-  if (crc32(payload) !== header.payloadCrc)
-    throw new VaultError({ code: 'malformed', ...origin, detail: 'the CRC of the payload is wrong' })
-  const plain = decompress(payload, header.compression, header.plainBytes, origin)
-  const digest = digestBytes(plain)
+  const digest = digestBytes(payload)
   if (!digest.equals(place.digest) || !digest.equals(header.digest))
     throw new VaultError({ code: 'digest-mismatch', ...origin, expected: hexOf(place.digest), actual: hexOf(digest) })
-  return plain
+  const compressed =
+    header.sealed === null ? payload : unseal(stored, payload, { ...header, ...header.sealed }, keys, origin)
+  return decompress(compressed, header.compression, header.plainBytes, origin)
 }
 
 export interface FrameHeader {
   readonly headerBytes: number
   readonly payloadBytes: number
-  readonly payloadCrc: number
   readonly plainBytes: number
   readonly compression: Compression
+  /** Null where the payload is not encrypted. */
+  readonly sealed: SealedFields | null
+  /** SHA-256 of the payload as stored. */
   readonly digest: Buffer
   readonly birth: Birth
+}
+
+interface SealedFields {
+  readonly keyId: string
+  readonly nonce: Buffer
+  readonly tag: Buffer
 }
 
 /** Parses a header and checks its own CRC; the payload is not looked at. */
@@ -102,34 +140,50 @@ export const decodeFrameHeader = (bytes: Uint8Array, origin: Origin): FrameHeade
   const headerBytes = reader.u16()
   checkCrc(reader, bytes, headerBytes)
   if (compression > 1) reader.fail(`compression ${compression} is not known`)
-  if (encryption !== 0) reader.fail(`encryption ${encryption} is not known`)
+  if (encryption > 1) reader.fail(`encryption ${encryption} is not known`)
   reader.zeros(2)
   const payloadBytes = reader.u32()
   const plainBytes = reader.u32()
   if (plainBytes === 0 || plainBytes > frameCapacityBytesMax || plainBytes % sectorBytes !== 0)
     reader.fail(`a frame of ${plainBytes} plain bytes is not allowed`)
   const numbers = { slice: reader.u32(), attempt: reader.u32(), ordinal: reader.u32() }
-  const digest = reader.raw(32)
-  reader.zeros(cipherBytes)
-  const payloadCrc = reader.u32()
+  const isSealed = encryption === 1
+  const keyId = cipherField(reader, keyIdBytes, isSealed)
+  const nonce = cipherField(reader, nonceBytes, isSealed)
   const birth = { recoveryPointId: reader.text(), disk: reader.text(), ...numbers }
+  const tag = cipherField(reader, tagBytes, isSealed)
+  const digest = reader.raw(digestLength)
   if (reader.at + 4 !== headerBytes) reader.fail('the header length is wrong')
-  return {
-    headerBytes,
-    payloadBytes,
-    payloadCrc,
-    plainBytes,
-    compression: compression === 1 ? 'zstd' : 'raw',
-    digest,
-    birth,
-  }
+  const sealed = isSealed ? { keyId: hexOf(keyId), nonce, tag } : null
+  const form = compression === 1 ? ('zstd' as const) : ('raw' as const)
+  return { headerBytes, payloadBytes, plainBytes, compression: form, sealed, digest, birth }
+}
+
+/** Zero without encryption. */
+const cipherField = (reader: ByteReader, count: number, isSealed: boolean): Buffer => {
+  const bytes = reader.raw(count)
+  if (!isSealed && bytes.some((byte) => byte !== 0)) reader.fail('bytes that must be zero are not')
+  return bytes
 }
 
 const checkCrc = (reader: ByteReader, bytes: Uint8Array, headerBytes: number): void => {
-  if (headerBytes < fixedBytes + 8 || headerBytes > bytes.length) reader.fail('the header length is wrong')
+  if (headerBytes < fixedBytes + 4 + proofBytes || headerBytes > bytes.length) reader.fail('the header length is wrong')
   const at = headerBytes - 4
   const stored = new DataView(bytes.buffer, bytes.byteOffset + at, 4).getUint32(0, true)
   if (crc32(bytes.subarray(0, at)) !== stored) reader.fail('the CRC of the frame header is wrong')
+}
+
+const unseal = (
+  stored: Uint8Array,
+  payload: Uint8Array,
+  { headerBytes, keyId, nonce, tag, birth }: FrameHeader & SealedFields,
+  keys: KeyRing,
+  origin: Origin,
+): Uint8Array => {
+  const header = stored.subarray(0, headerBytes - proofBytes)
+  const opened = openPayload({ payload, nonce, tag, header }, keys.find(keyId), birth)
+  if (opened === null) throw new VaultError({ code: 'wrong-key', ...origin, keyId })
+  return opened
 }
 
 const describeBirth = (birth: Birth): string =>

@@ -3,11 +3,11 @@ import { createByteWriter } from './byte-writer.ts'
 import { digestBytes, hexOf } from './digest.ts'
 import type { DiskKey } from './names.ts'
 import { formatVersion, frameCapacityBytesMax, sectorBytes } from './sectors.ts'
+import { readSegmentRanges, type SegmentRange, writeSegmentRanges } from './segment-ranges.ts'
 import { VaultError } from './vault-error.ts'
 
 /** What a slice or a whole disk came to. Bytes are of the raw disk unless said otherwise. */
 export interface IndexTotals {
-  readonly segments: number
   /** As the platform named them, data and cleared. */
   readonly changedBytes: number
   /** Received from the source: data ranges, joined holes, and what was read again after a fault. */
@@ -43,6 +43,8 @@ export interface IndexHead extends DiskKey, IndexTotals {
   readonly attempt: number
   readonly frameCapacityBytes: number
   readonly diskBytes: number
+  /** The segments whose frames this index needs, and those of its attempts that hold zero runs alone; sorted, joined. */
+  readonly segmentRanges: readonly SegmentRange[]
 }
 
 /** The footer of a slice index or layer, proven. Fence keys are decoded as they are asked for: a full 32 TiB disk has 131,072. */
@@ -67,13 +69,14 @@ export const encodeIndexFooter = (head: IndexHead, fences: readonly FenceKey[]):
   writer.u8(formatVersion)
   writer.u8(head.kind === 'slice' ? 1 : 2)
   writer.zeros(2)
-  for (const value of [head.slice, head.attempt, fences.length, head.frameCapacityBytes, head.segments])
-    writer.u32(value)
+  for (const value of [head.slice, head.attempt, fences.length, head.frameCapacityBytes]) writer.u32(value)
+  writer.u32(head.segmentRanges.length)
   for (const value of [head.diskBytes, head.changedBytes, head.readBytes, head.joinedBytes]) writer.u64(value)
   for (const value of [head.dataBytes, head.zeroBytes]) writer.u64(value)
   for (const value of [head.segmentBytes, head.milliseconds, head.frames, head.runs, head.readCalls]) writer.u64(value)
   writer.text(head.recoveryPointId)
   writer.text(head.disk)
+  writeSegmentRanges(writer, head.segmentRanges)
   for (const fence of fences) {
     for (const bytes of [fence.firstBytes, fence.endBytes]) writer.u64(bytes / sectorBytes)
     writer.u64(fence.placeBytes)
@@ -96,6 +99,12 @@ export const footerLengthOf = (tail: Uint8Array, origin: Origin): number => {
   return length
 }
 
+/** The digest that a footer names for itself, from the last `footerTailBytes` bytes of the object; not proven. */
+export const footerDigestOf = (tail: Uint8Array, origin: Origin): string => {
+  footerLengthOf(tail, origin)
+  return hexOf(tail.subarray(tail.length - footerTailBytes, tail.length - 12))
+}
+
 /** @param bytes the footer, exactly
  * @param objectBytes length of the whole object: the shards must fill what is before the footer, without holes
  * @throws VaultError */
@@ -107,23 +116,24 @@ export const openIndexFooter = (bytes: Uint8Array, origin: Origin, objectBytes: 
   const { shards, ...head } = readHead(reader)
   const fencesAt = reader.at
   if (fencesAt + shards * fenceBytes + footerTailBytes !== bytes.length) reader.fail('the fence keys do not fit')
-  const fence = (index: number): FenceKey => {
-    const entry = createByteReader(bytes, origin, fencesAt + index * fenceBytes)
-    const firstBytes = entry.u64() * sectorBytes
-    const endBytes = entry.u64() * sectorBytes
-    return {
-      firstBytes,
-      endBytes,
-      placeBytes: entry.u64(),
-      lengthBytes: entry.u32(),
-      frames: entry.u32(),
-      digest: entry.raw(32),
-    }
-  }
+  const table = Buffer.from(bytes.buffer, bytes.byteOffset + fencesAt, shards * fenceBytes)
+  const fence = (index: number): FenceKey => fenceAt(table, index * fenceBytes)
   const footer = { ...head, digest, footerBytes: bytes.length, shards, fence }
   checkFences(footer, reader, objectBytes)
   return footer
 }
+
+/** Reads without the checks of a ByteReader: the table's length is proven and a full 32 TiB disk has 131,072 entries. */
+const fenceAt = (table: Buffer, at: number): FenceKey => ({
+  firstBytes: u64At(table, at) * sectorBytes,
+  endBytes: u64At(table, at + 8) * sectorBytes,
+  placeBytes: u64At(table, at + 16),
+  lengthBytes: table.readUInt32LE(at + 24),
+  frames: table.readUInt32LE(at + 28),
+  digest: table.subarray(at + 32, at + fenceBytes),
+})
+
+const u64At = (table: Buffer, at: number): number => table.readUInt32LE(at) + table.readUInt32LE(at + 4) * 2 ** 32
 
 const checkedDigest = (bytes: Uint8Array, origin: Origin): string => {
   const bodyBytes = bytes.length - footerTailBytes
@@ -141,7 +151,7 @@ const readHead = (reader: ByteReader): IndexHead & { shards: number } => {
   reader.zeros(2)
   const numbers = { slice: reader.u32(), attempt: reader.u32(), shards: reader.u32(), frameCapacityBytes: reader.u32() }
   if (numbers.frameCapacityBytes > frameCapacityBytesMax) reader.fail('the frame capacity is too large')
-  const segments = reader.u32()
+  const ranges = reader.u32()
   const sizes = {
     diskBytes: reader.u64(),
     changedBytes: reader.u64(),
@@ -152,20 +162,26 @@ const readHead = (reader: ByteReader): IndexHead & { shards: number } => {
   const rest = { segmentBytes: reader.u64(), milliseconds: reader.u64(), frames: reader.u64() }
   const counts = { runs: reader.u64(), readCalls: reader.u64() }
   const key = { recoveryPointId: reader.text(), disk: reader.text() }
-  return { kind: kind === 1 ? 'slice' : 'layer', ...numbers, segments, ...sizes, ...kinds, ...rest, ...counts, ...key }
+  const segmentRanges = readSegmentRanges(reader, ranges)
+  const form = kind === 1 ? ('slice' as const) : ('layer' as const)
+  return { kind: form, ...numbers, ...sizes, ...kinds, ...rest, ...counts, ...key, segmentRanges }
 }
 
 /** The digest proves the bytes are those written; this proves that the writer kept the rules. */
 const checkFences = (footer: IndexFooter, reader: ByteReader, objectBytes: number): void => {
   let place = 0
   let end = 0
+  let frames = 0
   for (let index = 0; index < footer.shards; index += 1) {
     const fence = footer.fence(index)
     if (fence.placeBytes !== place) reader.fail('the shards do not follow each other')
     if (fence.firstBytes < end || fence.endBytes <= fence.firstBytes) reader.fail('the fence keys are not sorted')
+    if (!Number.isSafeInteger(fence.endBytes)) reader.fail('a number exceeds 2^53')
     place += fence.lengthBytes
     end = fence.endBytes
+    frames += fence.frames
   }
+  if (frames !== footer.frames) reader.fail('the shards do not have the frames that are counted')
   if (end > footer.diskBytes) reader.fail('the runs end behind the disk')
   if (place + footer.footerBytes !== objectBytes) reader.fail('the object has another length than its parts')
 }

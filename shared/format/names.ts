@@ -19,17 +19,31 @@ export const sliceIndexName = (key: SliceKey): string => `slices/${diskPath(key)
 
 export const layerIdOf = (key: DiskKey): string => diskPath(key)
 
-/** @param layerId as in a LayerReference: `<recoveryPointId>/<disk>` */
+/** @param layerId as in a LayerReference: `<id>/<disk>`, the id a recovery point's or a compaction's */
 export const layerName = (layerId: string): string => {
   const parts = layerId.split('/')
-  assert(parts.length === 2 && parts.every(isId), 'a layer id is <recoveryPointId>/<disk>')
+  assert(parts.length === 2 && parts.every(isId), 'a layer id is <id>/<disk>')
   return `layers/${layerId}`
 }
 
+/** Page hashes of a disk at a recovery point. */
+export const sidecarName = (key: DiskKey): string => `sidecars/${diskPath(key)}`
+
+/** All data keys, wrapped. */
+export const dataKeysPrefix = 'keys/'
+
+/** @param keyId 32 hex digits
+ * @param revision from 1; the highest one counts */
+export const dataKeyName = (keyId: string, revision: number): string =>
+  `${dataKeysPrefix}${checked(keyId)}/${digits(revision, 4)}.json`
+
 export const recoveryPointsPrefix = (vmKey: string): string => `recovery-points/${checked(vmKey)}/`
 
+export const revisionsPrefix = (vmKey: string, recoveryPointId: string): string =>
+  `${recoveryPointsPrefix(vmKey)}${checked(recoveryPointId)}/`
+
 export const recoveryPointName = (vmKey: string, recoveryPointId: string, revision: number): string =>
-  `${recoveryPointsPrefix(vmKey)}${checked(recoveryPointId)}/${digits(revision, 4)}.json`
+  `${revisionsPrefix(vmKey, recoveryPointId)}${digits(revision, 4)}.json`
 
 /** Object names of the control container. */
 export const planSummaryName = (key: DiskKey): string => `plans/${diskPath(key)}/summary.json`
@@ -43,6 +57,12 @@ export const attemptMarker = (key: SliceKey, attempt: number): string =>
   `attempts/${diskPath(key)}/${digits(key.slice, 6)}/${digits(attempt, 4)}`
 
 export const intentName = (id: string): string => `intents/${checked(id)}.json`
+
+/** What one collection pass is about to delete. */
+export const condemnedName = (passId: string): string => `condemned/${checked(passId)}.json`
+
+/** Which recovery point holds the base layers of disks made from one image. */
+export const imageBaseName = (imageKey: string): string => `bases/${checked(imageKey)}.json`
 
 const diskPath = (key: DiskKey): string => `${checked(key.recoveryPointId)}/${checked(key.disk)}`
 

@@ -4,4 +4,4 @@ export const sectorBytes = 512
 export const pageBytes = 4096
 /** The largest frame a reader accepts; how large they are written is a field of the index (docs/format.md, section 3). */
 export const frameCapacityBytesMax = 16 * 1024 * 1024
-export const formatVersion = 0
+export const formatVersion = 1 as const

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { createByteWriter } from './byte-writer.ts'
+import { type ByteWriter, createByteWriter } from './byte-writer.ts'
 import type { FramePlace } from './frame.ts'
 import { formatVersion, sectorBytes } from './sectors.ts'
 
@@ -8,6 +8,14 @@ export interface Run {
   readonly offsetBytes: number
   readonly lengthBytes: number
   readonly isZero: boolean
+}
+
+/** A run with the place of its bytes: in `frame`, from `framePosition` on; null for zeros. */
+export interface PlacedRun {
+  readonly offsetBytes: number
+  readonly lengthBytes: number
+  readonly frame: FramePlace | null
+  readonly framePosition: number
 }
 
 /** A shard as it goes into an object, with what its fence key needs. */
@@ -26,34 +34,52 @@ export interface ShardBuilder {
   readonly frames: number
   /** @param runs sorted, behind everything added before; the data runs use up `frame` exactly; all zero runs if it is null */
   add(runs: readonly Run[], frame: FramePlace | null): void
+  /** A run of another index, of zeros where its frame is null. A frame is listed once, however many runs name it. */
+  addPlaced(run: PlacedRun): void
   /** Null where nothing was added. */
   finish(): EncodedShard | null
 }
 
 export const shardMagic = Buffer.from('DVSHARD\0', 'latin1')
+/** A run entry: where the run begins, how long it is and whether it is zero, in this many bytes whatever the disk's size. */
+export const runEntryBytes = 12
+/** 23 bits of length; a whole number of pages, so that the parts of a run that is split begin at pages if it does. */
+const runSectorsMax = 2 ** 23 - 8
+const firstSectorMax = 2 ** 40 - 1
+/** A run names its frame in 16 bits. */
+const framesMax = 65_535
 
 export const createShardBuilder = (): ShardBuilder => {
   const runList = createByteWriter(4096)
   const frameTable = createByteWriter(4096)
   const births = createTable()
   const segments = createTable()
+  const placed = new Map<string, number>()
   let runs = 0
   let frames = 0
   let firstBytes = 0
   let endBytes = 0
-  const addRun = (run: Run): void => {
+  /** @param positionBytes where the run's bytes begin in the frame's plain bytes */
+  const addRun = (run: Run, frame: number, positionBytes: number): void => {
     if (runs === 0) {
       firstBytes = run.offsetBytes
       endBytes = firstBytes
     }
     assert(run.offsetBytes >= endBytes && run.lengthBytes > 0, 'runs are sorted and not empty')
-    assert(run.offsetBytes % sectorBytes === 0 && run.lengthBytes % sectorBytes === 0)
-    runList.varint((run.offsetBytes - endBytes) / sectorBytes)
-    runList.varint((run.lengthBytes / sectorBytes) * 2 + (run.isZero ? 1 : 0))
+    for (const bytes of [run.offsetBytes, run.lengthBytes, positionBytes]) assert(bytes % sectorBytes === 0)
     endBytes = run.offsetBytes + run.lengthBytes
-    runs += 1
+    const sector = run.offsetBytes / sectorBytes
+    const sectors = run.lengthBytes / sectorBytes
+    assert(sector + sectors <= firstSectorMax, 'a disk ends before 512 TiB')
+    for (let at = 0; at < sectors; at += runSectorsMax) {
+      writeRun(runList, sector + at, Math.min(runSectorsMax, sectors - at), run.isZero)
+      runList.u16(run.isZero ? 0 : frame)
+      runList.u16(run.isZero ? 0 : positionBytes / sectorBytes + at)
+      runs += 1
+    }
   }
-  const addFrame = (frame: FramePlace): void => {
+  const addFrame = (frame: FramePlace): number => {
+    assert(frames < framesMax, 'a shard has 65,535 frames at most')
     frameTable.u16(segments.numberOf(frame.segment, (writer) => writer.text(frame.segment)))
     frameTable.u16(births.numberOf(birthKey(frame), (writer) => writeBirth(writer, frame)))
     frameTable.u32(frame.placeBytes)
@@ -63,6 +89,7 @@ export const createShardBuilder = (): ShardBuilder => {
     frameTable.zeros(4)
     frameTable.raw(frame.digest)
     frames += 1
+    return frames - 1
   }
   const header = (): Buffer => {
     const writer = createByteWriter(64)
@@ -80,7 +107,7 @@ export const createShardBuilder = (): ShardBuilder => {
     return writer.finish()
   }
   const clear = (): void => {
-    for (const part of [runList, frameTable, births, segments]) part.clear()
+    for (const part of [runList, frameTable, births, segments, placed]) part.clear()
     runs = 0
     frames = 0
   }
@@ -92,10 +119,22 @@ export const createShardBuilder = (): ShardBuilder => {
       return frames
     },
     add: (added, frame) => {
-      const dataBytes = added.reduce((sum, run) => sum + (run.isZero ? 0 : run.lengthBytes), 0)
-      assert(dataBytes === (frame?.plainBytes ?? 0), 'the data runs use up their frame')
-      for (const run of added) addRun(run)
-      if (frame !== null) addFrame(frame)
+      const number = frame === null ? 0 : addFrame(frame)
+      let positionBytes = 0
+      for (const run of added) {
+        addRun(run, number, positionBytes)
+        if (!run.isZero) positionBytes += run.lengthBytes
+      }
+      assert(positionBytes === (frame?.plainBytes ?? 0), 'the data runs use up their frame')
+    },
+    addPlaced: ({ offsetBytes, lengthBytes, frame, framePosition }) => {
+      let number = 0
+      if (frame !== null) {
+        const key = `${frame.segment}@${frame.placeBytes}`
+        number = placed.get(key) ?? addFrame(frame)
+        placed.set(key, number)
+      }
+      addRun({ offsetBytes, lengthBytes, isZero: frame === null }, number, framePosition)
     },
     finish: () => {
       if (runs === 0) return null
@@ -107,10 +146,16 @@ export const createShardBuilder = (): ShardBuilder => {
   }
 }
 
+const writeRun = (runList: ByteWriter, sector: number, sectors: number, isZero: boolean): void => {
+  const high = Math.floor(sector / 2 ** 32)
+  runList.u32(sector % 2 ** 32)
+  runList.u32(high + sectors * 2 ** 8 + (isZero ? 2 ** 31 : 0))
+}
+
 const birthKey = ({ birth }: FramePlace): string =>
   `${birth.recoveryPointId}/${birth.disk}/${birth.slice}/${birth.attempt}`
 
-const writeBirth = (writer: ReturnType<typeof createByteWriter>, { birth }: FramePlace): void => {
+const writeBirth = (writer: ByteWriter, { birth }: FramePlace): void => {
   writer.text(birth.recoveryPointId)
   writer.text(birth.disk)
   writer.u32(birth.slice)

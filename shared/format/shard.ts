@@ -1,31 +1,23 @@
+import type { Extent } from '../domain/extent.ts'
 import { type ByteReader, createByteReader, type Origin } from './byte-reader.ts'
 import type { FramePlace } from './frame.ts'
+import type { AttemptKey } from './frame-cipher.ts'
+import { createRunCursor, type RunCursor, type ShardHeader, type ShardTables } from './run-cursor.ts'
 import { sectorBytes } from './sectors.ts'
-import { type Run, shardMagic } from './shard-builder.ts'
-
-/** A run with the place of its bytes: in `frame`, from `framePosition` on; null for zeros. */
-export interface PlacedRun {
-  readonly offsetBytes: number
-  readonly lengthBytes: number
-  readonly frame: FramePlace | null
-  readonly framePosition: number
-}
-
-export interface ShardHeader {
-  readonly runs: number
-  readonly frames: number
-  readonly firstBytes: number
-  readonly endBytes: number
-}
+import { type PlacedRun, runEntryBytes, shardMagic } from './shard-builder.ts'
 
 /** One shard's bytes, opened. Runs are decoded as they are asked for. */
 export interface Shard extends ShardHeader {
   /** All runs in order of offset. @throws VaultError `malformed` where the list breaks the rules of docs/format.md, section 5 */
   placedRuns(): Generator<PlacedRun>
+  /** The runs that touch the window, not clipped, batch by batch. The first one is found by binary search; what is not touched is not
+   * decoded. */
+  runsIn(window: Extent): RunCursor
 }
 
 const headerBytes = 48
 const frameEntryBytes = 56
+const runsPerBatch = 512
 
 /** @param origin the object and the place in it where these bytes began
  * @throws VaultError */
@@ -39,21 +31,53 @@ export const openShard = (bytes: Uint8Array, origin: Origin): Shard => {
     attempt: reader.u32(),
   }))
   const segments = Array.from({ length: header.segments }, () => reader.text())
-  const frameTableAt = reader.at
-  const runListAt = frameTableAt + header.frames * frameEntryBytes
-  if (runListAt + header.runListBytes !== bytes.length) reader.fail('the sections do not add up to the length')
-  const frameAt = (index: number): FramePlace => {
-    const entry = createByteReader(bytes, origin, frameTableAt + index * frameEntryBytes)
-    const segment = segments[entry.u16()] ?? entry.fail('a frame names a segment that is not listed')
-    const birth = births[entry.u16()] ?? entry.fail('a frame names a birth that is not listed')
-    const numbers = { placeBytes: entry.u32(), storedBytes: entry.u32(), plainBytes: entry.u32() }
-    const ordinal = entry.u32()
-    entry.zeros(4)
-    return { segment, ...numbers, digest: entry.raw(32), birth: { ...birth, ordinal } }
-  }
+  const runListBytes = header.runs * runEntryBytes
+  if (reader.at + header.frames * frameEntryBytes + runListBytes !== bytes.length)
+    reader.fail('the sections do not add up to the length')
+  const frameAt = readFrames(reader, header.frames, births, segments)
+  const { runs, frames, firstBytes, endBytes } = header
+  const counts = { runs, frames, firstBytes, endBytes }
+  const tables = { ...counts, runList: reader.raw(runListBytes), frameAt, fail: reader.fail }
+  const whole = { offsetBytes: firstBytes, lengthBytes: endBytes - firstBytes }
   return {
-    ...header,
-    placedRuns: () => placeRuns(header, createByteReader(bytes, origin, runListAt), frameAt),
+    ...counts,
+    *placedRuns() {
+      const cursor = createRunCursor(tables, whole)
+      const seen = new Set<FramePlace | null>([null])
+      for (let batch = cursor.take(runsPerBatch); batch.length > 0; batch = cursor.take(runsPerBatch)) {
+        for (const run of batch) seen.add(run.frame)
+        yield* batch
+      }
+      if (seen.size !== frames + 1) reader.fail('a frame is named by no run')
+    },
+    runsIn: (window) => createRunCursor(tables, window),
+  }
+}
+
+const readFrames = (
+  reader: ByteReader,
+  count: number,
+  births: readonly AttemptKey[],
+  segments: readonly string[],
+): ShardTables['frameAt'] => {
+  const table = reader.raw(count * frameEntryBytes)
+  const known: FramePlace[] = []
+  const decode = (at: number): FramePlace => {
+    const birth = births[table.readUInt16LE(at + 2)] ?? reader.fail('a frame names a birth that is not listed')
+    if (table.readUInt32LE(at + 20) !== 0) reader.fail('bytes that must be zero are not')
+    return {
+      segment: segments[table.readUInt16LE(at)] ?? reader.fail('a frame names a segment that is not listed'),
+      placeBytes: table.readUInt32LE(at + 4),
+      storedBytes: table.readUInt32LE(at + 8),
+      plainBytes: table.readUInt32LE(at + 12),
+      digest: table.subarray(at + 24, at + frameEntryBytes),
+      birth: { ...birth, ordinal: table.readUInt32LE(at + 16) },
+    }
+  }
+  return (frame) => {
+    if (frame >= count) reader.fail('a run names a frame that is not listed')
+    known[frame] ??= decode(frame * frameEntryBytes)
+    return known[frame]
   }
 }
 
@@ -70,48 +94,7 @@ const readHeader = (reader: ByteReader) => {
   const firstBytes = reader.u64() * sectorBytes
   const endBytes = reader.u64() * sectorBytes
   if (runs === 0 || !Number.isSafeInteger(endBytes)) reader.fail('the counts of the shard are impossible')
+  if (runListBytes !== runs * runEntryBytes) reader.fail('the run list has another length than its runs')
   if (frames * frameEntryBytes > reader.remaining + headerBytes) reader.fail('the frame table is longer than the shard')
-  return { runs, frames, births, segments, runListBytes, firstBytes, endBytes }
-}
-
-/** Runs with a cursor over the frames: data runs take the plain bytes of one frame after the other. */
-function* placeRuns(
-  header: ShardHeader,
-  reader: ByteReader,
-  frameAt: (index: number) => FramePlace,
-): Generator<PlacedRun> {
-  let frame: FramePlace | null = null
-  let position = 0
-  let nextFrame = 0
-  for (const run of decodeRuns(header, reader)) {
-    if (run.isZero) {
-      yield { offsetBytes: run.offsetBytes, lengthBytes: run.lengthBytes, frame: null, framePosition: 0 }
-      continue
-    }
-    if (frame === null) {
-      if (nextFrame >= header.frames) reader.fail('there are more data runs than frames')
-      frame = frameAt(nextFrame)
-      nextFrame += 1
-      position = 0
-    }
-    if (position + run.lengthBytes > frame.plainBytes) reader.fail('a run crosses the end of its frame')
-    yield { offsetBytes: run.offsetBytes, lengthBytes: run.lengthBytes, frame, framePosition: position }
-    position += run.lengthBytes
-    if (position === frame.plainBytes) frame = null
-  }
-  if (frame !== null || nextFrame !== header.frames) reader.fail('the runs do not use up the frames')
-}
-
-function* decodeRuns(header: ShardHeader, reader: ByteReader): Generator<Run> {
-  let end = header.firstBytes
-  for (let index = 0; index < header.runs; index += 1) {
-    const offsetBytes = end + reader.varint() * sectorBytes
-    const coded = reader.varint()
-    const lengthBytes = Math.floor(coded / 2) * sectorBytes
-    if (lengthBytes === 0) reader.fail('a run is empty')
-    end = offsetBytes + lengthBytes
-    if (end > header.endBytes) reader.fail('a run ends behind the end of the shard')
-    yield { offsetBytes, lengthBytes, isZero: coded % 2 === 1 }
-  }
-  if (end !== header.endBytes || reader.remaining > 0) reader.fail('the runs do not end where the shard does')
+  return { runs, frames, births, segments, firstBytes, endBytes }
 }

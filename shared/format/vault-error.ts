@@ -21,6 +21,12 @@ export type VaultFault =
   | { readonly code: 'twin-differs'; readonly name: string }
   | { readonly code: 'bad-ranges'; readonly name: string; readonly detail: string }
   | { readonly code: 'numbers-exhausted'; readonly name: string; readonly limit: number }
+  /** `name` is the object that should hold the data key. */
+  | { readonly code: 'key-missing'; readonly name: string; readonly keyId: string }
+  /** The wrapping key that would open the data key refuses or is gone. `detail` holds no secret. */
+  | { readonly code: 'key-locked'; readonly name: string; readonly keyId: string; readonly detail: string }
+  /** The stored bytes are proven and the key does not open them. */
+  | { readonly code: 'wrong-key'; readonly name: string; readonly place: number; readonly keyId: string }
 
 /** Thrown instead of ever returning bytes that are not proven. Another try does not cure it. */
 export class VaultError extends Error {
@@ -56,6 +62,12 @@ const explain = (fault: VaultFault): string => {
       return `The list of changed ranges of ${fault.name} cannot be used: ${fault.detail}.`
     case 'numbers-exhausted':
       return `All ${fault.limit} numbers below ${fault.name} are taken.`
+    case 'key-missing':
+      return `The data key ${fault.keyId} is not at hand: ${fault.name} would hold it.`
+    case 'key-locked':
+      return `The data key ${fault.keyId} in ${fault.name} cannot be unwrapped: ${fault.detail}.`
+    case 'wrong-key':
+      return `The bytes of ${fault.name} at ${fault.place} are whole, but the data key ${fault.keyId} does not open them.`
     default:
       return fault satisfies never
   }
@@ -69,6 +81,12 @@ const hintOf = (fault: VaultFault): string => {
       return 'Start a new backup; report it if it happens again.'
     case 'numbers-exhausted':
       return 'Cancel this job and start a new backup.'
+    case 'key-missing':
+      return 'Configure the key that this vault is encrypted under. If the object of the data key is gone from the vault, look for it among soft-deleted or earlier versions in the storage account.'
+    case 'key-locked':
+      return 'Let the identity of this program unwrap with the wrapping key (Key Vault: role Key Vault Crypto User), and see that the key is enabled and not deleted; a deleted one can be recovered while it is soft-deleted.'
+    case 'wrong-key':
+      return 'Another key than the one this was written under goes by the same id. Configure the wrapping key of this very vault.'
     default:
       return 'The stored object is damaged or gone. Look for it among soft-deleted or earlier versions in the storage account, or restore another recovery point.'
   }

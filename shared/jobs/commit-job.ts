@@ -59,8 +59,11 @@ const committedDisk = async (
     transfer: report.transfer ?? 'full',
     fullReason: report.fullReason,
     stack,
+    sidecar: null,
+    compression: 'zstd',
     changedBytes: report.changedBytes,
     readBytes: report.readBytes,
+    joinedBytes: report.joinedBytes,
     storedPlainBytes: report.storedPlainBytes,
     storedBytes: report.storedBytes,
   }
@@ -87,6 +90,7 @@ const draftOf = async (
     baseRecoveryPointId: base?.base?.recoveryPointId ?? null,
     previous:
       previous === null ? null : { recoveryPointId: previous.recoveryPoint.recoveryPointId, digest: previous.digest },
+    keyId: null,
     vm,
     disks,
   }

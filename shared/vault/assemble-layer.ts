@@ -2,6 +2,7 @@ import type { LayerReference } from '../domain/recovery-point.ts'
 import { digestBytes, hexOf } from '../format/digest.ts'
 import { encodeIndexFooter, type FenceKey, footerTailBytes, type IndexTotals } from '../format/index-footer.ts'
 import { layerIdOf, sliceIndexName } from '../format/names.ts'
+import { joinSegmentRanges, type SegmentRange } from '../format/segment-ranges.ts'
 import { VaultError } from '../format/vault-error.ts'
 import type { BlobReader, CallOptions } from '../ports/blob-store.ts'
 import type { DiskPlan } from './disk-plan.ts'
@@ -27,6 +28,7 @@ export interface LayerAssembly {
  * @throws VaultError from `pieces` where a slice index is missing or damaged */
 export const assembleLayer = (vault: BlobReader, plan: DiskPlan, options: CallOptions): LayerAssembly => {
   const fences: FenceKey[] = []
+  const ranges: SegmentRange[] = []
   let totals = noTotals
   let frameCapacityBytes = 0
   let indexBytes = 0
@@ -40,13 +42,15 @@ export const assembleLayer = (vault: BlobReader, plan: DiskPlan, options: CallOp
         shardBytes += bytes.length
         yield bytes
       }
+      ranges.push(...index.footer.segmentRanges)
       totals = plus(totals, index.footer)
       frameCapacityBytes = Math.max(frameCapacityBytes, index.footer.frameCapacityBytes)
       indexBytes += index.bytes.length
     }
     const { recoveryPointId, disk, slices, sizeBytes } = plan
     const head = { kind: 'layer' as const, recoveryPointId, disk, slice: slices, attempt: 0, frameCapacityBytes }
-    footer = Buffer.from(encodeIndexFooter({ ...head, diskBytes: sizeBytes, ...totals }, fences))
+    const segmentRanges = joinSegmentRanges(ranges)
+    footer = Buffer.from(encodeIndexFooter({ ...head, diskBytes: sizeBytes, segmentRanges, ...totals }, fences))
     yield footer
   }
   const assembled = () => {
@@ -61,7 +65,6 @@ export const assembleLayer = (vault: BlobReader, plan: DiskPlan, options: CallOp
 
 /** The totals of nothing. */
 export const noTotals: IndexTotals = {
-  segments: 0,
   changedBytes: 0,
   readBytes: 0,
   joinedBytes: 0,
@@ -75,7 +78,6 @@ export const noTotals: IndexTotals = {
 }
 
 const plus = (sum: IndexTotals, slice: IndexTotals): IndexTotals => ({
-  segments: sum.segments + slice.segments,
   changedBytes: sum.changedBytes + slice.changedBytes,
   readBytes: sum.readBytes + slice.readBytes,
   joinedBytes: sum.joinedBytes + slice.joinedBytes,

@@ -1,29 +1,31 @@
-import type { RecoveryPoint } from '../domain/recovery-point.ts'
-import { recoveryPointName } from '../format/names.ts'
+import type { LayerReference, RecoveryPoint } from '../domain/recovery-point.ts'
+import { footerDigestOf, footerTailBytes } from '../format/index-footer.ts'
+import { layerIdOf, layerName, recoveryPointName } from '../format/names.ts'
+import { formatVersion } from '../format/sectors.ts'
 import { VaultError } from '../format/vault-error.ts'
-import type { BlobCreator, CallOptions } from '../ports/blob-store.ts'
-import { createSealed } from './objects.ts'
+import type { BlobCreator, BlobReader, CallOptions } from '../ports/blob-store.ts'
+import { createSealed, readExactly } from './objects.ts'
 import { merkleRootOf } from './recovery-point-schema.ts'
 import { type FoundRecoveryPoint, readRevision } from './recovery-points.ts'
 
 /** What the caller knows of a recovery point; the rest follows from it. */
-export type RecoveryPointDraft = Omit<RecoveryPoint, 'format' | 'revision' | 'merkleRoot' | 'keyId'>
+export type RecoveryPointDraft = Omit<RecoveryPoint, 'format' | 'revision' | 'merkleRoot'>
 
 export type Committed = ({ readonly kind: 'committed' } & FoundRecoveryPoint) | { readonly kind: 'aborted' }
 
 /** Makes the recovery point visible, all disks at once: the only commit point. Key: (vmKey, recoveryPointId). Whoever comes second,
  * a repeated run or a twin, gets the record that is there; `aborted` where the recovery point was fenced off before.
- * @throws VaultError */
+ * @throws VaultError; `object-missing` where a layer that the stacks were built on is gone: then nothing is committed */
 export const commitRecoveryPoint = async (
   deps: { readonly vault: BlobCreator },
   draft: RecoveryPointDraft,
   options: CallOptions = {},
 ): Promise<Committed> => {
+  await requireParents(deps.vault, draft, options)
   const record: RecoveryPoint = {
-    format: 0,
+    format: formatVersion,
     ...draft,
     revision: 1,
-    keyId: null,
     merkleRoot: merkleRootOf(draft.disks),
   }
   const name = recoveryPointName(draft.vmKey, draft.recoveryPointId, 1)
@@ -32,4 +34,26 @@ export const commitRecoveryPoint = async (
   if (found === null) throw new VaultError({ code: 'object-missing', name })
   if (!('disks' in found.record)) return { kind: 'aborted' }
   return { kind: 'committed', recoveryPoint: found.record, digest: found.digest }
+}
+
+const parentsAtOnce = 16
+
+/** The intent keeps a base's layers from the moment they were found there; this finds them there. */
+const requireParents = async (vault: BlobReader, draft: RecoveryPointDraft, options: CallOptions): Promise<void> => {
+  const parents = new Map<string, LayerReference>()
+  for (const { disk, stack } of draft.disks)
+    for (const layer of stack) if (layer.layerId !== layerIdOf({ ...draft, disk })) parents.set(layer.layerId, layer)
+  const layers = [...parents.values()]
+  for (let at = 0; at < layers.length; at += parentsAtOnce)
+    await Promise.all(layers.slice(at, at + parentsAtOnce).map((layer) => requireLayer(vault, layer, options)))
+}
+
+/** One small read: the tail has the footer's digest, which is the layer's. */
+const requireLayer = async (vault: BlobReader, layer: LayerReference, options: CallOptions): Promise<void> => {
+  const name = layerName(layer.layerId)
+  const place = layer.lengthBytes - footerTailBytes
+  const tail = await readExactly(vault, name, { offsetBytes: place, lengthBytes: footerTailBytes }, options)
+  const actual = footerDigestOf(tail, { name, place })
+  if (actual !== layer.digest)
+    throw new VaultError({ code: 'digest-mismatch', name, place, expected: layer.digest, actual })
 }

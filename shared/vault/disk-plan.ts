@@ -1,14 +1,15 @@
 import * as v from 'valibot'
 import { type DiskKey, planSummaryName, type SliceKey, slicePlanName } from '../format/names.ts'
+import { formatVersion } from '../format/sectors.ts'
 import { decodeSlicePlan, type SlicePlan } from '../format/slice-plan-codec.ts'
 import { VaultError } from '../format/vault-error.ts'
 import type { BlobReader, CallOptions } from '../ports/blob-store.ts'
-import { readSealed } from './objects.ts'
+import { readSealed, requireFormat } from './objects.ts'
 
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0))
 
 const summarySchema = v.object({
-  format: v.literal(0),
+  format: v.literal(formatVersion),
   recoveryPointId: v.string(),
   disk: v.string(),
   /** The planning run whose slice plans count. */
@@ -38,6 +39,7 @@ export const readDiskPlan = async (
   const name = planSummaryName(key)
   const record = await readSealed(control, name, options)
   if (record === null) return null
+  requireFormat(record, name)
   const parsed = v.safeParse(summarySchema, record)
   if (!parsed.success) throw new VaultError({ code: 'malformed', name, place: 0, detail: v.summarize(parsed.issues) })
   const plan = parsed.output

@@ -1,3 +1,4 @@
+import type { KeyRing } from '../format/data-key.ts'
 import { type FramePlace, openFrame } from '../format/frame.ts'
 import type { BlobReader, CallOptions } from '../ports/blob-store.ts'
 import { readExactly } from './objects.ts'
@@ -11,13 +12,13 @@ const readBytesMax = 8 * 1024 * 1024
 
 /** Every frame is proven before its promise resolves. Promises that nobody awaits do not complain. */
 export const createFrameLoader =
-  (reader: BlobReader, options: CallOptions): FrameLoader =>
+  (reader: BlobReader, keys: KeyRing, options: CallOptions): FrameLoader =>
   (frames) => {
     const loaded = new Map<FramePlace, Promise<Uint8Array>>()
     for (const group of neighbours(frames)) {
       const bytes = readGroup(reader, group, options)
       for (const frame of group.frames) {
-        const plain = bytes.then((stored) => openFrom(stored, group, frame))
+        const plain = bytes.then((stored) => openFrom(stored, group, frame, keys))
         plain.catch(() => undefined)
         loaded.set(frame, plain)
       }
@@ -60,9 +61,9 @@ const readGroup = (reader: BlobReader, group: FrameGroup, options: CallOptions):
   readExactly(reader, group.segment, { offsetBytes: group.offsetBytes, lengthBytes: group.lengthBytes }, options)
 
 /** A frame that is kept must not keep its whole group's bytes alive. */
-const openFrom = (stored: Uint8Array, group: FrameGroup, frame: FramePlace): Uint8Array => {
+const openFrom = (stored: Uint8Array, group: FrameGroup, frame: FramePlace, keys: KeyRing): Uint8Array => {
   const from = frame.placeBytes - group.offsetBytes
-  const plain = openFrame(stored.subarray(from, from + frame.storedBytes), frame)
+  const plain = openFrame(stored.subarray(from, from + frame.storedBytes), frame, keys)
   const isView = plain.buffer === stored.buffer && group.frames.length > 1
   return isView ? Uint8Array.from(plain) : plain
 }

@@ -32,7 +32,9 @@ export const createIndexBuilder = (limits: {
   const close = (): void => {
     const shard = builder.finish()
     if (shard === null) return
-    const { bytes, firstBytes, endBytes, frames } = shard
+    const { bytes, firstBytes, endBytes, frames, runs } = shard
+    totals.frames += frames
+    totals.runs += runs
     shards.push(bytes)
     fences.push({ firstBytes, endBytes, placeBytes, lengthBytes: bytes.length, frames, digest: digestBytes(bytes) })
     placeBytes += bytes.length
@@ -41,8 +43,6 @@ export const createIndexBuilder = (limits: {
     add: (runs, frame) => {
       builder.add(runs, frame)
       for (const run of runs) totals[run.isZero ? 'zeroBytes' : 'dataBytes'] += run.lengthBytes
-      totals.frames += frame === null ? 0 : 1
-      totals.runs += runs.length
       if (builder.frames >= limits.shardFramesMax || builder.runs >= limits.shardRunsMax) close()
     },
     finish: () => {

@@ -1,4 +1,5 @@
 import { intentName } from '../format/names.ts'
+import { formatVersion } from '../format/sectors.ts'
 import type { BlobCreator, CallOptions, ControlStore } from '../ports/blob-store.ts'
 import { createSealed } from './objects.ts'
 
@@ -14,7 +15,7 @@ export interface Intent {
 
 /** Key: the id. A second run finds the first one's intent, which names the same. */
 export const writeIntent = async (control: BlobCreator, intent: Intent, options: CallOptions = {}): Promise<void> => {
-  await createSealed(control, intentName(intent.id), { format: 0, ...intent }, options)
+  await createSealed(control, intentName(intent.id), { format: formatVersion, ...intent }, options)
 }
 
 /** Repeatable; only after the commit record exists or the job has given up. */

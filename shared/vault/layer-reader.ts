@@ -3,7 +3,8 @@ import type { LayerReference } from '../domain/recovery-point.ts'
 import { digestBytes, hexOf } from '../format/digest.ts'
 import { type FenceKey, type IndexFooter, openIndexFooter } from '../format/index-footer.ts'
 import { layerName } from '../format/names.ts'
-import { openShard, type PlacedRun } from '../format/shard.ts'
+import { openShard } from '../format/shard.ts'
+import type { PlacedRun } from '../format/shard-builder.ts'
 import { VaultError } from '../format/vault-error.ts'
 import type { BlobReader, CallOptions } from '../ports/blob-store.ts'
 import { readExactly } from './objects.ts'
@@ -69,16 +70,8 @@ const runsPerBatch = 512
 
 function* batchesOf(bytes: Uint8Array, fence: FenceKey, layer: Layer, window: Extent): Generator<PlacedRun[]> {
   const shard = openShard(bytes, { name: layer.name, place: fence.placeBytes })
-  const windowEnd = window.offsetBytes + window.lengthBytes
-  let batch: PlacedRun[] = []
-  for (const run of shard.placedRuns()) {
-    if (run.offsetBytes >= windowEnd || run.offsetBytes + run.lengthBytes <= window.offsetBytes) continue
-    batch.push(run)
-    if (batch.length < runsPerBatch) continue
-    yield batch
-    batch = []
-  }
-  if (batch.length > 0) yield batch
+  const cursor = shard.runsIn(window)
+  for (let batch = cursor.take(runsPerBatch); batch.length > 0; batch = cursor.take(runsPerBatch)) yield batch
 }
 
 const readShard = async (

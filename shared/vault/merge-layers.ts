@@ -1,5 +1,5 @@
 import type { Extent } from '../domain/extent.ts'
-import type { PlacedRun } from '../format/shard.ts'
+import type { PlacedRun } from '../format/shard-builder.ts'
 
 /** A part of the disk as the stack shows it: bytes of one frame, or zeros. `layer` counts from 0, the newest; -1 where no layer has
  * anything. */

@@ -1,4 +1,5 @@
 import { decodeSealedJson, encodeSealedJson } from '../format/sealed-json.ts'
+import { formatVersion } from '../format/sectors.ts'
 import { VaultError } from '../format/vault-error.ts'
 import { type BlobCreator, type BlobReader, type CallOptions, StorageError } from '../ports/blob-store.ts'
 
@@ -29,6 +30,14 @@ export const readExactly = async (
 export const readSealed = async (reader: BlobReader, name: string, options: CallOptions): Promise<unknown> => {
   const content = await reader.read(name, options)
   return content === null ? null : decodeSealedJson(content.bytes, name)
+}
+
+/** Refuses a record of another format version; one that names none is left to its schema. @throws VaultError `unsupported-version` */
+export const requireFormat = (record: unknown, name: string): void => {
+  if (typeof record !== 'object' || record === null || !('format' in record)) return
+  const { format } = record
+  if (typeof format === 'number' && format !== formatVersion)
+    throw new VaultError({ code: 'unsupported-version', name, version: format })
 }
 
 export const createSealed = (

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { type CutSlice, createSliceCutter, type SliceCutter, sliceBytesFor } from '../domain/slice-plan.ts'
 import { type DiskKey, planRunMarker, planSummaryName, slicePlanName } from '../format/names.ts'
+import { formatVersion } from '../format/sectors.ts'
 import { encodeSlicePlan } from '../format/slice-plan-codec.ts'
 import { VaultError } from '../format/vault-error.ts'
 import type { BlobCreator, CallOptions } from '../ports/blob-store.ts'
@@ -69,7 +70,18 @@ const writePlan = async (deps: PlanDiskDeps, request: PlanDiskRequest, options: 
   const listCalls = deps.reader.counters.listCalls - listCallsBefore
   const changedBytes = totals.dataBytes + totals.clearBytes
   const plannedAt = deps.clock.now().toISOString()
-  return { format: 0, ...key, run, transfer, sizeBytes, ...totals, changedBytes, listCalls, sliceBytes, plannedAt }
+  return {
+    format: formatVersion,
+    ...key,
+    run,
+    transfer,
+    sizeBytes,
+    ...totals,
+    changedBytes,
+    listCalls,
+    sliceBytes,
+    plannedAt,
+  }
 }
 
 async function* cutSlices(

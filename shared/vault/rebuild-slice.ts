@@ -7,7 +7,7 @@ import { VaultError } from '../format/vault-error.ts'
 import type { BlobReader, CallOptions } from '../ports/blob-store.ts'
 
 /** A slice index made again from the segments of one attempt, for a vault whose slice index or layer was lost. What only the lost index
- * knew is zero: changed, read and joined bytes, requests, time. The frames themselves are not read beyond their segment's directory.
+ * knew is zero: read and joined bytes, requests, time. The frames themselves are not read beyond their segment's directory.
  * @param attempt one whose last segment is there; which attempt counted, the lost index alone knew, and all complete ones are equal in
  * content
  * @returns the bytes of a slice index: shards, then a footer
@@ -39,8 +39,10 @@ export const rebuildSliceIndex = async (
     counted.segmentBytes += content.bytes.length
     if (trailer.isLast) break
   }
-  const unknown = { changedBytes: 0, readBytes: 0, joinedBytes: 0, readCalls: 0, milliseconds: 0 }
-  const totals: IndexTotals = { ...counted, ...unknown, segments: shards.length }
-  const footer = encodeIndexFooter({ kind: 'slice', ...key, ...of, ...totals }, fences)
+  const unknown = { readBytes: 0, joinedBytes: 0, readCalls: 0, milliseconds: 0 }
+  const changedBytes = counted.dataBytes + counted.zeroBytes
+  const totals: IndexTotals = { ...counted, ...unknown, changedBytes }
+  const segmentRanges = [{ ...key, attempt: of.attempt, firstN: 0, lastN: shards.length - 1 }]
+  const footer = encodeIndexFooter({ kind: 'slice', ...key, ...of, segmentRanges, ...totals }, fences)
   return Buffer.concat([...shards, footer])
 }

@@ -3,7 +3,9 @@ import { isId } from '../domain/ids.ts'
 import type { RecoveryPoint } from '../domain/recovery-point.ts'
 import { digestHex } from '../format/digest.ts'
 import { decodeSealedJson } from '../format/sealed-json.ts'
+import { formatVersion } from '../format/sectors.ts'
 import { VaultError } from '../format/vault-error.ts'
+import { requireFormat } from './objects.ts'
 
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0))
 const digest = v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/))
@@ -37,10 +39,17 @@ const vm = v.object({
   configuration: v.record(v.string(), v.unknown()),
 })
 
-const isLayerId = (text: string): boolean => text.split('/').length === 2 && text.split('/').every(isId)
+const isPath = (text: string): boolean => text.split('/').length === 2 && text.split('/').every(isId)
 
 const layerReference = v.object({
-  layerId: v.pipe(v.string(), v.check(isLayerId, 'a layer id is <recoveryPointId>/<disk>')),
+  layerId: v.pipe(v.string(), v.check(isPath, 'a layer id is <id>/<disk>')),
+  lengthBytes: count,
+  footerBytes: count,
+  digest,
+})
+
+const sidecarReference = v.object({
+  sidecarId: v.pipe(v.string(), v.check(isPath, 'a sidecar id is <recoveryPointId>/<disk>')),
   lengthBytes: count,
   footerBytes: count,
   digest,
@@ -59,14 +68,17 @@ const committedDisk = v.object({
   transfer: v.picklist(['full', 'incremental']),
   fullReason: v.nullable(v.string()),
   stack: v.array(layerReference),
+  sidecar: v.nullable(sidecarReference),
+  compression: v.picklist(['zstd', 'none']),
   changedBytes: count,
   readBytes: count,
+  joinedBytes: count,
   storedPlainBytes: count,
   storedBytes: count,
 })
 
 const recoveryPoint = v.object({
-  format: v.literal(0),
+  format: v.literal(formatVersion),
   recoveryPointId: v.string(),
   revision: count,
   vmKey: v.string(),
@@ -77,7 +89,7 @@ const recoveryPoint = v.object({
   consistentAcrossDisks: v.boolean(),
   baseRecoveryPointId: v.nullable(v.string()),
   previous: v.nullable(v.object({ recoveryPointId: v.string(), digest })),
-  keyId: v.nullable(v.string()),
+  keyId: v.nullable(v.pipe(v.string(), v.regex(/^[0-9a-f]{32}$/))),
   merkleRoot: digest,
   vm,
   disks: v.array(committedDisk),
@@ -85,14 +97,26 @@ const recoveryPoint = v.object({
 
 /** A fence: the recovery point of this name will never exist (docs/format.md, section 7). */
 const abortedRecord = v.object({
-  format: v.literal(0),
+  format: v.literal(formatVersion),
   aborted: v.literal(true),
   recoveryPointId: v.string(),
-  revision: count,
+  revision: v.literal(1),
   vmKey: v.string(),
 })
 
-export type CommitRecord = RecoveryPoint | Readonly<v.InferOutput<typeof abortedRecord>>
+/** The end of a recovery point: it is neither listed nor restored, and its objects may be gone. */
+const expiredRecord = v.object({
+  format: v.literal(formatVersion),
+  expired: v.literal(true),
+  recoveryPointId: v.string(),
+  revision: v.pipe(count, v.minValue(2)),
+  vmKey: v.string(),
+})
+
+export type CommitRecord =
+  | RecoveryPoint
+  | Readonly<v.InferOutput<typeof abortedRecord>>
+  | Readonly<v.InferOutput<typeof expiredRecord>>
 
 /** The record, proven and parsed. @throws VaultError where a byte, the shape, the name or the Merkle root is wrong */
 export const parseCommitRecord = (
@@ -101,10 +125,8 @@ export const parseCommitRecord = (
   key: { readonly vmKey: string; readonly recoveryPointId: string; readonly revision: number },
 ): CommitRecord => {
   const sealed = decodeSealedJson(bytes, name)
-  const version = v.safeParse(v.object({ format: count }), sealed)
-  if (version.success && version.output.format !== 0)
-    throw new VaultError({ code: 'unsupported-version', name, version: version.output.format })
-  const parsed = v.safeParse(isAborted(sealed) ? abortedRecord : recoveryPoint, sealed)
+  requireFormat(sealed, name)
+  const parsed = v.safeParse(schemaOf(sealed), sealed)
   if (!parsed.success) throw new VaultError({ code: 'malformed', name, place: 0, detail: v.summarize(parsed.issues) })
   const record: CommitRecord = parsed.output
   const expected = `${key.vmKey}/${key.recoveryPointId}/${key.revision}`
@@ -114,11 +136,20 @@ export const parseCommitRecord = (
   return record
 }
 
-/** SHA-256 over the layer digests of all stacks, disk by disk, newest first; hex. */
-export const merkleRootOf = (disks: RecoveryPoint['disks']): string =>
-  digestHex(Buffer.from(disks.flatMap((disk) => disk.stack.map((layer) => layer.digest)).join(''), 'hex'))
+/** SHA-256 over digests, disk by disk: those of the stack's layers, newest first, then the sidecar's if there is one; hex. */
+export const merkleRootOf = (disks: RecoveryPoint['disks']): string => {
+  const digests = disks.flatMap(({ stack, sidecar }) => [
+    ...stack.map((layer) => layer.digest),
+    ...(sidecar === null ? [] : [sidecar.digest]),
+  ])
+  return digestHex(Buffer.from(digests.join(''), 'hex'))
+}
 
-const isAborted = (record: unknown): boolean => typeof record === 'object' && record !== null && 'aborted' in record
+const schemaOf = (record: unknown) => {
+  if (typeof record !== 'object' || record === null) return recoveryPoint
+  if ('aborted' in record) return abortedRecord
+  return 'expired' in record ? expiredRecord : recoveryPoint
+}
 
 const checkRoot = (record: RecoveryPoint, name: string): void => {
   const actual = merkleRootOf(record.disks)

@@ -1,7 +1,8 @@
 import type { RecoveryPoint } from '../domain/recovery-point.ts'
 import { digestHex } from '../format/digest.ts'
-import { recoveryPointName, recoveryPointsPrefix } from '../format/names.ts'
+import { recoveryPointName, recoveryPointsPrefix, revisionsPrefix } from '../format/names.ts'
 import { VaultError } from '../format/vault-error.ts'
+import { parseVaultName } from '../format/vault-name.ts'
 import type { BlobReader, CallOptions } from '../ports/blob-store.ts'
 import { type CommitRecord, parseCommitRecord } from './recovery-point-schema.ts'
 
@@ -17,52 +18,88 @@ export interface FoundRecoveryPoint {
   readonly digest: string
 }
 
-/** Names of the VM's recovery points with their newest revision, in order of id, which is the order of their times. An aborted one
- * is only told apart when it is read. */
+interface ListedRecoveryPoint {
+  readonly recoveryPointId: string
+  readonly revision: number
+}
+
+/** Names of the VM's recovery points with their newest revision, in order of id, which is the order of their times. Aborted and expired
+ * ones are only told apart when they are read. */
 export async function* listRecoveryPoints(
   reader: BlobReader,
   vmKey: string,
   options: CallOptions = {},
-): AsyncGenerator<{ readonly recoveryPointId: string; readonly revision: number }> {
-  const prefix = recoveryPointsPrefix(vmKey)
-  let last: { recoveryPointId: string; revision: number } | null = null
-  for await (const { name } of reader.list(prefix, options)) {
-    const match = /^([a-z0-9.-]+)\/(\d{4})\.json$/.exec(name.slice(prefix.length))
-    if (match === null) continue
-    const [, recoveryPointId = '', revision] = match
+): AsyncGenerator<ListedRecoveryPoint> {
+  let last: ListedRecoveryPoint | null = null
+  for await (const { name } of reader.list(recoveryPointsPrefix(vmKey), options)) {
+    const parsed = parseVaultName(name)
+    if (parsed.kind !== 'recoveryPoint') continue
+    const { recoveryPointId, revision } = parsed
     if (last !== null && last.recoveryPointId !== recoveryPointId) yield last
-    last = { recoveryPointId, revision: Number(revision) }
+    last = { recoveryPointId, revision }
   }
   if (last !== null) yield last
 }
 
-/** One recovery point, its newest revision; null where it does not exist or was aborted. @throws VaultError */
+const newestFirst = async (
+  reader: BlobReader,
+  vmKey: string,
+  options: CallOptions,
+): Promise<readonly ListedRecoveryPoint[]> => {
+  const listed: ListedRecoveryPoint[] = []
+  for await (const entry of listRecoveryPoints(reader, vmKey, options)) listed.push(entry)
+  return listed.reverse()
+}
+
+/** One recovery point, its newest revision; null where it does not exist, was aborted or has expired. @throws VaultError */
 export const readRecoveryPoint = async (
   reader: BlobReader,
   key: RecoveryPointKey,
   options: CallOptions = {},
 ): Promise<FoundRecoveryPoint | null> => {
-  const first = await readRevision(reader, key, 1, options)
-  if (first === null || !('disks' in first.record)) return null
-  let newest: RecoveryPoint = first.record
-  for (;;) {
-    const next = await readRevision(reader, key, newest.revision + 1, options)
-    if (next === null) return { recoveryPoint: newest, digest: first.digest }
-    if (!('disks' in next.record)) throw unexpectedAbort(key, newest.revision + 1)
-    newest = next.record
+  let newest = 0
+  for await (const { name } of reader.list(revisionsPrefix(key.vmKey, key.recoveryPointId), options)) {
+    const parsed = parseVaultName(name)
+    if (parsed.kind === 'recoveryPoint') newest = parsed.revision
+  }
+  return newest === 0 ? null : readNewest(reader, key, newest, options)
+}
+
+/** The VM's recovery points that can be restored, in order of id; the others are passed over. Reads each record. @throws VaultError */
+export async function* listLiveRecoveryPoints(
+  reader: BlobReader,
+  vmKey: string,
+  options: CallOptions = {},
+): AsyncGenerator<FoundRecoveryPoint> {
+  for await (const { recoveryPointId, revision } of listRecoveryPoints(reader, vmKey, options)) {
+    const found = await readNewest(reader, { vmKey, recoveryPointId }, revision, options)
+    if (found !== null) yield found
   }
 }
 
-/** The VM's newest recovery point, aborted ones passed over; null where there is none. */
+/** @param newest the highest revision there is. A record that is gone since it was listed has expired, as nothing else is removed. */
+const readNewest = async (
+  reader: BlobReader,
+  key: RecoveryPointKey,
+  newest: number,
+  options: CallOptions,
+): Promise<FoundRecoveryPoint | null> => {
+  const found = await readRevision(reader, key, newest, options)
+  if (found === null || !('disks' in found.record)) return null
+  const first = newest === 1 ? found : await readRevision(reader, key, 1, options)
+  if (first === null) return null
+  if (!('disks' in first.record)) throw revisedFence(key)
+  return { recoveryPoint: found.record, digest: first.digest }
+}
+
+/** The VM's newest recovery point, aborted and expired ones passed over; null where there is none. */
 export const latestRecoveryPoint = async (
   reader: BlobReader,
   vmKey: string,
   options: CallOptions = {},
 ): Promise<FoundRecoveryPoint | null> => {
-  const ids: string[] = []
-  for await (const { recoveryPointId } of listRecoveryPoints(reader, vmKey, options)) ids.push(recoveryPointId)
-  for (const recoveryPointId of ids.reverse()) {
-    const found = await readRecoveryPoint(reader, { vmKey, recoveryPointId }, options)
+  for (const { recoveryPointId, revision } of await newestFirst(reader, vmKey, options)) {
+    const found = await readNewest(reader, { vmKey, recoveryPointId }, revision, options)
     if (found !== null) return found
   }
   return null
@@ -76,12 +113,10 @@ export const latestReadableRecoveryPoint = async (
   vmKey: string,
   options: CallOptions = {},
 ): Promise<{ readonly found: FoundRecoveryPoint | null; readonly damaged: number }> => {
-  const ids: string[] = []
-  for await (const { recoveryPointId } of listRecoveryPoints(reader, vmKey, options)) ids.push(recoveryPointId)
   let damaged = 0
-  for (const recoveryPointId of ids.reverse()) {
+  for (const { recoveryPointId, revision } of await newestFirst(reader, vmKey, options)) {
     try {
-      const found = await readRecoveryPoint(reader, { vmKey, recoveryPointId }, options)
+      const found = await readNewest(reader, { vmKey, recoveryPointId }, revision, options)
       if (found !== null) return { found, damaged }
     } catch (error) {
       if (!(error instanceof VaultError) || error.fault.code === 'unsupported-version') throw error
@@ -104,10 +139,10 @@ export const readRevision = async (
   return { record: parseCommitRecord(content.bytes, name, { ...key, revision }), digest: digestHex(content.bytes) }
 }
 
-const unexpectedAbort = (key: RecoveryPointKey, revision: number): VaultError =>
+const revisedFence = (key: RecoveryPointKey): VaultError =>
   new VaultError({
     code: 'malformed',
-    name: recoveryPointName(key.vmKey, key.recoveryPointId, revision),
+    name: recoveryPointName(key.vmKey, key.recoveryPointId, 1),
     place: 0,
-    detail: 'only a first revision can be a fence',
+    detail: 'a fence has no later revisions',
   })

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import type { CommittedDisk, RecoveryPoint } from '../domain/recovery-point.ts'
+import type { KeyRing } from '../format/data-key.ts'
 import type { BlobReader, CallOptions } from '../ports/blob-store.ts'
 import type { DiskWriter } from '../ports/disk-writer.ts'
 import { callOptions } from './objects.ts'
@@ -26,12 +27,13 @@ export interface RestoredRange {
 /** Writes a part of one disk into a fresh target that reads as zeros. Written again, from any offset, it does no harm.
  * @throws VaultError where stored bytes are damaged: nothing unproven is written; SourceError and StorageError of the ports */
 export const restoreRange = async (
-  deps: { readonly vault: BlobReader; readonly writer: DiskWriter },
+  deps: { readonly vault: BlobReader; readonly writer: DiskWriter; readonly keys?: KeyRing },
   request: RestoreRangeRequest,
 ): Promise<RestoredRange> => {
   const options = callOptions(request.signal)
   const disk = committedDisk(request.recoveryPoint, request.disk)
-  const stack = await openStack(deps.vault, disk, options)
+  const keys = deps.keys === undefined ? {} : { keys: deps.keys }
+  const stack = await openStack(deps.vault, disk, { ...options, ...keys })
   const window = { offsetBytes: request.fromOffsetBytes, lengthBytes: disk.sizeBytes - request.fromOffsetBytes }
   assert(window.offsetBytes >= 0 && window.lengthBytes >= 0, 'the offset lies on the disk')
   return writeParts(deps.writer, readStack(stack, window, options), request, disk, options)

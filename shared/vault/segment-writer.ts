@@ -1,6 +1,8 @@
-import { type Birth, encodeFrameHeader, type FramePlace } from '../format/frame.ts'
+import { type Birth, encodeFrame, type FramePlace, frameHeaderBytesOf } from '../format/frame.ts'
+import type { FrameCipher } from '../format/frame-cipher.ts'
 import { type SliceKey, segmentName } from '../format/names.ts'
 import { encodeSegmentTrailer, segmentTrailerBytes } from '../format/segment.ts'
+import type { SegmentRange } from '../format/segment-ranges.ts'
 import { createShardBuilder, type Run } from '../format/shard-builder.ts'
 import type { Compression } from '../format/zstd.ts'
 import type { BlobCreator, CallOptions } from '../ports/blob-store.ts'
@@ -9,12 +11,12 @@ export interface CompressedFrame {
   readonly compression: Compression
   readonly payload: Uint8Array
   readonly plainBytes: number
-  readonly digest: Uint8Array
 }
 
 /** Packs frames into segments of one attempt and uploads them, a few at a time. */
 export interface SegmentWriter {
-  readonly segments: number
+  /** The segments closed so far. */
+  readonly ranges: readonly SegmentRange[]
   /** Length of the segments closed so far. */
   readonly segmentBytes: number
   /** Takes runs with their frame, or zero runs without one. Waits while too many uploads are in flight.
@@ -26,13 +28,14 @@ export interface SegmentWriter {
   settle(): Promise<void>
 }
 
-/** Zero runs alone also fill a segment's directory; this bounds it. */
+/** Zero runs also fill a segment's directory; this bounds it. Those behind or without a frame stay with the segment they follow, so that
+ * none is without frames but that of a slice without data; a plan names no more ranges than this for a slice. */
 const directoryRunsMax = 65_536
 
 /** @param limits `segmentBytes`: frames of a segment; a larger frame makes a larger segment */
 export const createSegmentWriter = (
   deps: { readonly vault: BlobCreator },
-  attempt: { readonly key: SliceKey; readonly attempt: number },
+  attempt: { readonly key: SliceKey; readonly attempt: number; readonly cipher: FrameCipher | null },
   limits: { readonly segmentBytes: number; readonly uploadsInFlightMax: number; readonly options: CallOptions },
 ): SegmentWriter => {
   const directory = createShardBuilder()
@@ -78,26 +81,26 @@ export const createSegmentWriter = (
     filledBytes += storedBytes
   }
   return {
-    get segments() {
-      return n
+    get ranges() {
+      return n === 0 ? [] : [{ ...attempt.key, attempt: attempt.attempt, firstN: 0, lastN: n - 1 }]
     },
     get segmentBytes() {
       return segmentBytes
     },
     append: async (runs, frame) => {
-      if (directory.runs >= directoryRunsMax) await close(false)
       if (frame === null) {
         directory.add(runs, null)
         return null
       }
       const birth: Birth = { ...attempt.key, attempt: attempt.attempt, ordinal }
-      const header = encodeFrameHeader({ ...frame, birth })
-      const storedBytes = header.length + frame.payload.length
-      if (filledBytes > 0 && filledBytes + storedBytes > limits.segmentBytes) await close(false)
+      const storedBytes = frameHeaderBytesOf(birth) + frame.payload.length
+      const isFull = filledBytes + storedBytes > limits.segmentBytes || directory.runs >= directoryRunsMax
+      if (filledBytes > 0 && isFull) await close(false)
+      const { header, payload, digest } = encodeFrame({ ...frame, birth }, attempt.cipher)
       const segment = segmentName(attempt.key, attempt.attempt, n)
-      const { plainBytes, digest } = frame
+      const { plainBytes } = frame
       const place: FramePlace = { segment, placeBytes: filledBytes, storedBytes, plainBytes, digest, birth }
-      store(header, frame.payload)
+      store(header, payload)
       directory.add(runs, place)
       ordinal += 1
       return place

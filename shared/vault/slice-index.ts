@@ -2,10 +2,11 @@ import {
   footerLengthOf,
   footerTailBytes,
   type IndexFooter,
-  type IndexTotals,
+  type IndexHead,
   openIndexFooter,
 } from '../format/index-footer.ts'
 import { type DiskKey, type SliceKey, sliceIndexName } from '../format/names.ts'
+import { segmentCountOf } from '../format/segment-ranges.ts'
 import { VaultError } from '../format/vault-error.ts'
 import type { BlobReader, CallOptions } from '../ports/blob-store.ts'
 import { callOptions } from './objects.ts'
@@ -71,7 +72,7 @@ export const readSliceIndex = async (
 
 /** @param head the footer's, or what goes into it
  * @param indexBytes length of the slice index */
-export const statsOf = (head: IndexTotals & { readonly slice: number }, indexBytes: number): SliceStats => ({
+export const statsOf = (head: IndexHead, indexBytes: number): SliceStats => ({
   slice: head.slice,
   changedBytes: head.changedBytes,
   readBytes: head.readBytes,
@@ -82,7 +83,7 @@ export const statsOf = (head: IndexTotals & { readonly slice: number }, indexByt
   storedBytes: head.segmentBytes + indexBytes,
   milliseconds: head.milliseconds,
   frames: head.frames,
-  segments: head.segments,
+  segments: segmentCountOf(head.segmentRanges),
 })
 
 /** @throws VaultError `wrong-birth` where the index is of another disk or of another kind than its name says */

@@ -1,4 +1,4 @@
-import { digestBytes } from '../format/digest.ts'
+import type { FrameEncoding } from '../format/frame.ts'
 import { releaseMemory } from '../format/release-memory.ts'
 import { compress } from '../format/zstd.ts'
 import type { GatheredFrame } from './frame-gatherer.ts'
@@ -18,7 +18,7 @@ export interface SliceWriter {
 export const createSliceWriter = (
   segments: SegmentWriter,
   index: IndexBuilder,
-  framesInFlightMax: number,
+  limits: { readonly framesInFlightMax: number; readonly compression: FrameEncoding['compression'] },
 ): SliceWriter => {
   const queue: { readonly frame: GatheredFrame; readonly compressed: Promise<CompressedFrame | null> }[] = []
   const writeNext = async (): Promise<void> => {
@@ -35,10 +35,10 @@ export const createSliceWriter = (
   }
   return {
     add: async (frame) => {
-      const compressed = compressFrame(frame.plain)
+      const compressed = compressFrame(frame.plain, limits.compression)
       compressed.catch(() => undefined)
       queue.push({ frame, compressed })
-      if (queue.length > framesInFlightMax) await writeNext()
+      if (queue.length > limits.framesInFlightMax) await writeNext()
     },
     finish: async () => {
       while (queue.length > 0) await writeNext()
@@ -52,8 +52,11 @@ export const createSliceWriter = (
   }
 }
 
-const compressFrame = async (plain: Buffer): Promise<CompressedFrame | null> => {
+const compressFrame = async (
+  plain: Buffer,
+  compression: FrameEncoding['compression'],
+): Promise<CompressedFrame | null> => {
   if (plain.length === 0) return null
-  const digest = digestBytes(plain)
-  return { ...(await compress(plain)), plainBytes: plain.length, digest }
+  const compressed = compression === 'none' ? { compression: 'raw' as const, payload: plain } : await compress(plain)
+  return { ...compressed, plainBytes: plain.length }
 }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import type { Extent } from '../domain/extent.ts'
 import type { LayerReference } from '../domain/recovery-point.ts'
+import { type KeyRing, noKeys } from '../format/data-key.ts'
 import type { FramePlace } from '../format/frame.ts'
 import type { BlobReader, CallOptions } from '../ports/blob-store.ts'
 import { createFrameLoader, type FrameLoader } from './frame-loader.ts'
@@ -12,6 +13,12 @@ export interface OpenStack {
   readonly reader: BlobReader
   readonly layers: readonly Layer[]
   readonly sizeBytes: number
+  readonly keys: KeyRing
+}
+
+export interface OpenStackOptions extends CallOptions {
+  /** For frames that are encrypted; none where absent. */
+  readonly keys?: KeyRing
 }
 
 /** A part of the disk; `bytes` are null where it reads as zeros, and stay good. */
@@ -23,10 +30,10 @@ export interface DiskPart extends Extent {
 export const openStack = async (
   reader: BlobReader,
   of: { readonly stack: readonly LayerReference[]; readonly sizeBytes: number },
-  options: CallOptions = {},
+  options: OpenStackOptions = {},
 ): Promise<OpenStack> => {
   const layers = await Promise.all(of.stack.map((reference) => openLayer(reader, reference, options)))
-  return { reader, layers, sizeBytes: of.sizeBytes }
+  return { reader, layers, sizeBytes: of.sizeBytes, keys: options.keys ?? noKeys }
 }
 
 /** The disk's content in the window: parts in order, without holes, every byte proven. Memory: about 60 MiB, and a frame and a shard
@@ -41,7 +48,7 @@ export async function* readStack(
   assert(window.offsetBytes >= 0 && window.offsetBytes + window.lengthBytes <= stack.sizeBytes)
   const end = new AbortController()
   const signal = options.signal === undefined ? end.signal : AbortSignal.any([options.signal, end.signal])
-  const load = keepingLast(createFrameLoader(stack.reader, { signal }))
+  const load = keepingLast(createFrameLoader(stack.reader, stack.keys, { signal }))
   const layers = stack.layers.map((layer) => layerRuns(stack.reader, layer, window, { signal }))
   const batches = inBatches(mergeLayers(layers, window))
   const waiting: LoadedBatch[] = []
@@ -98,29 +105,24 @@ async function* inBatches(runs: AsyncIterable<MergedRun>): AsyncGenerator<readon
   return undefined
 }
 
-/** Frames kept from one batch to the next, at most one for each layer: a layer's frames come in order of offset, so only the last one
- * can be wanted again. Deep stacks beyond this read some frames twice. */
+/** Frames kept from one batch to the next, the last ones that were wanted: those of a transfer's layer come in order of offset, so only
+ * its last one can be wanted again; those of a folded layer alternate. Deep stacks beyond this read some frames twice. */
 const keptFramesMax = 48
 
 const keepingLast = (load: FrameLoader) => {
-  const kept = new Map<number, { readonly frame: FramePlace; readonly plain: Promise<Uint8Array> }>()
+  const kept = new Map<FramePlace, Promise<Uint8Array>>()
   return (runs: readonly MergedRun[]): ReadonlyMap<FramePlace, Promise<Uint8Array>> => {
-    const found = new Map<FramePlace, Promise<Uint8Array>>()
     const wanted = new Set<FramePlace>()
-    const lastOf = new Map<number, FramePlace>()
-    for (const { frame, layer } of runs) {
-      if (frame === null) continue
-      const known = kept.get(layer)
-      if (known?.frame === frame) found.set(frame, known.plain)
-      else wanted.add(frame)
-      lastOf.set(layer, frame)
+    for (const { frame } of runs) if (frame !== null) wanted.add(frame)
+    const loaded = load([...wanted].filter((frame) => !kept.has(frame)))
+    const found = new Map<FramePlace, Promise<Uint8Array>>()
+    for (const frame of wanted) {
+      const plain = (kept.get(frame) ?? loaded.get(frame)) as Promise<Uint8Array>
+      found.set(frame, plain)
+      kept.delete(frame)
+      kept.set(frame, plain)
     }
-    for (const [frame, plain] of load([...wanted])) found.set(frame, plain)
-    for (const [layer, frame] of lastOf) {
-      kept.delete(layer)
-      kept.set(layer, { frame, plain: found.get(frame) as Promise<Uint8Array> })
-    }
-    for (const layer of kept.keys()) if (kept.size > keptFramesMax) kept.delete(layer)
+    for (const frame of kept.keys()) if (kept.size > keptFramesMax) kept.delete(frame)
     return found
   }
 }

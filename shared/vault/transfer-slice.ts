@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict'
 import { type PlannedRead, planReads } from '../domain/read-plan.ts'
+import type { FrameEncoding } from '../format/frame.ts'
+import { createFrameCipher } from '../format/frame-cipher.ts'
 import { encodeIndexFooter, type IndexTotals } from '../format/index-footer.ts'
 import { attemptMarker, type SliceKey, sliceIndexName } from '../format/names.ts'
+import type { SegmentRange } from '../format/segment-ranges.ts'
 import type { SlicePlan } from '../format/slice-plan-codec.ts'
 import { VaultError } from '../format/vault-error.ts'
 import type { BlobCreator } from '../ports/blob-store.ts'
@@ -24,6 +27,8 @@ export interface TransferSliceDeps {
   readonly control: BlobCreator
   readonly reader: DiskReader
   readonly clock: Clock
+  /** The 8 random bytes of this run's nonces; drawn from the system's source where absent. */
+  readonly drawNonce?: () => Uint8Array
 }
 
 export interface TransferSliceRequest extends SliceKey {
@@ -32,6 +37,8 @@ export interface TransferSliceRequest extends SliceKey {
   readonly shouldStop?: () => Promise<boolean>
   /** Told after each read; must be quick. */
   readonly onProgress?: (progress: SliceProgress) => void
+  /** zstd and no encryption where absent. */
+  readonly encoding?: FrameEncoding
   readonly tuning?: Partial<TransferTuning>
   readonly signal?: AbortSignal
 }
@@ -75,8 +82,11 @@ export const transferSlice = async (deps: TransferSliceDeps, request: TransferSl
 
 interface Moved {
   readonly built: BuiltIndex
+  readonly segmentRanges: readonly SegmentRange[]
   readonly totals: Omit<IndexTotals, 'milliseconds'>
 }
+
+const defaultEncoding: FrameEncoding = { compression: 'zstd', key: null }
 
 const moveData = async (
   deps: TransferSliceDeps,
@@ -86,18 +96,21 @@ const moveData = async (
 ): Promise<Moved | 'stopped'> => {
   const tuning = tuningOf(request)
   const limits = { ...tuning, segmentBytes: segmentBytesFor(plan, tuning), options: callOptions(request.signal) }
-  const segments = createSegmentWriter(deps, { key: keyOf(plan), attempt }, limits)
-  const writer = createSliceWriter(segments, createIndexBuilder(tuning), tuning.framesInFlightMax)
+  const { compression, key } = request.encoding ?? defaultEncoding
+  const cipher = key === null ? null : createFrameCipher(key, { ...keyOf(plan), attempt }, deps.drawNonce?.())
+  const segments = createSegmentWriter(deps, { key: keyOf(plan), attempt, cipher }, limits)
+  const writer = createSliceWriter(segments, createIndexBuilder(tuning), { ...tuning, compression })
   const source = sourceMeter(deps.reader)
   try {
     const end = await pump(deps, request, plan, { tuning, segments, writer, source })
     if (end === 'stopped') return end
     const built = await writer.finish()
     const { dataBytes, zeroBytes, frames, runs } = built
-    const stored = { segments: segments.segments, segmentBytes: segments.segmentBytes }
+    const { ranges: segmentRanges, segmentBytes } = segments
     const changedBytes = plan.dataBytes + plan.clearBytes
     assert(dataBytes + zeroBytes === changedBytes, 'the runs of a slice are what its plan names, no more and no less')
-    return { built, totals: { changedBytes, ...source.totals(), dataBytes, zeroBytes, frames, runs, ...stored } }
+    const totals = { changedBytes, ...source.totals(), dataBytes, zeroBytes, frames, runs, segmentBytes }
+    return { built, segmentRanges, totals }
   } finally {
     await writer.settle()
   }
@@ -142,7 +155,9 @@ const encodeIndex = (
 ): { parts: Uint8Array[]; stats: SliceStats } => {
   const { frameCapacityBytes } = tuning
   const totals: IndexTotals = { ...moved.totals, milliseconds: moved.milliseconds }
-  const head = { kind: 'slice' as const, ...key, attempt, frameCapacityBytes, diskBytes: plan.diskBytes, ...totals }
+  const { segmentRanges } = moved
+  const of = { attempt, frameCapacityBytes, diskBytes: plan.diskBytes, segmentRanges }
+  const head = { kind: 'slice' as const, ...key, ...of, ...totals }
   const parts = [...moved.built.shards, encodeIndexFooter(head, moved.built.fences)]
   const lengthBytes = parts.reduce((sum, part) => sum + part.length, 0)
   return { parts, stats: statsOf(head, lengthBytes) }

@@ -1,6 +1,8 @@
 import type { ChangedRange } from '../../shared/domain/extent.ts'
 import type { CommittedDisk, LayerReference, RecoveryPoint } from '../../shared/domain/recovery-point.ts'
 import type { VmDescription } from '../../shared/domain/vm.ts'
+import { type KeyRing, noKeys } from '../../shared/format/data-key.ts'
+import type { FrameEncoding } from '../../shared/format/frame.ts'
 import type { BlobReader, ControlStore } from '../../shared/ports/blob-store.ts'
 import type { Clock } from '../../shared/ports/clock.ts'
 import { commitRecoveryPoint } from '../../shared/vault/commit-recovery-point.ts'
@@ -37,9 +39,15 @@ export interface BackupOrder {
   readonly sliceBytes?: number
   readonly rangesPerSlice?: number
   readonly tuning?: Partial<TransferTuning>
+  /** zstd and no encryption where absent. */
+  readonly encoding?: FrameEncoding
+  /** The random part of the nonces, for bytes that come out the same again. */
+  readonly drawNonce?: () => Uint8Array
   /** Told of each slice whose data was moved by this run, not found. */
   readonly onMoved?: (disk: string, slice: number) => void
 }
+
+const defaultEncoding: FrameEncoding = { compression: 'zstd', key: null }
 
 /** One whole backup in the order of the real story, safe to run again after any failure. */
 export const backUp = async (stores: Stores, order: BackupOrder): Promise<RecoveryPoint> => {
@@ -60,6 +68,7 @@ export const backUp = async (stores: Stores, order: BackupOrder): Promise<Recove
     consistentAcrossDisks: true,
     baseRecoveryPointId: base?.recoveryPointId ?? null,
     previous: previous && { recoveryPointId: previous.recoveryPoint.recoveryPointId, digest: previous.digest },
+    keyId: order.encoding?.key?.keyId ?? null,
     vm: sampleVm(order.disks),
     disks,
   })
@@ -77,8 +86,9 @@ const transferDisk = async (stores: Stores, order: BackupOrder, disk: DiskAtBack
   const plan = await planDisk({ ...stores, reader }, request)
   for (let slice = 0; slice < plan.slices; slice += 1) {
     const readCalls = reader.counters.readCalls
-    const tuning = order.tuning === undefined ? {} : { tuning: order.tuning }
-    await transferSlice({ ...stores, reader }, { ...key, jobId: 'job', slice, ...tuning })
+    const { tuning = {}, encoding = defaultEncoding, drawNonce } = order
+    const deps = { ...stores, reader, ...(drawNonce === undefined ? {} : { drawNonce }) }
+    await transferSlice(deps, { ...key, jobId: 'job', slice, tuning, encoding })
     if (reader.counters.readCalls > readCalls) order.onMoved?.(disk.disk, slice)
   }
   const parentStack: readonly LayerReference[] = parent?.stack ?? []
@@ -92,8 +102,11 @@ const transferDisk = async (stores: Stores, order: BackupOrder, disk: DiskAtBack
     transfer: plan.transfer,
     fullReason: report.fullReason,
     stack: sealed.stack,
+    sidecar: null,
+    compression: order.encoding?.compression ?? 'zstd',
     changedBytes: report.changedBytes,
     readBytes: report.readBytes,
+    joinedBytes: report.joinedBytes,
     storedPlainBytes: report.storedPlainBytes,
     storedBytes: report.storedBytes,
   }
@@ -105,12 +118,13 @@ export const restoreDisk = async (
   recoveryPoint: RecoveryPoint,
   disk: string,
   budgetBytes = 64 * mib,
+  keys: KeyRing = noKeys,
 ): Promise<Buffer> => {
   const sizeBytes = recoveryPoint.disks.find((candidate) => candidate.disk === disk)?.sizeBytes ?? 0
   const writer = memoryDiskWriter(sizeBytes)
   let fromOffsetBytes = 0
   for (;;) {
-    const range = await restoreRange({ vault, writer }, { recoveryPoint, disk, fromOffsetBytes, budgetBytes })
+    const range = await restoreRange({ vault, writer, keys }, { recoveryPoint, disk, fromOffsetBytes, budgetBytes })
     if (range.kind === 'written') return writer.bytes
     fromOffsetBytes = range.nextOffsetBytes
   }

@@ -1,7 +1,9 @@
 import { join } from 'node:path'
+import { crc32 } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
+import { noKeys } from '../../shared/format/data-key.ts'
 import { digestBytes, digestHex } from '../../shared/format/digest.ts'
-import { decodeFrameHeader, encodeFrameHeader, openFrame } from '../../shared/format/frame.ts'
+import { decodeFrameHeader, encodeFrame, openFrame } from '../../shared/format/frame.ts'
 import { encodeIndexFooter, openIndexFooter } from '../../shared/format/index-footer.ts'
 import { decodeSealedJson, encodeSealedJson } from '../../shared/format/sealed-json.ts'
 import { latestRecoveryPoint } from '../../shared/vault/recovery-points.ts'
@@ -10,7 +12,7 @@ import { restoreDisk, vmKey } from '../support/vault-world.ts'
 
 /** Damage that is consistent in itself: every structure parses, every own checksum is right. Only the digest one link further up the
  * chain (record, footer, fence key, frame entry) can tell. */
-const folder = join(import.meta.dirname, '..', 'golden', 'vectors', 'v0', 'raw')
+const folder = join(import.meta.dirname, '..', 'golden', 'vectors', 'v1', 'raw')
 const layer = 'layers/r2/os'
 const record = 'recovery-points/vm-000000000000/r2/0001.json'
 
@@ -25,10 +27,10 @@ const change = (golden: GoldenVault, name: string, edit: (bytes: Buffer) => Buff
   golden.vault.objects.set(name, { bytes: edit(bytes), etag: 'forged' })
 }
 
-/** The zero run of sectors 16 to 31 becomes one sector longer, the hole behind it one shorter (docs/format.md, section 10). */
+/** The zero run of sectors 16 to 31 becomes one sector longer, the hole behind it one shorter (docs/format.md, section 11). */
 const moveRun = (bytes: Buffer): Buffer => {
-  expect(bytes.subarray(154, 161).toString('hex')).toBe('00100021ab0102')
-  bytes.set([0x23, 0xaa], 157)
+  expect(bytes.subarray(166, 178).toString('hex')).toBe('100000000010008000000000')
+  bytes.writeUInt8(17, 171)
   return bytes
 }
 
@@ -81,8 +83,8 @@ describe('a consistent forgery', () => {
     change(golden, 'segments/r2/os/000000.0001-00000', (bytes) => {
       const header = decodeFrameHeader(bytes, { name: 'segment', place: 0 })
       const payload = Buffer.alloc(header.payloadBytes, 'forged')
-      const frame = { ...header, payload, digest: digestBytes(payload) }
-      return Buffer.concat([encodeFrameHeader(frame), payload, bytes.subarray(header.headerBytes + payload.length)])
+      const forged = encodeFrame({ ...header, payload }, null)
+      return Buffer.concat([forged.header, payload, bytes.subarray(header.headerBytes + payload.length)])
     })
     await expect(restored(golden)).rejects.toMatchObject({ fault: { code: 'digest-mismatch', place: 0 } })
   })
@@ -90,10 +92,11 @@ describe('a consistent forgery', () => {
   it('of a frame that lies about its own digest is told as well', () => {
     const birth = { recoveryPointId: 'r1', disk: 'os', slice: 0, attempt: 1, ordinal: 0 }
     const payload = Buffer.alloc(512, 'x')
-    const digest = digestBytes(payload)
-    const header = encodeFrameHeader({ birth, compression: 'raw', payload, plainBytes: 512, digest: Buffer.alloc(32) })
+    const { header, digest } = encodeFrame({ birth, compression: 'raw', payload, plainBytes: 512 }, null)
+    header.fill(0, header.length - 36, header.length - 4)
+    header.writeUInt32LE(crc32(header.subarray(0, header.length - 4)), header.length - 4)
     const stored = Buffer.concat([header, payload])
     const place = { segment: 's', placeBytes: 0, storedBytes: stored.length, plainBytes: 512, digest, birth }
-    expect(() => openFrame(stored, place)).toThrow(/digest/)
+    expect(() => openFrame(stored, place, noKeys)).toThrow(/digest/)
   })
 })

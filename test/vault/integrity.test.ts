@@ -91,7 +91,7 @@ describe('a damaged vault', { timeout: 60_000 }, () => {
     }
     expect(outcomes.get('wrong') ?? 0).toBe(0)
     expect(outcomes.get('absent') ?? 0).toBe(0)
-    expect(outcomes.get('malformed') ?? 0).toBeGreaterThan(100)
+    expect(outcomes.get('digest-mismatch') ?? 0).toBeGreaterThan(100)
   })
 
   it('finds every cut of an object', async () => {

@@ -1,12 +1,13 @@
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { sliceIndexName } from '../../shared/format/names.ts'
-import { openShard, type PlacedRun } from '../../shared/format/shard.ts'
+import { openShard } from '../../shared/format/shard.ts'
+import type { PlacedRun } from '../../shared/format/shard-builder.ts'
 import { rebuildSliceIndex } from '../../shared/vault/rebuild-slice.ts'
 import { readSliceIndex } from '../../shared/vault/slice-index.ts'
 import { loadGoldenVault } from '../support/golden-vault.ts'
 
-const folder = join(import.meta.dirname, '..', 'golden', 'vectors', 'v0', 'raw')
+const folder = join(import.meta.dirname, '..', 'golden', 'vectors', 'v1', 'raw')
 const of = { attempt: 1, diskBytes: 256 * 1024, frameCapacityBytes: 8192 }
 
 describe('a slice index that was lost', () => {

@@ -25,7 +25,7 @@ const worldWith = async (...ids: string[]) => {
     )
   return { ...stores, made }
 }
-const draftOf = ({ format: _f, revision: _r, merkleRoot: _m, keyId: _k, ...draft }: RecoveryPoint) => draft
+const draftOf = ({ format: _f, revision: _r, merkleRoot: _m, ...draft }: RecoveryPoint) => draft
 const put = (world: { vault: ReturnType<typeof createMemoryBlobStore> }, name: string, record: unknown): void => {
   world.vault.objects.set(name, { bytes: encodeSealedJson(record), etag: 'put' })
 }
@@ -50,7 +50,7 @@ describe('a commit record', () => {
 
   it('cannot be made once the recovery point was fenced off, and a fence is no recovery point', async () => {
     const world = await worldWith('r1')
-    put(world, nameOf('r2'), { format: 0, aborted: true, recoveryPointId: 'r2', revision: 1, vmKey })
+    put(world, nameOf('r2'), { format: 1, aborted: true, recoveryPointId: 'r2', revision: 1, vmKey })
     const draft = { ...draftOf(world.made[0] as RecoveryPoint), recoveryPointId: 'r2' }
     expect(await commitRecoveryPoint(world, draft)).toEqual({ kind: 'aborted' })
     expect(await readRecoveryPoint(world.vault, { vmKey, recoveryPointId: 'r2' })).toBeNull()
@@ -69,7 +69,7 @@ describe('a commit record', () => {
   })
 
   it.each([
-    ['of another version', { format: 1 }, 'unsupported-version'],
+    ['of another version', { format: 2 }, 'unsupported-version'],
     ['of another recovery point', { recoveryPointId: 'r9' }, 'wrong-birth'],
     ['of another VM', { vmKey: 'other' }, 'wrong-birth'],
     ['of another revision', { revision: 2 }, 'wrong-birth'],

@@ -1,0 +1,27 @@
+import { dataKeyName } from './names.ts'
+import { VaultError } from './vault-error.ts'
+
+/** What frames are encrypted under. `bytes` are a secret: they never leave memory but wrapped. */
+export interface DataKey {
+  /** 32 lower-case hex digits, random. */
+  readonly keyId: string
+  /** 32 random bytes. */
+  readonly bytes: Uint8Array
+}
+
+/** The data keys that are at hand. */
+export interface KeyRing {
+  /** For new frames; null where they are not encrypted. */
+  readonly current: DataKey | null
+  /** The same object each time, so that what is derived from it can be kept.
+   * @throws VaultError `key-missing` or `key-locked` */
+  find(keyId: string): DataKey
+}
+
+/** Reads what is not encrypted, and nothing else. */
+export const noKeys: KeyRing = {
+  current: null,
+  find: (keyId) => {
+    throw new VaultError({ code: 'key-missing', name: dataKeyName(keyId, 1), keyId })
+  },
+}
