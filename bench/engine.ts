@@ -1,0 +1,177 @@
+/**
+ * Runs one backup or restore with the built app in this process: the activities of the real story in their order, on the real composition,
+ * without a Functions host around them. Settings come by environment, the order by message; the answer goes back by message. Started by
+ * `bench/support/run-engine.ts`.
+ */
+import { readFileSync } from 'node:fs'
+import { backupJobIdOf, recoveryPointIdOf, restoreJobIdOf, vmKeyOf } from '../shared/domain/ids.ts'
+import type { BackupJob, DiskReport, RestoreJob } from '../shared/domain/job.ts'
+import { takeClaim } from '../shared/jobs/claim.ts'
+import { recordStart } from '../shared/jobs/job-records.ts'
+import { latestRecoveryPoint } from '../shared/vault/recovery-points.ts'
+import type { EngineAnswer, EngineOrder, EngineResult } from './support/engine-order.ts'
+import { type BuiltApp, loadBuiltApp } from './support/loaded-app.ts'
+import { stillCompute, vmIdOf } from './support/still-compute.ts'
+
+type Services = Awaited<ReturnType<typeof loadBuiltApp>>['services']
+
+/** The activities of one job, timed by name. */
+interface Steps {
+  run<Outcome>(name: string, input: object): Promise<Outcome>
+  readonly seconds: Record<string, number>
+}
+
+const stepsOf = (app: BuiltApp): Steps => {
+  const seconds: Record<string, number> = {}
+  return {
+    seconds,
+    async run<Outcome>(name: string, input: object) {
+      const began = performance.now()
+      const outcome = (await app.activity(name, input)) as { readonly kind: string }
+      seconds[name] = (seconds[name] ?? 0) + (performance.now() - began) / 1000
+      if (['failed', 'stopped', 'pending', 'superseded'].includes(outcome.kind))
+        throw new Error(`${name}: ${JSON.stringify(outcome)}`)
+      return outcome as Outcome
+    },
+  }
+}
+
+interface JobRef {
+  readonly jobId: string
+  readonly vmKey: string
+  readonly recoveryPointId: string
+  readonly token: string
+}
+
+const backUp = async (services: Services, steps: Steps, vm: string): Promise<{ id: string; report: DiskReport }> => {
+  const now = new Date()
+  const vmKey = vmKeyOf(vmIdOf(vm))
+  const jobId = backupJobIdOf(vmKey, now, services.newToken())
+  const job: BackupJob = {
+    kind: 'backup',
+    jobId,
+    vmId: vmIdOf(vm),
+    vmKey,
+    recoveryPointId: recoveryPointIdOf(now, jobId),
+    policy: null,
+    trigger: 'onDemand',
+    consistency: 'crash',
+    source: 'restorePoints',
+    excludedDisks: [],
+    requestedAt: now.toISOString(),
+    deadline: new Date(now.getTime() + 24 * 3600 * 1000).toISOString(),
+  }
+  const ref = await begin(services, job)
+  await steps.run('planBackup', { job, token: ref.token })
+  await steps.run('takeRestorePoint', ref)
+  const disk = { ...ref, disk: 'os' }
+  const plan = await steps.run<{ slices: number; lanes: number }>('planDisk', disk)
+  await inLanes(steps, disk, plan)
+  const { report } = await steps.run<{ report: DiskReport }>('sealDisk', disk)
+  await steps.run('commitRecoveryPoint', ref)
+  await steps.run('closeSources', ref)
+  const summary = { consistency: 'crash', consistentAcrossDisks: true, disks: [report] }
+  const outcome = { kind: 'completed', recoveryPointId: ref.recoveryPointId, summary }
+  await steps.run('finishJob', { ...ref, outcome })
+  return { id: ref.recoveryPointId, report }
+}
+
+/** As the orchestrations do it: every lane takes every n-th slice, one after another. */
+const inLanes = async (
+  steps: Steps,
+  disk: JobRef & { readonly disk: string },
+  { slices, lanes }: { readonly slices: number; readonly lanes: number },
+): Promise<void> => {
+  const lane = async (first: number): Promise<void> => {
+    for (let slice = first; slice < slices; slice += lanes) await steps.run('transferSlice', { ...disk, slice })
+  }
+  await Promise.all(Array.from({ length: Math.min(lanes, slices) }, (_, first) => lane(first)))
+}
+
+const restore = async (services: Services, steps: Steps, order: EngineOrder & { kind: 'restore' }): Promise<string> => {
+  const now = new Date()
+  const vmKey = vmKeyOf(vmIdOf(order.vm))
+  const latest = await latestRecoveryPoint(services.vault, vmKey)
+  const recoveryPointId = order.recoveryPointId ?? latest?.recoveryPoint.recoveryPointId
+  if (recoveryPointId === undefined) throw new Error('There is no recovery point to restore.')
+  const job: RestoreJob = {
+    kind: 'restore',
+    jobId: restoreJobIdOf(now, vmKey, services.newToken()),
+    vmKey,
+    recoveryPointId,
+    disks: [{ disk: 'os', targetDiskId: `${vmIdOf(order.vm)}-restored` }],
+    location: 'westeurope',
+    requestedAt: now.toISOString(),
+  }
+  const ref = await begin(services, job)
+  await steps.run('planRestore', { job, token: ref.token })
+  const disk = { ...ref, disk: 'os' }
+  await steps.run('openRestoreDisk', disk)
+  for (let fromOffsetBytes = 0; ; ) {
+    const range = await steps.run<{ kind: string; nextOffsetBytes: number }>('restoreRange', {
+      ...disk,
+      fromOffsetBytes,
+    })
+    fromOffsetBytes = range.nextOffsetBytes
+    if (range.kind === 'written') break
+  }
+  await steps.run('finishRestoreDisk', disk)
+  const summary = { consistency: null, consistentAcrossDisks: true, disks: [] }
+  await steps.run('finishJob', { ...ref, outcome: { kind: 'completed', recoveryPointId, summary } })
+  return recoveryPointId
+}
+
+const begin = async (services: Services, job: BackupJob | RestoreJob): Promise<JobRef> => {
+  const token = services.newToken()
+  const taken = await takeClaim(services.control, job, token, new Date())
+  if (taken.kind === 'busy') throw new Error('Another job holds the VM.')
+  await recordStart(services.control, job, new Date())
+  return { jobId: job.jobId, vmKey: job.vmKey, recoveryPointId: job.recoveryPointId, token }
+}
+
+const memory = (field: 'VmHWM' | 'VmRSS'): number => {
+  const status = readFileSync('/proc/self/status', 'utf8')
+  return Number(new RegExp(`${field}:\\s+(\\d+) kB`).exec(status)?.[1] ?? 0) * 1024
+}
+
+const cpuSeconds = (): number => {
+  const { user, system } = process.cpuUsage()
+  return (user + system) / 1e6
+}
+
+const perform = async (order: EngineOrder): Promise<EngineResult> => {
+  const vmKey = vmKeyOf(vmIdOf(order.vm))
+  const { app, services } = await loadBuiltApp((real) => ({ ...real(), ...stillCompute(order, vmKey) }))
+  const steps = stepsOf(app)
+  const idleRssBytes = memory('VmRSS')
+  const cpuBefore = cpuSeconds()
+  const began = performance.now()
+  const done =
+    order.kind === 'backup'
+      ? await backUp(services, steps, order.vm)
+      : { id: await restore(services, steps, order), report: null }
+  const wallSeconds = (performance.now() - began) / 1000
+  const cpuAfter = cpuSeconds()
+  return {
+    recoveryPointId: done.id,
+    wallSeconds,
+    cpuSeconds: cpuAfter,
+    jobCpuSeconds: cpuAfter - cpuBefore,
+    peakRssBytes: memory('VmHWM'),
+    idleRssBytes,
+    stepSeconds: steps.seconds,
+    report: done.report,
+  }
+}
+
+process.once('message', (order) => {
+  perform(order as EngineOrder).then(
+    (result) => finish({ kind: 'done', result }),
+    (error: unknown) =>
+      finish({ kind: 'failed', message: error instanceof Error ? (error.stack ?? error.message) : String(error) }),
+  )
+})
+
+const finish = (answer: EngineAnswer): void => {
+  process.send?.(answer, () => process.exit())
+}

@@ -1,0 +1,94 @@
+import { mkdir, open, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { type Contestant, imageOf, type Operation, type Sample } from './contestant.ts'
+import { diskUrl } from './disk-spec.ts'
+import type { EngineOrder, EngineResult } from './engine-order.ts'
+import { cpuSecondsOf, type Server } from './processes.ts'
+import { runEngine } from './run-engine.ts'
+import type { Storage, TlsFiles } from './storage.ts'
+import type { WorkImage, WorkImages } from './work-images.ts'
+
+export interface OurParts {
+  readonly name: string
+  readonly folder: string
+  readonly images: WorkImages
+  readonly source: Server
+  readonly storage: Storage
+  readonly operations: readonly Operation[]
+  /** Source and storage are reached over TLS. */
+  readonly tls?: TlsFiles
+}
+
+/** Our engine on one store. */
+export interface Ours extends Contestant {
+  /** Any backup of the VM from any image. */
+  backUp(order: OurBackup): Promise<{ readonly sample: Sample; readonly result: EngineResult }>
+}
+
+export interface OurBackup {
+  readonly vm: string
+  readonly image: WorkImage
+  /** Name of the source, one for each backup. */
+  readonly source: string
+  readonly latencyMs?: number
+}
+
+export const ourContestant = async (parts: OurParts): Promise<Ours> => {
+  const { folder, images, source, storage } = parts
+  const restoredPath = join(folder, 'restored.img')
+  const sources: Record<string, Record<string, string>> = {}
+  const recoveryPoints: Partial<Record<Operation, string>> = {}
+  await mkdir(folder, { recursive: true })
+
+  const measured = async (order: EngineOrder): Promise<{ sample: Sample; result: EngineResult }> => {
+    await source.ask('forget')
+    const others = () => cpuSecondsOf(source.pid) + storage.cpuSeconds()
+    const before = others()
+    const tls = parts.tls === undefined ? {} : { certificatePath: parts.tls.certificatePath }
+    const result = await runEngine({ connectionString: storage.connectionString, ...tls }, order)
+    const sample = {
+      wallSeconds: result.wallSeconds,
+      clientCpuSeconds: result.jobCpuSeconds,
+      allCpuSeconds: result.jobCpuSeconds + others() - before,
+      peakRssBytes: result.peakRssBytes,
+      storedBytes: result.report?.storedBytes ?? 0,
+    }
+    return { sample, result }
+  }
+
+  const backUp = async ({ vm, image, source: name, latencyMs = 0 }: OurBackup) => {
+    const { path, sizeBytes, allocatedPath, changedPath } = image
+    const url = diskUrl(source.origin, { kind: 'file', path, sizeBytes, allocatedPath, changedPath, latencyMs })
+    sources[vm] = { ...sources[vm], [name]: url }
+    const order = { vm, imageReference: 'bench:image:1', sizeBytes, source: name, sources: sources[vm] }
+    return measured({ kind: 'backup', ...order })
+  }
+
+  const restore = async (): Promise<Sample> => {
+    const { sizeBytes } = images.dayA
+    await using file = await open(restoredPath, 'w')
+    await file.truncate(sizeBytes)
+    const nothing = { allocatedPath: '', changedPath: null, latencyMs: 0 }
+    const targetUrl = diskUrl(source.origin, { kind: 'file', path: restoredPath, sizeBytes, ...nothing })
+    const recoveryPointId = recoveryPoints.dayA ?? null
+    return (await measured({ kind: 'restore', vm: 'measured', recoveryPointId, targetUrl })).sample
+  }
+
+  return {
+    name: parts.name,
+    operations: parts.operations,
+    storeFolder: folder,
+    restoredPath,
+    backUp,
+    async run(operation) {
+      if (operation === 'restore') return restore()
+      const { sample, result } = await backUp({ vm: 'measured', image: imageOf(images, operation), source: operation })
+      recoveryPoints[operation] = result.recoveryPointId
+      return sample
+    },
+    [Symbol.asyncDispose]: async () => {
+      await storage[Symbol.asyncDispose]()
+      await rm(folder, { recursive: true, force: true })
+    },
+  }
+}
