@@ -18,7 +18,7 @@ export interface FrameGatherer {
 }
 
 /** A frame also ends here, so that a long list of cleared ranges around a little data does not pile up. */
-const runsPerFrameMax = 8192
+export const runsPerFrameMax = 8192
 
 export const createFrameGatherer = (capacityBytes: number): FrameGatherer => {
   const zeroPage = Buffer.alloc(pageBytes)

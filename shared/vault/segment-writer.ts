@@ -1,47 +1,61 @@
-import { type Birth, encodeFrame, type FramePlace, frameHeaderBytesOf } from '../format/frame.ts'
+import {
+  type Birth,
+  type EncodedFrame,
+  encodeFrame,
+  type FrameEncoding,
+  type FramePlace,
+  frameHeaderBytesOf,
+} from '../format/frame.ts'
 import type { FrameCipher } from '../format/frame-cipher.ts'
 import { type SliceKey, segmentName } from '../format/names.ts'
+import { releaseMemory } from '../format/release-memory.ts'
 import { encodeSegmentTrailer, segmentTrailerBytes } from '../format/segment.ts'
 import type { SegmentRange } from '../format/segment-ranges.ts'
 import { createShardBuilder, type Run } from '../format/shard-builder.ts'
-import type { Compression } from '../format/zstd.ts'
+import { compress, compressedBytesMax } from '../format/zstd.ts'
 import type { BlobCreator, CallOptions } from '../ports/blob-store.ts'
 
-export interface CompressedFrame {
-  readonly compression: Compression
-  readonly payload: Uint8Array
-  readonly plainBytes: number
-}
-
-/** Packs frames into segments of one attempt and uploads them, a few at a time. */
+/** Makes frames, packs them into segments of one attempt and uploads these, a few at a time. */
 export interface SegmentWriter {
   /** The segments closed so far. */
   readonly ranges: readonly SegmentRange[]
   /** Length of the segments closed so far. */
   readonly segmentBytes: number
-  /** Takes runs with their frame, or zero runs without one. Waits while too many uploads are in flight.
-   * @returns where the frame lies */
-  append(runs: readonly Run[], frame: CompressedFrame | null): Promise<FramePlace | null>
+  /** Takes runs with the plain bytes of their frame, which are free again when this resolves, or zero runs with none. Waits while too many
+   * uploads are in flight.
+   * @returns where the frame lies; null where there is none */
+  append(runs: readonly Run[], plain: Uint8Array): Promise<FramePlace | null>
   /** Closes the last segment and waits for all uploads. */
   finish(): Promise<void>
   /** Waits for uploads in flight, whatever becomes of them: before an error is passed on. */
   settle(): Promise<void>
 }
 
+export interface SegmentWriterLimits {
+  /** Frames of a segment; a larger frame makes a larger segment. */
+  readonly segmentBytes: number
+  readonly uploadsInFlightMax: number
+  readonly compression: FrameEncoding['compression']
+  readonly options: CallOptions
+}
+
 /** Zero runs also fill a segment's directory; this bounds it. Those behind or without a frame stay with the segment they follow, so that
  * none is without frames but that of a slice without data; a plan names no more ranges than this for a slice. */
 const directoryRunsMax = 65_536
 
-/** @param limits `segmentBytes`: frames of a segment; a larger frame makes a larger segment */
+/** Length of a stored frame as far as it is known before its bytes are compressed. Memory for a segment needs so much for each frame. */
+export const storedBytesMax = (birth: Pick<Birth, 'recoveryPointId' | 'disk'>, plainBytes: number): number =>
+  frameHeaderBytesOf(birth) + compressedBytesMax(plainBytes)
+
 export const createSegmentWriter = (
   deps: { readonly vault: BlobCreator },
   attempt: { readonly key: SliceKey; readonly attempt: number; readonly cipher: FrameCipher | null },
-  limits: { readonly segmentBytes: number; readonly uploadsInFlightMax: number; readonly options: CallOptions },
+  limits: SegmentWriterLimits,
 ): SegmentWriter => {
   const directory = createShardBuilder()
   const uploads = new Set<Promise<void>>()
   const pool: Buffer[] = []
-  let buffer: Buffer = Buffer.alloc(0)
+  let buffer: Buffer | null = null
   let filledBytes = 0
   let ordinal = 0
   let n = 0
@@ -53,32 +67,43 @@ export const createSegmentWriter = (
     if (shard === null) return
     const trailer = encodeSegmentTrailer(shard.bytes, { isLast, frames, framesBytes: filledBytes, n })
     const memory = buffer
-    const parts = [memory.subarray(0, filledBytes), shard.bytes, trailer].filter((part) => part.length > 0)
+    const parts = [...(memory === null ? [] : [memory.subarray(0, filledBytes)]), shard.bytes, trailer]
     const done = deps.vault.create(segmentName(attempt.key, attempt.attempt, n), parts, limits.options).then(() => {
-      pool.push(memory)
+      if (memory !== null) pool.push(memory)
       uploads.delete(done)
     })
     done.catch(() => undefined)
     uploads.add(done)
     segmentBytes += filledBytes + shard.bytes.length + segmentTrailerBytes
     n += 1
-    buffer = Buffer.alloc(0)
+    buffer = null
     filledBytes = 0
   }
   const close = async (isLast: boolean): Promise<void> => {
     while (uploads.size >= limits.uploadsInFlightMax) await Promise.race(uploads)
     upload(isLast)
   }
-  const store = (header: Uint8Array, payload: Uint8Array): void => {
-    const storedBytes = header.length + payload.length
-    if (buffer.length < filledBytes + storedBytes) {
+  /** Memory behind what is filled, with room for the frame. */
+  const room = (neededBytes: number): Buffer => {
+    if (buffer === null) {
       const pooled = pool.pop()
-      const isEnough = pooled !== undefined && pooled.length >= storedBytes
-      buffer = isEnough ? pooled : Buffer.allocUnsafeSlow(Math.max(limits.segmentBytes, storedBytes))
+      const isEnough = pooled !== undefined && pooled.length >= neededBytes
+      buffer = isEnough ? pooled : Buffer.allocUnsafeSlow(Math.max(limits.segmentBytes, neededBytes))
     }
-    buffer.set(header, filledBytes)
-    buffer.set(payload, filledBytes + header.length)
+    return buffer.subarray(filledBytes)
+  }
+  const append = async (runs: readonly Run[], plain: Uint8Array): Promise<FramePlace> => {
+    const birth: Birth = { ...attempt.key, attempt: attempt.attempt, ordinal }
+    const neededBytes = storedBytesMax(birth, plain.length)
+    const isFull = filledBytes + neededBytes > limits.segmentBytes || directory.runs >= directoryRunsMax
+    if (filledBytes > 0 && isFull) await close(false)
+    const { digest, storedBytes } = storeFrame(room(neededBytes), birth, plain, limits.compression, attempt.cipher)
+    const segment = segmentName(attempt.key, attempt.attempt, n)
+    const place = { segment, placeBytes: filledBytes, storedBytes, plainBytes: plain.length, digest, birth }
     filledBytes += storedBytes
+    directory.add(runs, place)
+    ordinal += 1
+    return place
   }
   return {
     get ranges() {
@@ -87,30 +112,36 @@ export const createSegmentWriter = (
     get segmentBytes() {
       return segmentBytes
     },
-    append: async (runs, frame) => {
-      if (frame === null) {
-        directory.add(runs, null)
-        return null
-      }
-      const birth: Birth = { ...attempt.key, attempt: attempt.attempt, ordinal }
-      const storedBytes = frameHeaderBytesOf(birth) + frame.payload.length
-      const isFull = filledBytes + storedBytes > limits.segmentBytes || directory.runs >= directoryRunsMax
-      if (filledBytes > 0 && isFull) await close(false)
-      const { header, payload, digest } = encodeFrame({ ...frame, birth }, attempt.cipher)
-      const segment = segmentName(attempt.key, attempt.attempt, n)
-      const { plainBytes } = frame
-      const place: FramePlace = { segment, placeBytes: filledBytes, storedBytes, plainBytes, digest, birth }
-      store(header, payload)
-      directory.add(runs, place)
-      ordinal += 1
-      return place
+    append: async (runs, plain) => {
+      if (plain.length > 0) return append(runs, plain)
+      directory.add(runs, null)
+      return null
     },
     finish: async () => {
       await close(true)
       await Promise.all(uploads)
+      // Only here: an upload that failed may still hold its memory.
+      for (const memory of pool.splice(0)) releaseMemory(memory)
     },
     settle: async () => {
       await Promise.allSettled(uploads)
     },
   }
+}
+
+/** Writes one frame to the beginning of `memory`: zstd's output goes right to where it is uploaded from. */
+const storeFrame = (
+  memory: Buffer,
+  birth: Birth,
+  plain: Uint8Array,
+  compression: FrameEncoding['compression'],
+  cipher: FrameCipher | null,
+): { readonly digest: EncodedFrame['digest']; readonly storedBytes: number } => {
+  const place = memory.subarray(frameHeaderBytesOf(birth))
+  const compressed = compression === 'none' ? { compression: 'raw' as const, payload: plain } : compress(plain, place)
+  const { header, payload, digest } = encodeFrame({ birth, ...compressed, plainBytes: plain.length }, cipher)
+  memory.set(header)
+  if (payload.buffer !== memory.buffer) place.set(payload)
+  if (payload !== compressed.payload) releaseMemory(payload)
+  return { digest, storedBytes: header.length + payload.length }
 }

@@ -11,12 +11,12 @@ import type { BlobCreator } from '../ports/blob-store.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { DiskReader } from '../ports/disk-reader.ts'
 import { readSlicePlan, requireDiskPlan } from './disk-plan.ts'
-import { createFrameGatherer } from './frame-gatherer.ts'
+import { createFrameGatherer, runsPerFrameMax } from './frame-gatherer.ts'
 import { type BuiltIndex, createIndexBuilder } from './index-builder.ts'
 import { takeNumber } from './numbers.ts'
 import { callOptions } from './objects.ts'
 import { readAhead } from './read-ahead.ts'
-import { createSegmentWriter, type SegmentWriter } from './segment-writer.ts'
+import { createSegmentWriter, type SegmentWriter, storedBytesMax } from './segment-writer.ts'
 import { readSliceIndex, type SliceStats, statsOf } from './slice-index.ts'
 import { createSliceWriter, type SliceWriter } from './slice-writer.ts'
 import { type SourceMeter, sourceMeter } from './source-meter.ts'
@@ -95,21 +95,23 @@ const moveData = async (
   attempt: number,
 ): Promise<Moved | 'stopped'> => {
   const tuning = tuningOf(request)
-  const limits = { ...tuning, segmentBytes: segmentBytesFor(plan, tuning), options: callOptions(request.signal) }
   const { compression, key } = request.encoding ?? defaultEncoding
+  const segmentBytes = segmentBytesFor(plan, tuning)
+  const limits = { ...tuning, segmentBytes, compression, options: callOptions(request.signal) }
   const cipher = key === null ? null : createFrameCipher(key, { ...keyOf(plan), attempt }, deps.drawNonce?.())
   const segments = createSegmentWriter(deps, { key: keyOf(plan), attempt, cipher }, limits)
-  const writer = createSliceWriter(segments, createIndexBuilder(tuning), { ...tuning, compression })
+  const writer = createSliceWriter(segments, createIndexBuilder(tuning))
   const source = sourceMeter(deps.reader)
   try {
     const end = await pump(deps, request, plan, { tuning, segments, writer, source })
     if (end === 'stopped') return end
     const built = await writer.finish()
     const { dataBytes, zeroBytes, frames, runs } = built
-    const { ranges: segmentRanges, segmentBytes } = segments
+    const { ranges: segmentRanges } = segments
     const changedBytes = plan.dataBytes + plan.clearBytes
     assert(dataBytes + zeroBytes === changedBytes, 'the runs of a slice are what its plan names, no more and no less')
-    const totals = { changedBytes, ...source.totals(), dataBytes, zeroBytes, frames, runs, segmentBytes }
+    const stored = { segmentBytes: segments.segmentBytes }
+    const totals = { changedBytes, ...source.totals(), dataBytes, zeroBytes, frames, runs, ...stored }
     return { built, segmentRanges, totals }
   } finally {
     await writer.settle()
@@ -169,13 +171,13 @@ const tuningOf = (request: TransferSliceRequest): TransferTuning => ({ ...defaul
 
 const changedBytesOf = (read: PlannedRead): number => read.parts.reduce((sum, part) => sum + part.lengthBytes, 0)
 
-/** A frame header is at most 330 bytes. */
-const frameHeaderBytesMax = 512
-
 /** No more than the slice can fill: a small slice should not hold the memory of a large one. */
 const segmentBytesFor = (plan: SlicePlan, tuning: TransferTuning): number => {
-  const frames = Math.ceil(plan.dataBytes / tuning.frameCapacityBytes) + Math.ceil(plan.ranges.length / 8192)
-  return Math.min(tuning.segmentBytes, plan.dataBytes + (frames + 1) * frameHeaderBytesMax)
+  const frames = Math.ceil(plan.dataBytes / tuning.frameCapacityBytes) + Math.ceil(plan.ranges.length / runsPerFrameMax)
+  return Math.min(
+    tuning.segmentBytes,
+    plan.dataBytes + (frames + 1) * storedBytesMax(plan, 0) + Math.ceil(plan.dataBytes / 256),
+  )
 }
 
 const readAheadBytesFor = (plan: SlicePlan, tuning: TransferTuning): number => {

@@ -10,8 +10,6 @@ export interface TransferTuning {
   /** Scattered pages are bound by latency, not bytes. */
   readonly readsInFlightMax: number
   readonly frameCapacityBytes: number
-  /** Frames being compressed in libuv's pool at once. */
-  readonly framesInFlightMax: number
   readonly segmentBytes: number
   readonly uploadsInFlightMax: number
   readonly shardFramesMax: number
@@ -28,7 +26,6 @@ export const defaultTuning: TransferTuning = {
   readAheadBytes: 16 * mib,
   readsInFlightMax: 128,
   frameCapacityBytes: mib,
-  framesInFlightMax: 3,
   /** 16 incompressible frames with their headers. */
   segmentBytes: 16 * mib + 16 * 1024,
   uploadsInFlightMax: 1,

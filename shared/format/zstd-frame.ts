@@ -1,0 +1,31 @@
+/** Frame magic of zstd (RFC 8878, 3.1.1), little-endian. */
+const magic = 0xfd2fb528
+const headBytesMin = 6
+
+/** Whether the bytes are one whole zstd frame from the first to the last, by its structure alone: RFC 8878, 3.1.1. A decoder that is fed a
+ * cut one waits for more and says nothing. */
+export const isWholeZstdFrame = (bytes: Uint8Array): boolean => {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  if (bytes.length < headBytesMin || view.getUint32(0, true) !== magic) return false
+  const descriptor = view.getUint8(4)
+  let at = 5 + fieldBytesOf(descriptor)
+  let isLast = false
+  while (!isLast) {
+    if (at + 3 > bytes.length) return false
+    const block = view.getUint16(at, true) + view.getUint8(at + 2) * 65_536
+    isLast = (block & 1) === 1
+    // A run of one byte repeated stores that byte alone.
+    at += 3 + (((block >>> 1) & 3) === 1 ? 1 : block >>> 3)
+  }
+  const checksumBytes = (descriptor & 4) === 4 ? 4 : 0
+  return at + checksumBytes === bytes.length
+}
+
+/** Window, dictionary id and content size, each present or not as the descriptor says. */
+const fieldBytesOf = (descriptor: number): number => {
+  const isSingle = (descriptor & 0x20) !== 0
+  const windowBytes = isSingle ? 0 : 1
+  const dictionaryBytes = [0, 1, 2, 4][descriptor & 3] ?? 0
+  const sizeBytes = [isSingle ? 1 : 0, 2, 4, 8][descriptor >>> 6] ?? 0
+  return windowBytes + dictionaryBytes + sizeBytes
+}
