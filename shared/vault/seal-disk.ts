@@ -1,14 +1,13 @@
 import assert from 'node:assert/strict'
 import type { DiskReport } from '../domain/job.ts'
 import type { LayerReference } from '../domain/recovery-point.ts'
-import { digestBytes, hexOf } from '../format/digest.ts'
-import { footerTailBytes, type IndexTotals } from '../format/index-footer.ts'
+import type { IndexTotals } from '../format/index-footer.ts'
 import { type DiskKey, layerIdOf, layerName } from '../format/names.ts'
-import { VaultError } from '../format/vault-error.ts'
 import type { BlobCreator, BlobReader, CallOptions } from '../ports/blob-store.ts'
 import { assembleLayer, noTotals } from './assemble-layer.ts'
+import { checkTwin, createLayer } from './create-layer.ts'
 import { type DiskPlan, requireDiskPlan } from './disk-plan.ts'
-import { callOptions, readExactly } from './objects.ts'
+import { callOptions } from './objects.ts'
 
 export interface SealDiskRequest extends DiskKey {
   /** The base's stack, newest first; not used by a full transfer. */
@@ -42,8 +41,8 @@ export const sealDisk = async (
   if (plan.slices === 0)
     return { kind: 'sealed', stack: parents, layer: null, report: reportOf(plan, request, noTotals, 0) }
   const assembly = assembleLayer(deps.vault, plan, options)
-  const parts = inParts(assembly.pieces(), request.partBytes ?? partBytesDefault)
-  const created = await createLayer(deps.vault, layerName(layerIdOf(plan)), parts, options)
+  const name = layerName(layerIdOf(plan))
+  const created = await createLayer(deps.vault, name, assembly.pieces(), options, request.partBytes)
   const { layer, totals, indexBytes } = assembly.assembled() ?? (await sealAside(deps.vault, plan, options))
   if (created === 'exists') await checkTwin(deps.vault, layer, options)
   const storedBytes = totals.segmentBytes + indexBytes + layer.lengthBytes
@@ -57,50 +56,6 @@ const sealAside = async (vault: BlobReader, plan: DiskPlan, options: CallOptions
   const assembled = assembly.assembled()
   assert(assembled !== null)
   return assembled
-}
-
-/** One call for a layer up to this size; parts of this size for a larger one (a blob takes 50,000 of them). */
-const partBytesDefault = 8 * 1024 * 1024
-
-const createLayer = async (
-  vault: BlobCreator,
-  name: string,
-  parts: AsyncGenerator<Uint8Array, undefined>,
-  options: CallOptions,
-): Promise<'created' | 'exists'> => {
-  const first = await parts.next()
-  assert(!first.done, 'a layer has a footer at least')
-  const second = await parts.next()
-  if (second.done) return vault.create(name, [first.value], options)
-  async function* all(head: readonly Uint8Array[]): AsyncGenerator<Uint8Array> {
-    yield* head
-    yield* parts
-  }
-  return vault.createFromStream(name, all([first.value, second.value]), options)
-}
-
-async function* inParts(pieces: AsyncIterable<Uint8Array>, partBytes: number): AsyncGenerator<Uint8Array, undefined> {
-  let gathered: Uint8Array[] = []
-  let lengthBytes = 0
-  for await (const piece of pieces) {
-    gathered.push(piece)
-    lengthBytes += piece.length
-    if (lengthBytes < partBytes) continue
-    yield Buffer.concat(gathered)
-    gathered = []
-    lengthBytes = 0
-  }
-  if (lengthBytes > 0) yield Buffer.concat(gathered)
-  return undefined
-}
-
-/** The footer proves everything before it, so equal footers are equal layers. */
-const checkTwin = async (vault: BlobReader, layer: LayerReference, options: CallOptions): Promise<void> => {
-  const name = layerName(layer.layerId)
-  const range = { offsetBytes: layer.lengthBytes - layer.footerBytes, lengthBytes: layer.footerBytes }
-  const footer = await readExactly(vault, name, range, options)
-  const digest = hexOf(digestBytes(footer.subarray(0, footer.length - footerTailBytes)))
-  if (digest !== layer.digest) throw new VaultError({ code: 'twin-differs', name })
 }
 
 const reportOf = (plan: DiskPlan, request: SealDiskRequest, totals: IndexTotals, storedBytes: number): DiskReport => ({
