@@ -6,7 +6,7 @@ import { digestBytes, digestHex } from '../../shared/format/digest.ts'
 import { decodeFrameHeader, encodeFrame, openFrame } from '../../shared/format/frame.ts'
 import { encodeIndexFooter, openIndexFooter } from '../../shared/format/index-footer.ts'
 import { decodeSealedJson, encodeSealedJson } from '../../shared/format/sealed-json.ts'
-import { latestRecoveryPoint } from '../../shared/vault/recovery-points.ts'
+import { readRecoveryPoint } from '../../shared/vault/recovery-points.ts'
 import { type GoldenVault, loadGoldenVault } from '../support/golden-vault.ts'
 import { restoreDisk, vmKey } from '../support/vault-world.ts'
 
@@ -17,9 +17,9 @@ const layer = 'layers/r2/os'
 const record = 'recovery-points/vm-000000000000/r2/0001.json'
 
 const restored = async ({ vault, images }: GoldenVault): Promise<string> => {
-  const found = await latestRecoveryPoint(vault, vmKey)
+  const found = await readRecoveryPoint(vault, { vmKey, recoveryPointId: 'r2' })
   if (found === null) return 'absent'
-  return digestHex(await restoreDisk(vault, found.recoveryPoint, 'os')) === images.r2 ? 'right' : 'wrong'
+  return digestHex(await restoreDisk(vault, found.recoveryPoint, 'os')) === images.r2?.os ? 'right' : 'wrong'
 }
 
 const change = (golden: GoldenVault, name: string, edit: (bytes: Buffer) => Buffer): void => {
