@@ -61,7 +61,8 @@ const keyPairOf = (number: number): StoredVersion['keys'] =>
 export const startFakeKeyVault = async (): Promise<FakeKeyVault> => {
   const keys = new Map<string, StoredVersion[]>()
   const deleted = new Map<string, StoredVersion[]>()
-  const certificate = await (made ??= createCertificate())
+  made ??= createCertificate()
+  const certificate = await made
   const server = createServer({ key: certificate.private, cert: certificate.cert }, (request, response) => {
     void answer(vault, keys, request, response)
   })
