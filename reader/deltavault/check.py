@@ -1,0 +1,197 @@
+"""Reads everything that a vault's recovery points reach, and names what is damaged."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from .frame import FrameEntry, FrameOpener, read_frame
+from .keys import KeyRing, read_key_record
+from .layer import Layer, LayerReference, open_layer
+from .names import SegmentKey, segment_key, segment_name
+from .record import Disk, Listed, RecoveryPoint, listed_points, parsed_record
+from .refusal import Refused, demand
+from .segment import check_segment
+from .shard import SECTOR, Shard
+from .sidecar import check_sidecar
+from .stores import Store
+
+
+@dataclass
+class Findings:
+    """What a check saw. `damaged` has one line for each place, `touched` names what hangs on it."""
+
+    damaged: list[str] = field(default_factory=list)
+    touched: list[str] = field(default_factory=list)
+    recovery_points: int = 0
+    layers: int = 0
+    frames: int = 0
+    frame_bytes: int = 0
+
+
+class Check:
+    """One pass. Without keys it proves every digest; frames that it has keys for, or that need none, it opens too."""
+
+    def __init__(self, store: Store, keys: KeyRing, tell: Callable[[str], None]) -> None:
+        self.store = store
+        self.keys = keys
+        self.tell = tell
+        self.opener = FrameOpener(store, keys)
+        self.findings = Findings()
+        self.layers: dict[LayerReference, bool] = {}
+        self.key_ids: dict[str, bool] = {}
+        self.first_digests: dict[tuple[str, str], str] = {}
+        self.chain: list[RecoveryPoint] = []
+
+    def run(self) -> Findings:
+        for name in self.store.names('keys/'):
+            self.attempt(read_key_record, self.store, name)
+        for listed in listed_points(self.store):
+            self.check_point(listed)
+        for point in self.chain:
+            self.attempt(self.check_previous, point)
+        return self.findings
+
+    def attempt(self, act: Callable[..., object], *of: object) -> bool:
+        """False where the act was refused; the refusal is written down once."""
+        try:
+            act(*of)
+            return True
+        except Refused as refused:
+            line = refused.line()
+            if line not in self.findings.damaged:
+                self.findings.damaged.append(line)
+                self.tell(f'damaged: {line}')
+            return False
+
+    def check_point(self, listed: Listed) -> None:
+        """All revisions; the disks of the highest."""
+        points: list[RecoveryPoint | None] = []
+
+        def read(name: str) -> None:
+            point, digest = parsed_record(self.store, name)
+            if name == listed.revisions[0]:
+                self.first_digests[(listed.vm_key, listed.recovery_point_id)] = digest
+            points.append(point)
+
+        whole = [self.attempt(read, name) for name in listed.revisions]
+        place = f'{listed.vm_key} {listed.recovery_point_id}'
+        if not whole[-1]:
+            self.touch(place)
+            return
+        point = points[-1]
+        if point is None:
+            return
+        self.findings.recovery_points += 1
+        self.chain.append(point)
+        for disk in point.disks:
+            if not all([self.check_reference(reference, disk) for reference in disk.stack]):
+                self.touch(f'{place} {disk.disk}')
+            self.attempt(self.check_page_hashes, disk, len(listed.revisions) == 1)
+
+    def touch(self, what: str) -> None:
+        self.findings.touched.append(what)
+        self.tell(f'touched: {what}')
+
+    def check_previous(self, point: RecoveryPoint) -> None:
+        """The chain may end at a recovery point that is gone, but it may not lead to another record."""
+        if point.previous is None:
+            return
+        found = self.first_digests.get((point.vm_key, point.previous[0]))
+        if found is not None and found != point.previous[1]:
+            raise Refused(
+                'digest-mismatch',
+                point.object_name,
+                'previous',
+                f'{point.previous[0]} is another record than this one follows',
+            )
+
+    def check_page_hashes(self, disk: Disk, is_first: bool) -> None:
+        """In a later revision the sidecar's layer may have been folded into another."""
+        if disk.sidecar is None:
+            return
+        layer_digest = check_sidecar(self.store, disk.sidecar)
+        is_known = layer_digest in [reference.digest for reference in disk.stack]
+        demand(
+            is_known or not is_first,
+            f'sidecars/{disk.sidecar.layer_id}',
+            'footer',
+            'is about a layer that is not in the stack',
+        )
+
+    def check_reference(self, reference: LayerReference, disk: Disk) -> bool:
+        """Each layer once, however many recovery points stand on it."""
+        if reference not in self.layers:
+            before = len(self.findings.damaged)
+            self.attempt(self.check_layer, reference, disk)
+            self.layers[reference] = len(self.findings.damaged) == before
+        return self.layers[reference]
+
+    def check_layer(self, reference: LayerReference, disk: Disk) -> None:
+        layer = open_layer(self.store, reference)
+        self.findings.layers += 1
+        demand(
+            layer.size_bytes <= disk.size_bytes,
+            reference.name,
+            'footer',
+            'the layer is of a larger disk than its record says',
+        )
+        segments = Segments(layer)
+        totals = [0, 0, 0]
+
+        def check_shard(number: int) -> None:
+            shard = layer.shard(self.store, number)
+            totals[0] += len(shard.firsts)
+            totals[1] += shard.data_sectors * SECTOR
+            totals[2] += shard.zero_sectors * SECTOR
+            segments.mark(shard)
+            for entry in sorted(shard.frames, key=lambda frame: (frame.segment, frame.place)):
+                self.attempt(self.check_frame, entry)
+
+        shards_are_whole = [self.attempt(check_shard, number) for number in range(len(layer.fences))]
+        for key in segments.all():
+            self.attempt(check_segment, self.store, segment_name(key))
+        if all(shards_are_whole):
+            same = totals == [layer.runs, layer.data_bytes, layer.zero_bytes]
+            demand(same, reference.name, 'footer', 'its figures of runs, data and zeros are not those of the shards')
+            demand(segments.all_marked(), reference.name, 'footer', 'it names a segment that no shard names')
+
+    def check_frame(self, entry: FrameEntry) -> None:
+        frame = read_frame(self.store, entry)
+        self.findings.frames += 1
+        self.findings.frame_bytes += entry.stored_length
+        if frame.key_id is None or not self.keys.is_empty:
+            self.opener.plain(frame)
+        elif frame.key_id not in self.key_ids:
+            self.key_ids[frame.key_id] = True
+            if not any(self.store.names(f'keys/{frame.key_id}/')):
+                raise Refused('key-missing', f'keys/{frame.key_id}', '', 'the vault has no such key')
+
+
+class Segments:
+    """The segments that a footer names, and which of them its shards have named: one bit each."""
+
+    def __init__(self, layer: Layer) -> None:
+        self.layer = layer
+        self.offsets: list[int] = []
+        total = 0
+        for ranged in layer.ranges:
+            self.offsets.append(total)
+            total += ranged.last - ranged.first + 1
+        most = layer.frames + len(layer.fences)
+        demand(total <= most, layer.reference.name, 'footer', 'it names more segments than its frames can lie in')
+        self.marks = bytearray(total)
+
+    def all(self) -> list[SegmentKey]:
+        return [
+            (ranged.id, ranged.disk, ranged.slice, ranged.attempt, n)
+            for ranged in self.layer.ranges
+            for n in range(ranged.first, ranged.last + 1)
+        ]
+
+    def mark(self, shard: Shard) -> None:
+        for name in shard.segments:
+            number, key = self.layer.range_of(name), segment_key(name)
+            if number is not None and key is not None:
+                self.marks[self.offsets[number] + key[4] - self.layer.ranges[number].first] = 1
+
+    def all_marked(self) -> bool:
+        return all(self.marks)

@@ -1,0 +1,141 @@
+"""Data keys: found in the vault, unwrapped with a key file, or handed in."""
+
+import base64
+import binascii
+import hashlib
+from dataclasses import dataclass
+
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from .names import KEY_PATTERN
+from .refusal import Refused, demand
+from .sealed import read_sealed
+from .stores import Store
+
+
+def derived(data_key: bytes, info: bytes, length: int) -> bytes:
+    """HKDF-SHA256 without a salt."""
+    return HKDF(algorithm=hashes.SHA256(), length=length, salt=None, info=info).derive(data_key)
+
+
+def check_value(data_key: bytes) -> bytes:
+    """Sixteen bytes that tell a data key without showing it."""
+    return derived(data_key, b'deltavault key check v1\0', 16)
+
+
+def read_key_file(path: str) -> bytes:
+    """64 hex digits and a line feed."""
+    try:
+        with open(path, 'rb') as file:
+            text = file.read(100)
+    except OSError as error:
+        raise Refused('key-locked', 'key file', '', error.strerror or 'cannot be read') from None
+    try:
+        key = binascii.unhexlify(text.strip())
+    except binascii.Error:
+        key = b''
+    if len(key) != 32:
+        raise Refused('key-locked', 'key file', '', 'does not hold 64 hex digits')
+    return key
+
+
+@dataclass(frozen=True)
+class Wrapping:
+    """A data key as some wrapping key holds it."""
+
+    kind: str
+    key: str
+    wrapped: bytes
+
+
+@dataclass(frozen=True)
+class KeyRecord:
+    """A key's object; `check` tells a wrong data key."""
+
+    check: bytes
+    wrappings: list[Wrapping]
+
+
+class KeyRing:
+    """The keys that the caller has. With none, `is_empty`: whatever needs no key can still be checked."""
+
+    def __init__(self, wrapping_keys: list[bytes], data_keys: list[bytes]) -> None:
+        self.wrapping_keys = wrapping_keys
+        self.data_keys = data_keys
+        self.found: dict[str, bytes] = {}
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.wrapping_keys and not self.data_keys
+
+    def data_key(self, store: Store, key_id: str) -> bytes:
+        """The 32 bytes of that key. Refuses with key-missing, key-locked or what is wrong with the key's object."""
+        if key_id not in self.found:
+            self.found[key_id] = self.unlocked(store, key_id)
+        return self.found[key_id]
+
+    def unlocked(self, store: Store, key_id: str) -> bytes:
+        revisions = [name for name in store.names(f'keys/{key_id}/') if KEY_PATTERN.match(name)]
+        if not revisions:
+            if len(self.data_keys) == 1:
+                return self.data_keys[0]
+            raise Refused('key-missing', f'keys/{key_id}', '', 'the vault has no such key')
+        name = revisions[-1]
+        record = read_key_record(store, name)
+        for data_key in [*self.data_keys, *self.unwrapped(record)]:
+            if check_value(data_key) == record.check:
+                return data_key
+        raise Refused('key-locked', name, '', 'none of the keys given opens it')
+
+    def unwrapped(self, record: KeyRecord) -> list[bytes]:
+        """What the key files open."""
+        opened = []
+        for wrapping_key in self.wrapping_keys:
+            fingerprint = hashlib.sha256(wrapping_key).hexdigest()[:16]
+            for wrapping in record.wrappings:
+                if wrapping.kind != 'key-file' or wrapping.key != fingerprint:
+                    continue
+                try:
+                    opened.append(aes_key_unwrap(wrapping_key, wrapping.wrapped))
+                except (InvalidUnwrap, ValueError):
+                    continue
+        return [key for key in opened if len(key) == 32]
+
+
+def read_key_record(store: Store, name: str) -> KeyRecord:
+    """One revision of a key's object."""
+    match = KEY_PATTERN.match(name)
+    demand(match is not None, name, '', 'is no name of a key')
+    record = read_sealed(store, name)[0]
+    born = match is not None and (record.get('keyId'), record.get('revision')) == (match[1], int(match[2]))
+    if not born:
+        raise Refused('wrong-birth', name, 'keyId', 'the key is not the one that its name says')
+    wrappings = record.get('wrappings')
+    if not isinstance(wrappings, list) or not wrappings:
+        raise Refused('malformed', name, 'wrappings', 'there is no wrapping')
+    opened = [wrapping_of(wrapping, name, f'wrappings[{at}]') for at, wrapping in enumerate(wrappings)]
+    return KeyRecord(from_base64(record.get('check'), name, 'check'), opened)
+
+
+ALGORITHMS = {'key-vault': 'RSA-OAEP-256', 'key-file': 'A256KW'}
+
+
+def wrapping_of(wrapping: object, name: str, place: str) -> Wrapping:
+    fields = wrapping if isinstance(wrapping, dict) else {}
+    kind, key = fields.get('kind'), fields.get('key')
+    if not isinstance(kind, str) or kind not in ALGORITHMS:
+        raise Refused('malformed', name, f'{place}.kind', 'is no known kind')
+    demand(fields.get('algorithm') == ALGORITHMS[kind], name, f'{place}.algorithm', 'is not that of its kind')
+    if not isinstance(key, str):
+        raise Refused('malformed', name, f'{place}.key', 'is no text')
+    return Wrapping(kind, key, from_base64(fields.get('wrapped'), name, f'{place}.wrapped'))
+
+
+def from_base64(value: object, name: str, place: str) -> bytes:
+    try:
+        return base64.b64decode(value if isinstance(value, str) else '!', validate=True)
+    except ValueError:
+        demand(False, name, place, 'is no base64')
+        raise
