@@ -96,6 +96,20 @@ export const encodeFrame = (
  * are right */
 export const openFrame = (stored: Uint8Array, place: FramePlace, keys: KeyRing): Uint8Array => {
   const origin = { name: place.segment, place: place.placeBytes }
+  const { header, payload } = proveFrame(stored, place)
+  const compressed =
+    header.sealed === null ? payload : unseal(stored, payload, { ...header, ...header.sealed }, keys, origin)
+  return decompress(compressed, header.compression, header.plainBytes, origin)
+}
+
+/** Proves that the stored bytes of one frame are those that were written; needs no key.
+ * @param stored header and payload, exactly
+ * @throws VaultError naming the segment and the frame's place in it */
+export const proveFrame = (
+  stored: Uint8Array,
+  place: FramePlace,
+): { readonly header: FrameHeader; readonly payload: Uint8Array } => {
+  const origin = { name: place.segment, place: place.placeBytes }
   const header = decodeFrameHeader(stored, origin)
   const expected = describeBirth(place.birth)
   const actual = describeBirth(header.birth)
@@ -106,9 +120,7 @@ export const openFrame = (stored: Uint8Array, place: FramePlace, keys: KeyRing):
   const digest = digestBytes(payload)
   if (!digest.equals(place.digest) || !digest.equals(header.digest))
     throw new VaultError({ code: 'digest-mismatch', ...origin, expected: hexOf(place.digest), actual: hexOf(digest) })
-  const compressed =
-    header.sealed === null ? payload : unseal(stored, payload, { ...header, ...header.sealed }, keys, origin)
-  return decompress(compressed, header.compression, header.plainBytes, origin)
+  return { header, payload }
 }
 
 export interface FrameHeader {
