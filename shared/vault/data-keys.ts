@@ -1,0 +1,115 @@
+import { randomBytes } from 'node:crypto'
+import type { DataKey } from '../format/data-key.ts'
+import type { BlobCreator, ControlStore } from '../ports/blob-store.ts'
+import type { Clock } from '../ports/clock.ts'
+import {
+  KeyServiceError,
+  type KeyWrapper,
+  type KeyWrappers,
+  type KeyWrapping,
+  type WrapperFailure,
+  WrappingKeyError,
+} from '../ports/key-wrapper.ts'
+import { nameCurrentKey, readCurrentKey } from './current-key.ts'
+import { dataKeyBytes, type KeyRecord, keyCheckOf } from './key-record.ts'
+import { createKeyRecord, listDataKeys, readKeyRecord, type StoredKey } from './stored-keys.ts'
+import { unwrapDataKey } from './unwrap-data-key.ts'
+
+export interface DataKeyDeps {
+  readonly vault: BlobCreator
+  readonly control: ControlStore
+  readonly wrappers: KeyWrappers
+  readonly clock: Clock
+}
+
+/** The key that new frames are encrypted under, by its id; made at first use. Key: the vault: of several first uses at once one names the
+ * current key and all go on with that one; a key that was made for nothing stays unused. Null where no wrapping key is configured.
+ * @throws WrappingKeyError, KeyServiceError */
+export const currentKeyId = async (deps: DataKeyDeps): Promise<string | null> => {
+  const { wrapWith } = deps.wrappers
+  if (wrapWith === null) return null
+  const current = await readCurrentKey(deps.control)
+  if (current !== null) return current.keyId
+  return nameCurrentKey(deps.control, await createDataKey(deps, wrapWith), null)
+}
+
+/** Makes a new data key for new frames; what is stored stays under the key it has. Two at once may come to the same new key.
+ * @returns null where no wrapping key is configured
+ * @throws WrappingKeyError, KeyServiceError */
+export const rotateDataKey = async (
+  deps: DataKeyDeps,
+): Promise<{ readonly keyId: string; readonly previousKeyId: string | null } | null> => {
+  const { wrapWith } = deps.wrappers
+  if (wrapWith === null) return null
+  const before = await readCurrentKey(deps.control)
+  const keyId = await nameCurrentKey(deps.control, await createDataKey(deps, wrapWith), before)
+  return { keyId, previousKeyId: before?.keyId ?? null }
+}
+
+/** What became of one data key. */
+export type Rewrapped =
+  | { readonly kind: 'rewrapped' | 'already'; readonly keyId: string; readonly revision: number; readonly key: string }
+  | { readonly kind: 'failed'; readonly keyId: string; readonly error: unknown }
+
+/** Wraps every data key anew, under the newest version of the configured wrapping key, as the next revision of its record. No data is
+ * rewritten, and earlier revisions stay. Repeatable: a key that is wrapped so is left as it is. One key that fails does not stop the others.
+ * @returns null where no wrapping key is configured */
+export const rotateWrappingKey = async (deps: DataKeyDeps): Promise<readonly Rewrapped[] | null> => {
+  const { wrapWith } = deps.wrappers
+  if (wrapWith === null) return null
+  const done: Rewrapped[] = []
+  for (const stored of await listDataKeys(deps.vault))
+    done.push(
+      await rewrap(deps, wrapWith, stored).catch((error) => ({ kind: 'failed', keyId: stored.keyId, error }) as const),
+    )
+  return done
+}
+
+const rewrap = async (deps: DataKeyDeps, wrapper: KeyWrapper, stored: StoredKey): Promise<Rewrapped> => {
+  const { keyId } = stored
+  const record = await readKeyRecord(deps.vault, stored)
+  const dataKey = await unwrapDataKey(record, deps.wrappers.unwrapWith)
+  const wrapping = await wrapProven(wrapper, dataKey)
+  const { key } = wrapping
+  if (isWrappedBy(record, wrapping)) return { kind: 'already', keyId, revision: record.revision, key }
+  const next = recordOf(deps, dataKey, stored.revision + 1, wrapping)
+  if ((await createKeyRecord(deps.vault, next)) === 'created')
+    return { kind: 'rewrapped', keyId, revision: next.revision, key }
+  const twin = await readKeyRecord(deps.vault, next)
+  return { kind: isWrappedBy(twin, wrapping) ? 'already' : 'rewrapped', keyId, revision: twin.revision, key }
+}
+
+const isWrappedBy = ({ wrappings }: KeyRecord, { kind, key }: KeyWrapping): boolean =>
+  wrappings.length === 1 && wrappings.every((one) => one.kind === kind && one.key === key)
+
+const createDataKey = async (deps: DataKeyDeps, wrapper: KeyWrapper): Promise<string> => {
+  const dataKey = { keyId: randomBytes(16).toString('hex'), bytes: randomBytes(dataKeyBytes) }
+  const wrapping = await wrapProven(wrapper, dataKey)
+  await createKeyRecord(deps.vault, recordOf(deps, dataKey, 1, wrapping))
+  return dataKey.keyId
+}
+
+const recordOf = (deps: DataKeyDeps, dataKey: DataKey, revision: number, wrapping: KeyWrapping): KeyRecord => ({
+  format: 1,
+  keyId: dataKey.keyId,
+  revision,
+  createdAt: deps.clock.now().toISOString(),
+  wrappings: [wrapping],
+  check: keyCheckOf(dataKey.bytes),
+})
+
+/** Wraps, and opens again what came out: a record that nobody can open would lock what is encrypted from then on. */
+const wrapProven = async (wrapper: KeyWrapper, dataKey: DataKey): Promise<KeyWrapping> => {
+  const wrapped = await wrapper.wrap(dataKey.bytes)
+  if (wrapped.kind !== 'wrapped') throw errorOf(wrapped)
+  const opened = await wrapper.unwrap(wrapped.wrapping)
+  if (opened.kind !== 'unwrapped') throw errorOf(opened)
+  if (keyCheckOf(opened.dataKey) !== keyCheckOf(dataKey.bytes))
+    throw errorOf({ kind: 'bad-wrapping', key: wrapped.wrapping.key })
+  return wrapped.wrapping
+}
+
+const errorOf = (failure: WrapperFailure): Error =>
+  failure.kind === 'unreachable' || failure.kind === 'throttled'
+    ? new KeyServiceError(failure)
+    : new WrappingKeyError(failure)

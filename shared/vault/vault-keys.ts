@@ -1,0 +1,122 @@
+import type { DataKey, KeyRing } from '../format/data-key.ts'
+import { dataKeyName } from '../format/names.ts'
+import { VaultError } from '../format/vault-error.ts'
+import { readCurrentKey } from './current-key.ts'
+import { currentKeyId, type DataKeyDeps } from './data-keys.ts'
+import type { KeyRecord } from './key-record.ts'
+import { listDataKeys, readKeyRecord, type StoredKey } from './stored-keys.ts'
+import { unwrapDataKey } from './unwrap-data-key.ts'
+
+/** The data keys of one vault, as its users work with them. Opened keys are kept in memory for some minutes, and nowhere else. */
+export interface VaultKeys {
+  /** Whether new frames can be encrypted. */
+  readonly isConfigured: boolean
+  /** The data key for new frames, made at first use; null where no wrapping key is configured.
+   * @throws VaultError, WrappingKeyError, KeyServiceError */
+  current(): Promise<DataKey | null>
+  /** @throws VaultError `key-missing`, `key-locked`, `wrong-key`; KeyServiceError where another try may help */
+  find(keyId: string): Promise<DataKey>
+  /** All data keys of the vault, for reading. A key that cannot be opened throws only where it is looked for. */
+  ring(): Promise<KeyRing>
+}
+
+/** A revoked wrapping key takes effect within this time; Azure's own services allow an hour. */
+const lifeMs = 10 * 60_000
+/** A key that could not be opened is asked for again after this time. */
+const failedLifeMs = 15_000
+
+interface Opened {
+  readonly key: Promise<DataKey | Error>
+  untilMs: number
+}
+
+/** One for each process. */
+export const createVaultKeys = (deps: DataKeyDeps): VaultKeys => {
+  const opened = new Map<string, Opened>()
+  const open = (keyId: string, stored: StoredKey | null): Promise<DataKey | Error> => {
+    const last = opened.get(keyId)
+    const nowMs = deps.clock.now().getTime()
+    if (last !== undefined && nowMs < last.untilMs) return last.key
+    const next: Opened = { key: reopen(deps, keyId, stored, last), untilMs: nowMs + lifeMs }
+    opened.set(keyId, next)
+    void next.key.then((key) => {
+      if (key instanceof Error) next.untilMs = nowMs + failedLifeMs
+    })
+    return next.key
+  }
+  const find = async (keyId: string): Promise<DataKey> => orThrow(await open(keyId, null))
+  return {
+    isConfigured: deps.wrappers.wrapWith !== null,
+    current: async () => {
+      const keyId = await currentKeyId(deps)
+      return keyId === null ? null : find(keyId)
+    },
+    find,
+    ring: async () => {
+      const stored = await listDataKeys(deps.vault)
+      const keys = await Promise.all(stored.map(async (one) => [one.keyId, await open(one.keyId, one)] as const))
+      const current = deps.wrappers.wrapWith === null ? null : await readCurrentKey(deps.control)
+      return ringOf(new Map(keys), current?.keyId ?? null)
+    },
+  }
+}
+
+/** A key that is opened again stays the object it was, as what is derived from it is kept by it. Never rejects. */
+const reopen = async (
+  deps: DataKeyDeps,
+  keyId: string,
+  stored: StoredKey | null,
+  last: Opened | undefined,
+): Promise<DataKey | Error> => {
+  try {
+    const key = await openNow(deps, keyId, stored)
+    const before = await last?.key
+    const isSame = before !== undefined && !(before instanceof Error) && Buffer.compare(before.bytes, key.bytes) === 0
+    return isSame ? before : key
+  } catch (error) {
+    return error instanceof Error ? error : new Error('The data key could not be opened.')
+  }
+}
+
+const openNow = async (deps: DataKeyDeps, keyId: string, stored: StoredKey | null): Promise<DataKey> => {
+  const found = stored ?? (await listDataKeys(deps.vault, keyId)).find((one) => one.keyId === keyId)
+  if (found === undefined) throw missing(keyId)
+  return unwrapDataKey(await readNewestReadable(deps, found), deps.wrappers.unwrapWith)
+}
+
+/** All revisions hold the same data key, so an earlier one stands in for one that is damaged or gone. */
+const readNewestReadable = async (deps: DataKeyDeps, stored: StoredKey): Promise<KeyRecord> => {
+  try {
+    return await readKeyRecord(deps.vault, stored)
+  } catch (error) {
+    if (!(error instanceof VaultError) || error.fault.code === 'unsupported-version') throw error
+    for (let revision = stored.revision - 1; revision >= 1; revision--) {
+      const earlier = await readKeyRecord(deps.vault, { ...stored, revision }).catch(damageOnly)
+      if (earlier !== null) return earlier
+    }
+    throw error
+  }
+}
+
+const damageOnly = (error: unknown): null => {
+  if (error instanceof VaultError) return null
+  throw error
+}
+
+const ringOf = (keys: ReadonlyMap<string, DataKey | Error>, currentKeyId: string | null): KeyRing => {
+  const find = (keyId: string): DataKey => orThrow(keys.get(keyId) ?? missing(keyId))
+  return {
+    get current() {
+      return currentKeyId === null ? null : find(currentKeyId)
+    },
+    find,
+  }
+}
+
+const orThrow = (key: DataKey | Error): DataKey => {
+  if (key instanceof Error) throw key
+  return key
+}
+
+const missing = (keyId: string): VaultError =>
+  new VaultError({ code: 'key-missing', name: dataKeyName(keyId, 1), keyId })
