@@ -41,7 +41,7 @@ export const writeSegmentRanges = (writer: ByteWriter, ranges: readonly SegmentR
   }
 }
 
-/** @throws VaultError where they are not sorted, empty or overlap */
+/** @throws VaultError where one is empty, or they are not sorted or not joined */
 export const readSegmentRanges = (reader: ByteReader, count: number): SegmentRange[] => {
   const ranges: SegmentRange[] = []
   for (let index = 0; index < count; index += 1) {
@@ -56,7 +56,7 @@ export const readSegmentRanges = (reader: ByteReader, count: number): SegmentRan
 }
 
 const isBefore = (a: SegmentRange, b: SegmentRange): boolean =>
-  isSameAttempt(a, b) ? a.lastN < b.firstN : compareRanges(a, b) < 0
+  isSameAttempt(a, b) ? a.lastN + 1 < b.firstN : compareRanges(a, b) < 0
 
 const isSameAttempt = (a: SegmentRange, b: SegmentRange): boolean =>
   a.recoveryPointId === b.recoveryPointId && a.disk === b.disk && a.slice === b.slice && a.attempt === b.attempt

@@ -14,7 +14,7 @@ import { createShardBuilder } from '../../shared/format/shard-builder.ts'
 import { decodeSlicePlan, encodeSlicePlan } from '../../shared/format/slice-plan-codec.ts'
 import { VaultError } from '../../shared/format/vault-error.ts'
 import { compress, compressedBytesMax } from '../../shared/format/zstd.ts'
-import { changedRanges, framedRuns, offsets } from '../support/arbitraries.ts'
+import { changedRanges, framedRuns, offsets, segmentRanges } from '../support/arbitraries.ts'
 
 const origin = { name: 'object', place: 0 }
 const sectors = (max: number) => fc.integer({ min: 0, max }).map((count) => count * 512)
@@ -145,21 +145,6 @@ describe('a shard', () => {
   })
 })
 
-const segmentRanges = fc
-  .array(
-    fc.record({
-      recoveryPointId: fc.constantFrom('r1', 'r10', 'r2', 'fold-0a'),
-      disk: fc.constantFrom('os', 'lun-9', 'lun-10'),
-      slice: fc.nat(3),
-      attempt: fc.integer({ min: 1, max: 2 }),
-      firstN: fc.nat(6),
-      length: fc.nat(3),
-    }),
-  )
-  .map((entries) =>
-    joinSegmentRanges(entries.map(({ length, ...range }) => ({ ...range, lastN: range.firstN + length }))),
-  )
-
 const head = fc.record({
   kind: fc.constantFrom('slice' as const, 'layer' as const),
   recoveryPointId: fc.constant('r1'),
@@ -168,7 +153,7 @@ const head = fc.record({
   attempt: fc.nat(),
   frameCapacityBytes: fc.constant(1024 * 1024),
   diskBytes: fc.constant(64 * 1024 ** 4),
-  segmentRanges,
+  segmentRanges: segmentRanges().map(joinSegmentRanges),
   changedBytes: fc.maxSafeNat(),
   readBytes: fc.maxSafeNat(),
   joinedBytes: fc.maxSafeNat(),

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import type { ChangedRange } from '../../shared/domain/extent.ts'
 import type { FramePlace } from '../../shared/format/frame.ts'
+import type { SegmentRange } from '../../shared/format/segment-ranges.ts'
 import type { Run } from '../../shared/format/shard-builder.ts'
 
 /** Whole sectors up to 64 TiB. */
@@ -53,6 +54,21 @@ export const framedRuns = (minLength = 0): fc.Arbitrary<FramedRuns[]> =>
         return { runs, frame: plainBytes === 0 ? null : frameOf(ordinal, plainBytes) }
       })
     })
+
+/** Ranges of segments in any order; they may overlap or touch. */
+export const segmentRanges = (): fc.Arbitrary<SegmentRange[]> =>
+  fc.array(
+    fc
+      .record({
+        recoveryPointId: fc.constantFrom('r1', 'r10', 'r2', 'fold-0a'),
+        disk: fc.constantFrom('os', 'lun-9', 'lun-10'),
+        slice: fc.nat(3),
+        attempt: fc.integer({ min: 1, max: 2 }),
+        firstN: fc.nat(6),
+        length: fc.nat(3),
+      })
+      .map(({ length, ...range }) => ({ ...range, lastN: range.firstN + length })),
+  )
 
 const frameOf = (ordinal: number, plainBytes: number): FramePlace => ({
   segment: `segments/r1/os/000000.0001-0000${ordinal % 3}`,

@@ -60,7 +60,7 @@ export const makeGoldenVault = async (kind: GoldenKind): Promise<GoldenVault> =>
     'lun-0': [clear(8, 8), data(100, 28)],
   })
   const fourth = await step('r4', third.recoveryPoint, third.disks, { os: [data(500, 8)], 'lun-0': [] })
-  await repoint(stores, third.recoveryPoint)
+  await repoint(stores.vault, third.recoveryPoint)
   await expire(stores, fourth.recoveryPoint)
   if (isEncrypted(kind)) for (const [name, bytes] of goldenKeyRecords()) await stores.vault.create(name, [bytes])
   const images = { r1: digestsOf(full.disks), r2: digestsOf(second.disks), r3: digestsOf(third.disks) }
@@ -102,7 +102,7 @@ const backUpSteps = (stores: Stores, kind: GoldenKind) => {
 }
 
 /** Revision 2 of the recovery point, its OS disk on one folded layer: the same bytes at every offset. */
-const repoint = async ({ vault }: Stores, recoveryPoint: RecoveryPoint): Promise<void> => {
+const repoint = async (vault: MemoryBlobStore, recoveryPoint: RecoveryPoint): Promise<void> => {
   const disks = await Promise.all(
     recoveryPoint.disks.map(async (disk) =>
       disk.disk === 'os' ? { ...disk, stack: [await foldStack(vault, disk)] } : disk,
