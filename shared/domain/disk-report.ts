@@ -4,6 +4,7 @@ import type { DiskReport } from './job.ts'
 export const diskReport = (known: Partial<DiskReport> & Pick<DiskReport, 'disk' | 'kind'>): DiskReport => ({
   transfer: null,
   fullReason: null,
+  comparedWith: null,
   sizeBytes: 0,
   allocatedBytes: null,
   changedBytes: 0,

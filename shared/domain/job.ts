@@ -101,9 +101,12 @@ export interface DiskReport {
   readonly transfer: 'full' | 'incremental' | null
   /** Why a transfer was full; null for an incremental. */
   readonly fullReason: string | null
+  /** What a full transfer was compared with, so that only what differs was stored: what the vault held of the disk, or a disk made from the same
+   * image; null where all that was read was stored. */
+  readonly comparedWith: 'vault' | 'image' | null
   readonly sizeBytes: number
   readonly allocatedBytes: number | null
-  /** Named by the platform's diff (data and cleared). */
+  /** Named by the platform's diff (data and cleared); where the transfer was compared, what differed. */
   readonly changedBytes: number
   /** Received from the source: data ranges, joined holes, and what was read again after a fault. */
   readonly readBytes: number

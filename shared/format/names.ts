@@ -56,6 +56,9 @@ export const slicePlanName = (key: SliceKey, run: number): string =>
 export const attemptMarker = (key: SliceKey, attempt: number): string =>
   `attempts/${diskPath(key)}/${digits(key.slice, 6)}/${digits(attempt, 4)}`
 
+/** Says that a comparison with what the vault holds of the disk found it damaged. */
+export const storedDamageName = (key: DiskKey): string => `plans/${diskPath(key)}/damage.json`
+
 export const intentName = (id: string): string => `intents/${checked(id)}.json`
 
 /** What one collection pass is about to delete. */

@@ -15,6 +15,8 @@ const summarySchema = v.object({
   /** The planning run whose slice plans count. */
   run: count,
   transfer: v.picklist(['full', 'incremental']),
+  /** What a full transfer is compared with, so that only what differs is stored; null where all of it is. */
+  comparedWith: v.nullable(v.picklist(['vault', 'image'])),
   sizeBytes: count,
   slices: count,
   /** Data and cleared. */

@@ -20,6 +20,8 @@ export interface PlanDiskDeps {
 export interface PlanDiskRequest extends DiskKey {
   /** True where the reader compares with a base: the transfer is then incremental. */
   readonly hasBase: boolean
+  /** What the slices of a full transfer will be compared with: the reader's list then names what it has to hide, too. */
+  readonly comparedWith?: DiskPlan['comparedWith']
   /** Data bytes of a slice: a multiple of 1 MiB, at most 64 GiB. */
   readonly sliceBytes: number
   readonly rangesPerSlice?: number
@@ -56,6 +58,7 @@ const writePlan = async (deps: PlanDiskDeps, request: PlanDiskRequest, options: 
   const sizeBytes = await deps.reader.sizeBytes(options)
   const sliceBytes = sliceBytesFor(sizeBytes, request.sliceBytes)
   const transfer = request.hasBase ? ('incremental' as const) : ('full' as const)
+  const comparedWith = request.comparedWith ?? null
   const totals = { slices: 0, dataBytes: 0, clearBytes: 0, rangeCount: 0 }
   let run = 0
   for await (const slice of cutSlices(deps.reader, { ...request, sliceBytes }, sizeBytes, options)) {
@@ -75,6 +78,7 @@ const writePlan = async (deps: PlanDiskDeps, request: PlanDiskRequest, options: 
     ...key,
     run,
     transfer,
+    comparedWith,
     sizeBytes,
     ...totals,
     changedBytes,

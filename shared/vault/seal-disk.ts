@@ -10,7 +10,7 @@ import { type DiskPlan, requireDiskPlan } from './disk-plan.ts'
 import { callOptions } from './objects.ts'
 
 export interface SealDiskRequest extends DiskKey {
-  /** The base's stack, newest first; not used by a full transfer. */
+  /** What the new layer lies on, newest first: the base's stack, or what the disk was compared with; not used by any other full transfer. */
   readonly parentStack: readonly LayerReference[]
   /** Passed on to the report. */
   readonly fullReason: string | null
@@ -23,7 +23,7 @@ export interface SealedDisk {
   readonly kind: 'sealed'
   /** For the commit record, newest first. */
   readonly stack: readonly LayerReference[]
-  /** Null where nothing changed: no object is made and the stack is the base's. */
+  /** Null where nothing changed, or nothing differs from what the disk was compared with: no object is made and the stack is the base's. */
   readonly layer: LayerReference | null
   readonly report: DiskReport
 }
@@ -37,16 +37,28 @@ export const sealDisk = async (
 ): Promise<SealedDisk> => {
   const options = callOptions(request.signal)
   const plan = await requireDiskPlan(deps.control, request, options)
-  const parents = plan.transfer === 'full' ? [] : request.parentStack
+  const parents = plan.transfer === 'full' && plan.comparedWith === null ? [] : request.parentStack
   if (plan.slices === 0)
     return { kind: 'sealed', stack: parents, layer: null, report: reportOf(plan, request, noTotals, 0) }
   const assembly = assembleLayer(deps.vault, plan, options)
   const name = layerName(layerIdOf(plan))
-  const created = await createLayer(deps.vault, name, assembly.pieces(), options, request.partBytes)
+  const pieces = assembly.pieces()
+  const first = await pieces.next()
+  const nothing = assembly.assembled()
+  if (nothing !== null && nothing.totals.runs === 0) {
+    const report = reportOf(plan, request, nothing.totals, nothing.indexBytes)
+    return { kind: 'sealed', stack: parents, layer: null, report }
+  }
+  const created = await createLayer(deps.vault, name, startingWith(first, pieces), options, request.partBytes)
   const { layer, totals, indexBytes } = assembly.assembled() ?? (await sealAside(deps.vault, plan, options))
   if (created === 'exists') await checkTwin(deps.vault, layer, options)
   const storedBytes = totals.segmentBytes + indexBytes + layer.lengthBytes
   return { kind: 'sealed', stack: [layer, ...parents], layer, report: reportOf(plan, request, totals, storedBytes) }
+}
+
+async function* startingWith<Value>(first: IteratorResult<Value>, rest: AsyncIterable<Value>): AsyncGenerator<Value> {
+  if (!first.done) yield first.value
+  yield* rest
 }
 
 /** What the layer would be, for a store that saw it exists and did not take all of it. */
@@ -64,8 +76,9 @@ const reportOf = (plan: DiskPlan, request: SealDiskRequest, totals: IndexTotals,
   transfer: plan.transfer,
   fullReason: request.fullReason,
   sizeBytes: plan.sizeBytes,
-  allocatedBytes: plan.transfer === 'full' ? plan.changedBytes : null,
-  changedBytes: plan.changedBytes,
+  comparedWith: plan.comparedWith,
+  allocatedBytes: plan.transfer === 'full' ? plan.dataBytes : null,
+  changedBytes: plan.comparedWith === null ? plan.changedBytes : totals.changedBytes,
   readBytes: totals.readBytes,
   joinedBytes: totals.joinedBytes,
   storedPlainBytes: totals.dataBytes,

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { type PlannedRead, planReads } from '../domain/read-plan.ts'
+import type { KeyRing } from '../format/data-key.ts'
 import type { FrameEncoding } from '../format/frame.ts'
 import { createFrameCipher } from '../format/frame-cipher.ts'
 import { encodeIndexFooter, type IndexTotals } from '../format/index-footer.ts'
@@ -10,16 +11,20 @@ import { VaultError } from '../format/vault-error.ts'
 import type { BlobCreator } from '../ports/blob-store.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { DiskReader } from '../ports/disk-reader.ts'
-import { readSlicePlan, requireDiskPlan } from './disk-plan.ts'
+import type { PageFilter } from './compare-pages.ts'
+import type { Comparison } from './comparison.ts'
+import { type DiskPlan, readSlicePlan, requireDiskPlan } from './disk-plan.ts'
 import { createFrameGatherer, runsPerFrameMax } from './frame-gatherer.ts'
 import { type BuiltIndex, createIndexBuilder } from './index-builder.ts'
 import { takeNumber } from './numbers.ts'
 import { callOptions } from './objects.ts'
+import { openPageFilter } from './open-page-filter.ts'
 import { readAhead } from './read-ahead.ts'
 import { createSegmentWriter, type SegmentWriter, storedBytesMax } from './segment-writer.ts'
 import { readSliceIndex, type SliceStats, statsOf } from './slice-index.ts'
 import { createSliceWriter, type SliceWriter } from './slice-writer.ts'
 import { type SourceMeter, sourceMeter } from './source-meter.ts'
+import { noteStoredDamage } from './stored-damage.ts'
 import { defaultTuning, type TransferTuning } from './transfer-tuning.ts'
 
 export interface TransferSliceDeps {
@@ -29,6 +34,8 @@ export interface TransferSliceDeps {
   readonly clock: Clock
   /** The 8 random bytes of this run's nonces; drawn from the system's source where absent. */
   readonly drawNonce?: () => Uint8Array
+  /** For stored pages that the slice is compared with; none where absent. */
+  readonly keys?: KeyRing
 }
 
 export interface TransferSliceRequest extends SliceKey {
@@ -39,6 +46,8 @@ export interface TransferSliceRequest extends SliceKey {
   readonly onProgress?: (progress: SliceProgress) => void
   /** zstd and no encryption where absent. */
   readonly encoding?: FrameEncoding
+  /** Needed where the disk's plan says that its slices are compared. */
+  readonly comparison?: Comparison
   readonly tuning?: Partial<TransferTuning>
   readonly signal?: AbortSignal
 }
@@ -65,12 +74,14 @@ export const transferSlice = async (deps: TransferSliceDeps, request: TransferSl
   const known = await readSliceIndex(deps.vault, key, options)
   if (known !== null) return { kind: 'transferred', ...statsOf(known.footer, known.bytes.length) }
   if (await request.shouldStop?.()) return { kind: 'stopped' }
-  const { run } = await requireDiskPlan(deps.control, key, options)
-  const plan = await readSlicePlan(deps.control, key, run, options)
+  const diskPlan = await requireDiskPlan(deps.control, key, options)
+  const plan = await readSlicePlan(deps.control, key, diskPlan.run, options)
+  const filter = await filterOf(deps, request, diskPlan, plan)
   const attempt = await takeNumber(deps.control, (number) => attemptMarker(key, number), request.jobId, options)
   const startedAt = deps.clock.now().getTime()
-  const moved = await moveData(deps, request, plan, attempt)
+  const moved = await moveData(deps, request, plan, { attempt, filter }).finally(() => filter?.close())
   if (moved === 'stopped') return { kind: 'stopped' }
+  if (filter != null && filter.damage !== null) await noteStoredDamage(deps.control, key, filter.damage, options)
   const milliseconds = Math.max(0, deps.clock.now().getTime() - startedAt)
   const index = encodeIndex(key, attempt, plan, tuningOf(request), { ...moved, milliseconds })
   const created = await deps.vault.create(sliceIndexName(key), index.parts, options)
@@ -78,6 +89,19 @@ export const transferSlice = async (deps: TransferSliceDeps, request: TransferSl
   const winner = await readSliceIndex(deps.vault, key, options)
   if (winner === null) throw new VaultError({ code: 'object-missing', name: sliceIndexName(key) })
   return { kind: 'transferred', ...statsOf(winner.footer, winner.bytes.length) }
+}
+
+/** Null where everything that is read is stored. */
+const filterOf = (
+  deps: TransferSliceDeps,
+  { comparison, signal }: TransferSliceRequest,
+  { comparedWith }: DiskPlan,
+  plan: SlicePlan,
+): Promise<PageFilter> | null => {
+  if (comparedWith === null) return null
+  assert(comparison?.kind === comparedWith, 'a slice is compared with what its disk was planned against')
+  const ranges = plan.ranges.filter(({ kind }) => kind === 'data')
+  return openPageFilter(deps, comparison, { ranges, diskBytes: plan.diskBytes }, callOptions(signal))
 }
 
 interface Moved {
@@ -92,7 +116,7 @@ const moveData = async (
   deps: TransferSliceDeps,
   request: TransferSliceRequest,
   plan: SlicePlan,
-  attempt: number,
+  { attempt, filter }: { readonly attempt: number; readonly filter: PageFilter | null },
 ): Promise<Moved | 'stopped'> => {
   const tuning = tuningOf(request)
   const { compression, key } = request.encoding ?? defaultEncoding
@@ -103,13 +127,15 @@ const moveData = async (
   const writer = createSliceWriter(segments, createIndexBuilder(tuning))
   const source = sourceMeter(deps.reader)
   try {
-    const end = await pump(deps, request, plan, { tuning, segments, writer, source })
+    const end = await pump(deps, request, plan, { tuning, segments, writer, source, filter })
     if (end === 'stopped') return end
     const built = await writer.finish()
     const { dataBytes, zeroBytes, frames, runs } = built
     const { ranges: segmentRanges } = segments
-    const changedBytes = plan.dataBytes + plan.clearBytes
-    assert(dataBytes + zeroBytes === changedBytes, 'the runs of a slice are what its plan names, no more and no less')
+    const plannedBytes = plan.dataBytes + plan.clearBytes
+    const changedBytes = dataBytes + zeroBytes
+    const isWhole = filter === null ? changedBytes === plannedBytes : changedBytes <= plannedBytes
+    assert(isWhole, 'the runs of a slice are what its plan names, no more and, unless it is compared, no less')
     const stored = { segmentBytes: segments.segmentBytes }
     const totals = { changedBytes, ...source.totals(), dataBytes, zeroBytes, frames, runs, ...stored }
     return { built, segmentRanges, totals }
@@ -128,6 +154,7 @@ const pump = async (
     readonly segments: SegmentWriter
     readonly writer: SliceWriter
     readonly source: SourceMeter
+    readonly filter: PageFilter | null
   },
 ): Promise<'through' | 'stopped'> => {
   const gatherer = createFrameGatherer(to.tuning.frameCapacityBytes)
@@ -137,7 +164,8 @@ const pump = async (
   let doneBytes = 0
   const readAheadBytes = readAheadBytesFor(plan, to.tuning)
   for await (const arrived of readAhead(deps.reader, reads, { ...to.tuning, readAheadBytes, signal: request.signal })) {
-    for (const frame of gatherer.add(arrived)) await to.writer.add(frame)
+    const wanted = to.filter === null ? arrived : await to.filter.narrow(arrived)
+    for (const frame of gatherer.add(wanted)) await to.writer.add(frame)
     to.source.arrived(arrived.read)
     doneBytes += changedBytesOf(arrived.read)
     const { readBytes } = to.source.totals()

@@ -9,6 +9,7 @@ const disk = (changes: Partial<DiskReport> = {}): DiskReport => ({
   kind: 'transferred',
   transfer: 'incremental',
   fullReason: null,
+  comparedWith: null,
   sizeBytes: 64 * mebibyte,
   allocatedBytes: null,
   changedBytes: 4 * mebibyte,
