@@ -1,3 +1,4 @@
+import { isAbsolute } from 'node:path'
 import * as v from 'valibot'
 
 /** Where the two containers are, as plain data: it may cross a thread. The connection string is a secret. */
@@ -15,6 +16,15 @@ export type StorageConnection =
   | { readonly kind: 'connectionString'; readonly connectionString: string }
   | { readonly kind: 'identity'; readonly blobServiceUri: string; readonly clientId: string | null }
 
+/** Which keys wrap the vault's data keys, as plain data. Paths and URLs only, no key. */
+export interface KeySettings {
+  /** What wraps new data keys; `none`: new recovery points are not encrypted, and older ones are read by the keys below. */
+  readonly wrapWith: 'none' | 'file' | 'key-vault'
+  readonly keyFile: string | null
+  /** The first one wraps; may be empty. */
+  readonly keyVaultKeyUrls: readonly string[]
+}
+
 /** All settings of the app. */
 export interface Config {
   readonly subscriptionIds: readonly string[]
@@ -23,6 +33,7 @@ export interface Config {
   /** Client id of a user-assigned identity; null takes the system-assigned one. */
   readonly identityClientId: string | null
   readonly storage: StorageSettings
+  readonly keys: KeySettings
   /** Changed bytes that one slice moves at most. */
   readonly sliceBytes: number
   /** Slices of one disk that are transferred at the same time, at most. */
@@ -50,6 +61,7 @@ export const loadConfig = (
   const connection = connectionOf(environment)
   const problems = [
     ...(parsed.issues ?? []).map(problemOf),
+    ...(parsed.success ? keyProblems(parsed.output) : []),
     ...('problem' in connection ? [connection] : []),
     ...(parsed.success && parsed.output.VAULT_CONTAINER === parsed.output.CONTROL_CONTAINER ? [oneContainer] : []),
   ]
@@ -92,15 +104,25 @@ const wholeNumber = (min: number, max: number, fallback: number) =>
 const container = (fallback: string) =>
   v.optional(v.pipe(v.string(), v.regex(containerName, 'is not a container name')), fallback)
 
+/** Azure Key Vault, "About keys": letters, digits and hyphens name a key; 32 hex digits a version. */
+const keyVaultKeyPath = /^\/keys\/[0-9a-z-]{1,127}(\/[0-9a-z]{1,64})?\/?$/i
+
+const isKeyVaultKeyUrl = (text: string): boolean => {
+  if (!URL.canParse(text)) return false
+  const { protocol, search, hash, username, pathname } = new URL(text)
+  return protocol === 'https:' && `${search}${hash}${username}` === '' && keyVaultKeyPath.test(pathname)
+}
+
+const listOf = (text: string): string[] =>
+  text
+    .split(',')
+    .map((part) => part.trim())
+    .filter((part) => part !== '')
+
 const settingsSchema = v.object({
   AZURE_SUBSCRIPTION_IDS: v.pipe(
     v.string('is missing'),
-    v.transform((text) =>
-      text
-        .split(',')
-        .map((id) => id.trim())
-        .filter((id) => id !== ''),
-    ),
+    v.transform(listOf),
     v.check((ids) => ids.length > 0 && ids.every((id) => guid.test(id)), 'is not a list of subscription ids'),
   ),
   AZURE_RESOURCE_MANAGER_ENDPOINT: v.optional(
@@ -110,6 +132,16 @@ const settingsSchema = v.object({
   AZURE_CLIENT_ID: v.optional(v.pipe(v.string(), v.regex(guid, 'is not a client id')), undefined),
   VAULT_CONTAINER: container('vault'),
   CONTROL_CONTAINER: container('control'),
+  VAULT_KEY: v.optional(v.picklist(['none', 'file', 'key-vault'], 'is not one of none, file and key-vault'), undefined),
+  KEY_FILE: v.optional(v.pipe(v.string(), v.check(isAbsolute, 'is not an absolute path')), undefined),
+  KEY_VAULT_KEY_URL: v.optional(
+    v.pipe(
+      v.string(),
+      v.transform(listOf),
+      v.check((urls) => urls.length > 0 && urls.every(isKeyVaultKeyUrl), 'is not the URL of a Key Vault key'),
+    ),
+    undefined,
+  ),
   SLICE_MIB: wholeNumber(16, 16_384, 2048),
   LANES_MAX: wholeNumber(1, 16, 4),
   WINDOW_HOURS: wholeNumber(1, 168, 24),
@@ -124,10 +156,29 @@ const fixes: Readonly<Record<keyof v.InferOutput<typeof settingsSchema>, string>
     'Give the client id (a GUID) of the user-assigned identity, or leave it out for the system-assigned one.',
   VAULT_CONTAINER: 'Use 3 to 63 lower-case letters, digits and single hyphens, or leave it out for "vault".',
   CONTROL_CONTAINER: 'Use 3 to 63 lower-case letters, digits and single hyphens, or leave it out for "control".',
+  VAULT_KEY:
+    'Say what encrypts new recovery points: "key-vault" with KEY_VAULT_KEY_URL, "file" with KEY_FILE, or "none". With "none" a key that is given still opens older ones.',
+  KEY_FILE: 'Give the absolute path of a file with 64 hex digits; "openssl rand -hex 32" makes some.',
+  KEY_VAULT_KEY_URL:
+    'Give https://<vault>.vault.azure.net/keys/<name>; without a version the newest one wraps. Further URLs, separated by commas, only open what they wrapped.',
   SLICE_MIB: 'Give a whole number of MiB from 16 to 16384, or leave it out for 2048.',
   LANES_MAX: 'Give a whole number from 1 to 16, or leave it out for 4.',
   WINDOW_HOURS: 'Give a whole number of hours from 1 to 168, or leave it out for 24.',
   ACCESS_SECONDS: 'Give a whole number of seconds from 600 to 5184000, or leave it out for 86400.',
+}
+
+/** A key that is given and not used would let somebody believe that the vault is encrypted. */
+const keyProblems = (settings: v.InferOutput<typeof settingsSchema>): readonly ConfigProblem[] => {
+  const { VAULT_KEY, KEY_FILE, KEY_VAULT_KEY_URL } = settings
+  const missing = (setting: 'VAULT_KEY' | 'KEY_FILE' | 'KEY_VAULT_KEY_URL', problem: string): ConfigProblem[] => [
+    { setting, problem, fix: fixes[setting] },
+  ]
+  if (VAULT_KEY === 'file' && KEY_FILE === undefined) return missing('KEY_FILE', 'is missing, as VAULT_KEY is "file"')
+  if (VAULT_KEY === 'key-vault' && KEY_VAULT_KEY_URL === undefined)
+    return missing('KEY_VAULT_KEY_URL', 'is missing, as VAULT_KEY is "key-vault"')
+  if (VAULT_KEY === undefined && (KEY_FILE ?? KEY_VAULT_KEY_URL) !== undefined)
+    return missing('VAULT_KEY', 'is missing, although a key is given')
+  return []
 }
 
 const problemOf = (issue: v.InferIssue<typeof settingsSchema>): ConfigProblem => {
@@ -193,6 +244,11 @@ const configOf = (settings: v.InferOutput<typeof settingsSchema>, connection: St
   armEndpoint: settings.AZURE_RESOURCE_MANAGER_ENDPOINT,
   identityClientId: settings.AZURE_CLIENT_ID ?? null,
   storage: { connection, vaultContainer: settings.VAULT_CONTAINER, controlContainer: settings.CONTROL_CONTAINER },
+  keys: {
+    wrapWith: settings.VAULT_KEY ?? 'none',
+    keyFile: settings.KEY_FILE ?? null,
+    keyVaultKeyUrls: settings.KEY_VAULT_KEY_URL ?? [],
+  },
   sliceBytes: settings.SLICE_MIB * 1024 * 1024,
   lanesMax: settings.LANES_MAX,
   windowHours: settings.WINDOW_HOURS,

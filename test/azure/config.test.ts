@@ -22,6 +22,7 @@ describe('the configuration', () => {
           vaultContainer: 'vault',
           controlContainer: 'control',
         },
+        keys: { wrapWith: 'none', keyFile: null, keyVaultKeyUrls: [] },
         sliceBytes: 2048 * 1024 * 1024,
         lanesMax: 4,
         windowHours: 24,
@@ -56,6 +57,9 @@ describe('the configuration', () => {
       AZURE_CLIENT_ID: 'me',
       VAULT_CONTAINER: 'Vault',
       CONTROL_CONTAINER: 'a',
+      VAULT_KEY: 'keyvault',
+      KEY_FILE: 'wrapping.key',
+      KEY_VAULT_KEY_URL: 'https://v.vault.azure.net/secrets/kek',
       SLICE_MIB: '1.5',
       LANES_MAX: '0',
       WINDOW_HOURS: 'day',
@@ -68,9 +72,12 @@ describe('the configuration', () => {
       'AZURE_RESOURCE_MANAGER_ENDPOINT',
       'AZURE_SUBSCRIPTION_IDS',
       'CONTROL_CONTAINER',
+      'KEY_FILE',
+      'KEY_VAULT_KEY_URL',
       'LANES_MAX',
       'SLICE_MIB',
       'VAULT_CONTAINER',
+      'VAULT_KEY',
       'VaultStorage',
       'WINDOW_HOURS',
     ])
@@ -78,6 +85,31 @@ describe('the configuration', () => {
       expect(problem).toMatch(/^(is|names) /)
       expect(fix).toMatch(/^[A-Z].*\.$/)
     }
+  })
+
+  it.each([
+    ['a key file', { VAULT_KEY: 'file', KEY_FILE: '/keys/kek' }, { wrapWith: 'file', keyFile: '/keys/kek' }],
+    [
+      'a Key Vault key, of whatever version',
+      { VAULT_KEY: 'key-vault', KEY_VAULT_KEY_URL: 'https://v.vault.azure.net/keys/kek' },
+      { wrapWith: 'key-vault', keyVaultKeyUrls: ['https://v.vault.azure.net/keys/kek'] },
+    ],
+    [
+      'earlier keys beside the one that wraps',
+      {
+        VAULT_KEY: 'key-vault',
+        KEY_FILE: '/keys/kek',
+        KEY_VAULT_KEY_URL: 'https://v.managedhsm.azure.net/keys/new/0a, https://w.vault.azure.net/keys/old',
+      },
+      {
+        wrapWith: 'key-vault',
+        keyFile: '/keys/kek',
+        keyVaultKeyUrls: ['https://v.managedhsm.azure.net/keys/new/0a', 'https://w.vault.azure.net/keys/old'],
+      },
+    ],
+    ['a key that only reads', { VAULT_KEY: 'none', KEY_FILE: '/keys/kek' }, { wrapWith: 'none', keyFile: '/keys/kek' }],
+  ])('takes %s for the vault', (_, settings, keys) => {
+    expect(loadConfig({ ...least, ...settings })).toMatchObject({ kind: 'ok', config: { keys } })
   })
 
   it('counts an empty setting as missing', () => {
@@ -91,6 +123,14 @@ describe('the configuration', () => {
   it.each([
     ['two connections at once', { VaultStorage__blobServiceUri: 'https://a.blob.core.windows.net' }, 'VaultStorage'],
     ['a connection string that is none', { VaultStorage: 'AccountName=a;AccountKye=b' }, 'VaultStorage'],
+    ['a key that nothing is said about', { KEY_FILE: '/keys/kek' }, 'VAULT_KEY'],
+    ['a key file that is not given', { VAULT_KEY: 'file' }, 'KEY_FILE'],
+    ['a Key Vault key that is not given', { VAULT_KEY: 'key-vault', KEY_FILE: '/keys/kek' }, 'KEY_VAULT_KEY_URL'],
+    [
+      'a Key Vault key over plain http',
+      { VAULT_KEY: 'key-vault', KEY_VAULT_KEY_URL: 'http://v.vault.azure.net/keys/kek' },
+      'KEY_VAULT_KEY_URL',
+    ],
     ['one container for both', { VAULT_CONTAINER: 'both', CONTROL_CONTAINER: 'both' }, 'CONTROL_CONTAINER'],
     [
       'a blob endpoint with a signature',
