@@ -4,7 +4,7 @@ import { sliceIndexName } from '../../shared/format/names.ts'
 import { openShard } from '../../shared/format/shard.ts'
 import type { PlacedRun } from '../../shared/format/shard-builder.ts'
 import { rebuildSliceIndex } from '../../shared/vault/rebuild-slice.ts'
-import { readSliceIndex } from '../../shared/vault/slice-index.ts'
+import { findSlice, readSliceIndex } from '../../shared/vault/slice-index.ts'
 import { loadGoldenVault } from '../support/golden-vault.ts'
 
 const folder = join(import.meta.dirname, '..', 'golden', 'vectors', 'v1', 'raw')
@@ -25,10 +25,14 @@ describe('a slice index that was lost', () => {
       for (const slice of [0, 1]) {
         const key = { recoveryPointId, disk: 'os', slice }
         const lost = await runsOf(key)
+        const before = await findSlice(vault, key)
         vault.objects.delete(sliceIndexName(key))
         const bytes = await rebuildSliceIndex(vault, key, of)
         vault.objects.set(sliceIndexName(key), { bytes, etag: 'rebuilt' })
         expect(await runsOf(key)).toEqual(lost)
+        const { readBytes, joinedBytes, readCalls, storedBytes, ...known } = before ?? expect.unreachable()
+        expect(readBytes + joinedBytes + readCalls + storedBytes).toBeGreaterThan(0)
+        expect(await findSlice(vault, key)).toMatchObject({ ...known, readBytes: 0, joinedBytes: 0, readCalls: 0 })
       }
     }
   })

@@ -4,7 +4,13 @@ import { digestHex } from '../../shared/format/digest.ts'
 import { encodeSealedJson } from '../../shared/format/sealed-json.ts'
 import { commitRecoveryPoint } from '../../shared/vault/commit-recovery-point.ts'
 import { dropIntent, writeIntent } from '../../shared/vault/intents.ts'
-import { latestRecoveryPoint, listRecoveryPoints, readRecoveryPoint } from '../../shared/vault/recovery-points.ts'
+import { merkleRootOf } from '../../shared/vault/recovery-point-schema.ts'
+import {
+  latestRecoveryPoint,
+  listLiveRecoveryPoints,
+  listRecoveryPoints,
+  readRecoveryPoint,
+} from '../../shared/vault/recovery-points.ts'
 import { createMemoryBlobStore } from '../support/memory-blob-store.ts'
 import { backUp, vmKey } from '../support/vault-world.ts'
 import { virtualClock } from '../support/virtual-clock.ts'
@@ -28,6 +34,19 @@ const worldWith = async (...ids: string[]) => {
 const draftOf = ({ format: _f, revision: _r, merkleRoot: _m, ...draft }: RecoveryPoint) => draft
 const put = (world: { vault: ReturnType<typeof createMemoryBlobStore> }, name: string, record: unknown): void => {
   world.vault.objects.set(name, { bytes: encodeSealedJson(record), etag: 'put' })
+}
+
+const expiredRecord = (recoveryPointId: string, revision: number) => ({
+  format: 1,
+  expired: true,
+  recoveryPointId,
+  revision,
+  vmKey,
+})
+const liveIds = async (vault: ReturnType<typeof createMemoryBlobStore>): Promise<string[]> => {
+  const ids: string[] = []
+  for await (const { recoveryPoint } of listLiveRecoveryPoints(vault, vmKey)) ids.push(recoveryPoint.recoveryPointId)
+  return ids
 }
 
 describe('a commit record', () => {
@@ -68,8 +87,108 @@ describe('a commit record', () => {
     expect(listed).toEqual([{ recoveryPointId: 'r1', revision: 2 }])
   })
 
+  it('that expires the recovery point makes it read as absent and leaves the others', async () => {
+    const world = await worldWith('r1', 'r2')
+    put(world, nameOf('r2', 2), expiredRecord('r2', 2))
+    expect(await readRecoveryPoint(world.vault, { vmKey, recoveryPointId: 'r2' })).toBeNull()
+    expect((await latestRecoveryPoint(world.vault, vmKey))?.recoveryPoint.recoveryPointId).toBe('r1')
+    expect(await liveIds(world.vault)).toEqual(['r1'])
+    const listed: unknown[] = []
+    for await (const entry of listRecoveryPoints(world.vault, vmKey)) listed.push(entry)
+    expect(listed).toEqual([
+      { recoveryPointId: 'r1', revision: 1 },
+      { recoveryPointId: 'r2', revision: 2 },
+    ])
+  })
+
+  it('stays absent while the revisions of an expired recovery point are removed one by one, first ones first', async () => {
+    const world = await worldWith('r1')
+    put(world, nameOf('r1', 2), { ...world.made[0], revision: 2 })
+    put(world, nameOf('r1', 3), expiredRecord('r1', 3))
+    for (const revision of [1, 2, 3]) {
+      world.vault.objects.delete(nameOf('r1', revision))
+      expect(await readRecoveryPoint(world.vault, { vmKey, recoveryPointId: 'r1' })).toBeNull()
+      expect(await liveIds(world.vault)).toEqual([])
+    }
+  })
+
+  it('is read in its newest revision where revisions between are gone', async () => {
+    const world = await worldWith('r1')
+    put(world, nameOf('r1', 4), { ...world.made[0], revision: 4 })
+    const found = await readRecoveryPoint(world.vault, { vmKey, recoveryPointId: 'r1' })
+    expect(found?.recoveryPoint.revision).toBe(4)
+  })
+
+  it('does not exist once its first revision is gone', async () => {
+    const world = await worldWith('r1')
+    put(world, nameOf('r1', 2), { ...world.made[0], revision: 2 })
+    world.vault.objects.delete(nameOf('r1', 1))
+    expect(await readRecoveryPoint(world.vault, { vmKey, recoveryPointId: 'r1' })).toBeNull()
+  })
+
+  it('is refused where a fence was revised, where one is no first revision, and where the end is the first', async () => {
+    const world = await worldWith('r1')
+    put(world, nameOf('r2'), { format: 1, aborted: true, recoveryPointId: 'r2', revision: 1, vmKey })
+    put(world, nameOf('r2', 2), { ...world.made[0], recoveryPointId: 'r2', revision: 2 })
+    put(world, nameOf('r3', 2), { format: 1, aborted: true, recoveryPointId: 'r3', revision: 2, vmKey })
+    put(world, nameOf('r4'), expiredRecord('r4', 1))
+    for (const recoveryPointId of ['r2', 'r3', 'r4'])
+      await expect(readRecoveryPoint(world.vault, { vmKey, recoveryPointId })).rejects.toMatchObject({
+        fault: { code: 'malformed' },
+      })
+  })
+
+  it('is read with a listing and the records that are needed, however many revisions there are', async () => {
+    const world = await worldWith('r1')
+    const callsFor = async (): Promise<number> => {
+      const vault = world.vault.reopen()
+      await readRecoveryPoint(vault, { vmKey, recoveryPointId: 'r1' })
+      return vault.calls.filter(({ operation }) => operation === 'read').length
+    }
+    expect(await callsFor()).toBe(1)
+    for (const revision of [2, 3, 4, 5]) put(world, nameOf('r1', revision), { ...world.made[0], revision })
+    expect(await callsFor()).toBe(2)
+  })
+
+  it('has the digests of sidecars under its Merkle root', async () => {
+    const world = await worldWith('r1')
+    const [disk] = world.made[0]?.disks ?? expect.unreachable()
+    const layer = { layerId: 'r1/os', lengthBytes: 1, footerBytes: 1, digest: '1'.repeat(64) }
+    const sidecar = { sidecarId: 'r1/os', lengthBytes: 1, footerBytes: 1, digest: '2'.repeat(64) }
+    const disks = [{ ...disk, stack: [layer], sidecar }] as RecoveryPoint['disks']
+    const root = digestHex(Buffer.from('1'.repeat(64) + '2'.repeat(64), 'hex'))
+    expect(merkleRootOf(disks)).toBe(root)
+    put(world, nameOf('r1'), { ...world.made[0], disks, merkleRoot: root })
+    expect((await latestRecoveryPoint(world.vault, vmKey))?.recoveryPoint.disks).toEqual(disks)
+    const forged = [{ ...disk, stack: [layer], sidecar: { ...sidecar, digest: '3'.repeat(64) } }]
+    put(world, nameOf('r1'), { ...world.made[0], disks: forged, merkleRoot: root })
+    await expect(latestRecoveryPoint(world.vault, vmKey)).rejects.toMatchObject({ fault: { code: 'digest-mismatch' } })
+  })
+
+  it('is not made on a layer that is gone or is another one', async () => {
+    const world = await worldWith()
+    const bytes = Buffer.alloc(8192, 'data')
+    const ranges = [{ offsetBytes: 0, lengthBytes: 8192, kind: 'data' as const }]
+    const disks = [{ disk: 'os', bytes, ranges }]
+    const base = await backUp(world, { recoveryPointId: 'r1', base: null, disks })
+    const layer = world.vault.objects.get('layers/r1/os') ?? expect.unreachable()
+    const next = { recoveryPointId: 'r2', base, disks }
+    world.vault.objects.delete('layers/r1/os')
+    await expect(backUp(world, next)).rejects.toMatchObject({ fault: { code: 'object-missing', name: 'layers/r1/os' } })
+    expect(world.vault.objects.has(nameOf('r2'))).toBe(false)
+    const other = Buffer.from(layer.bytes)
+    other[other.length - 44] = (other[other.length - 44] ?? 0) ^ 1
+    world.vault.objects.set('layers/r1/os', { bytes: other, etag: 'put' })
+    await expect(backUp(world, next)).rejects.toMatchObject({
+      fault: { code: 'digest-mismatch', name: 'layers/r1/os' },
+    })
+    world.vault.objects.set('layers/r1/os', layer)
+    expect((await backUp(world, next)).disks[0]?.stack).toHaveLength(2)
+  })
+
   it.each([
     ['of another version', { format: 2 }, 'unsupported-version'],
+    ['of version 0', { format: 0 }, 'unsupported-version'],
     ['of another recovery point', { recoveryPointId: 'r9' }, 'wrong-birth'],
     ['of another VM', { vmKey: 'other' }, 'wrong-birth'],
     ['of another revision', { revision: 2 }, 'wrong-birth'],
