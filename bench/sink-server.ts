@@ -38,7 +38,7 @@ const handler = (request: LeanRequest): LeanExchange => {
   const { pathname, searchParams } = new URL(request.target, 'http://sink')
   const name = decodeURIComponent(pathname.split('/').slice(2).join('/'))
   const comp = searchParams.get('comp')
-  count(`${request.method}${comp === null ? '' : ` ${comp}`}`)
+  count(`${name.split('/')[0]}: ${request.method}${comp === null ? '' : ` ${comp}`}`)
   if (request.method === 'PUT') return put(request, name, searchParams)
   return {
     answer: (to) => {

@@ -5,10 +5,13 @@
  */
 import { closeSync, openSync, readFileSync, readSync, writeSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { randomBytesOf } from '../local/fleet/sample-bytes.ts'
 import { type DiskSpec, specOf } from './support/disk-spec.ts'
 import { type LeanAnswer, type LeanExchange, type LeanRequest, startLeanServer } from './support/lean-http.ts'
+import { rowsOf } from './support/work-bytes.ts'
 
 const footerBytes = 512
+const pageBytes = 4096
 const pieceBytes = 1024 * 1024
 const listMax = 10_000
 
@@ -80,9 +83,19 @@ const rangesFrom = (spec: DiskSpec, isDiff: boolean, from: number): [(readonly [
 }
 
 const patternRange = (spec: DiskSpec & { kind: 'pattern' }, index: number): readonly [number, number] => {
-  const spacing = Math.floor(spec.sizeBytes / Math.max(1, spec.clusters) / 4096) * 4096
+  const spacing = Math.floor(spec.sizeBytes / Math.max(1, spec.clusters) / pageBytes)
+  const clusterPages = Math.ceil(((spec.rangesPerCluster - 1) * spec.strideBytes + spec.rangeBytes) / pageBytes)
   const cluster = Math.floor(index / spec.rangesPerCluster)
-  return [cluster * spacing + (index % spec.rangesPerCluster) * spec.strideBytes, spec.rangeBytes]
+  const within = scatter(cluster) % Math.max(1, spacing - clusterPages)
+  const start = (cluster * spacing + within) * pageBytes
+  return [start + (index % spec.rangesPerCluster) * spec.strideBytes, spec.rangeBytes]
+}
+
+/** A number that looks like chance and follows from another (the finalizer of MurmurHash3). */
+const scatter = (number: number): number => {
+  let mixed = Math.imul(number ^ (number >>> 16), 0x85ebca6b)
+  mixed = Math.imul(mixed ^ (mixed >>> 13), 0xc2b2ae35)
+  return (mixed ^ (mixed >>> 16)) >>> 0
 }
 
 const putPage = (request: LeanRequest, spec: DiskSpec): LeanExchange => {
@@ -109,18 +122,18 @@ const fill = (spec: DiskSpec, target: Buffer, offset: number, length: number): v
     if (read < length) target.fill(0, read, length)
     return
   }
+  if (spec.content === 'noise') {
+    for (let at = 0; at < length; at += pageBytes)
+      randomBytesOf(String(offset + at), Math.min(pageBytes, length - at)).copy(target, at)
+    return
+  }
   for (let at = 0; at < length; ) {
-    const from = (offset + at) % pattern.length
-    at += pattern.copy(target, at, from, Math.min(pattern.length, from + length - at))
+    const from = (offset + at) % text.length
+    at += text.copy(target, at, from, Math.min(text.length, from + length - at))
   }
 }
 
-/** Compresses to about a third, and no two pages of it are equal. */
-const pattern = (() => {
-  const bytes = Buffer.alloc(4 * pieceBytes)
-  for (let at = 0; at < bytes.length; at += 16) bytes.writeDoubleLE(Math.sin(at), at)
-  return bytes
-})()
+const text = rowsOf('source', 4 * pieceBytes, 'wide')
 
 const fileOf = (path: string): number => {
   const known = files.get(path)

@@ -14,11 +14,13 @@ export type DiskSpec =
       /** A disk of any size that takes no room: its bytes follow from their offset. */
       readonly kind: 'pattern'
       readonly sizeBytes: number
-      /** Changed ranges of `rangeBytes`, every `strideBytes`, in `clusters` of `rangesPerCluster` spread over the disk. */
+      /** Changed ranges of `rangeBytes`, every `strideBytes`, in `clusters` of `rangesPerCluster` somewhere in equal parts of the disk. */
       readonly clusters: number
       readonly rangesPerCluster: number
       readonly rangeBytes: number
       readonly strideBytes: number
+      /** `noise` does not compress, `text` does. */
+      readonly content: 'noise' | 'text'
     }
 
 /** Looks like a SAS URL; opens nothing but what the server may read on this machine. */

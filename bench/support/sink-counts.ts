@@ -1,6 +1,6 @@
 /** What a sink has served. */
 export interface SinkCounts {
-  /** By method and `comp`: `PUT`, `GET`, `GET list`. */
+  /** By container, method and `comp`: `vault: PUT`, `control: GET list`. */
   readonly calls: Readonly<Record<string, number>>
   readonly bytesIn: number
   readonly bytesOut: number
