@@ -7,20 +7,27 @@
  * Failures that another try may cure are thrown as StorageError with `isRetryable`; implementations have spent their own
  * retries by then.
  */
-export interface BlobReader {
+export interface ObjectReader {
   /** The whole object, or null where there is none. For objects known to be small: at most `lengthBytesMax` (default 64 MiB). */
   read(name: string, options?: ReadOptions): Promise<BlobContent | null>
   /** Exactly `lengthBytes` bytes from `offsetBytes`; null where there is no such object. A shorter object throws StorageError `short-object`. */
   readRange(name: string, offsetBytes: number, lengthBytes: number, options?: CallOptions): Promise<Uint8Array | null>
+}
+
+export interface BlobReader extends ObjectReader {
   /** Objects whose names start with `prefix`, sorted by name, page by page in bounded memory. */
   list(prefix: string, options?: CallOptions): AsyncIterable<BlobEntry>
 }
 
-export interface BlobCreator extends BlobReader {
+/** All that moving a slice needs. */
+export interface ObjectCreator extends ObjectReader {
   /** Creates the object if no object of that name exists (If-None-Match: *). The parts are written one after another as one
    * object. `exists` also when an earlier try of this very call took effect and its answer was lost: callers whose name is not
    * theirs alone must read the object to tell. */
   create(name: string, parts: readonly Uint8Array[], options?: CallOptions): Promise<'created' | 'exists'>
+}
+
+export interface BlobCreator extends BlobReader, ObjectCreator {
   /** The same for objects too large to hold: parts (each at most 64 MiB) are staged as they come and become visible together. */
   createFromStream(name: string, parts: AsyncIterable<Uint8Array>, options?: CallOptions): Promise<'created' | 'exists'>
 }

@@ -2,7 +2,7 @@ import type { KeyRing } from '../format/data-key.ts'
 import { createPageHasher } from '../format/page-hash.ts'
 import { pageBytes } from '../format/sectors.ts'
 import { groupDiskBytes, type SidecarGroup } from '../format/sidecar.ts'
-import type { BlobReader, CallOptions } from '../ports/blob-store.ts'
+import type { CallOptions, ObjectReader } from '../ports/blob-store.ts'
 import type { PageComparer } from './compare-pages.ts'
 import { readSidecarGroup, type Sidecar } from './sidecar-reader.ts'
 
@@ -14,7 +14,7 @@ interface Group {
 /** Compares with the pages of a layer by their hashes alone; the layer's data is not read. Memory: two groups of hashes.
  * @throws VaultError `key-missing` or `key-locked` where the hashes are keyed and the key is not at hand */
 export const createSidecarComparer = (
-  deps: { readonly vault: BlobReader; readonly keys: KeyRing },
+  deps: { readonly vault: ObjectReader; readonly keys: KeyRing },
   sidecar: Sidecar,
   options: CallOptions,
 ): PageComparer => {

@@ -3,7 +3,7 @@ import { type DiskKey, planSummaryName, type SliceKey, slicePlanName } from '../
 import { formatVersion } from '../format/sectors.ts'
 import { decodeSlicePlan, type SlicePlan } from '../format/slice-plan-codec.ts'
 import { VaultError } from '../format/vault-error.ts'
-import type { BlobReader, CallOptions } from '../ports/blob-store.ts'
+import type { CallOptions, ObjectReader } from '../ports/blob-store.ts'
 import { readSealed, requireFormat } from './objects.ts'
 
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0))
@@ -34,7 +34,7 @@ export type DiskPlan = Readonly<v.InferOutput<typeof summarySchema>>
 
 /** The plan of the disk, or null where none was made yet. @throws VaultError */
 export const readDiskPlan = async (
-  control: BlobReader,
+  control: ObjectReader,
   key: DiskKey,
   options: CallOptions = {},
 ): Promise<DiskPlan | null> => {
@@ -57,7 +57,7 @@ export const readDiskPlan = async (
 }
 
 /** The plan of the disk, which must be there. */
-export const requireDiskPlan = async (control: BlobReader, key: DiskKey, options: CallOptions): Promise<DiskPlan> => {
+export const requireDiskPlan = async (control: ObjectReader, key: DiskKey, options: CallOptions): Promise<DiskPlan> => {
   const plan = await readDiskPlan(control, key, options)
   if (plan === null) throw new VaultError({ code: 'object-missing', name: planSummaryName(key) })
   return plan
@@ -65,7 +65,7 @@ export const requireDiskPlan = async (control: BlobReader, key: DiskKey, options
 
 /** The ranges of one slice, of the run that the summary names. @throws VaultError */
 export const readSlicePlan = async (
-  control: BlobReader,
+  control: ObjectReader,
   key: SliceKey,
   run: number,
   options: CallOptions,

@@ -1,6 +1,6 @@
 import type { KeyRing } from '../format/data-key.ts'
 import { type FramePlace, openFrame } from '../format/frame.ts'
-import type { BlobReader, CallOptions } from '../ports/blob-store.ts'
+import type { CallOptions, ObjectReader } from '../ports/blob-store.ts'
 import { readExactly } from './objects.ts'
 
 /** Fetches frames of one or more segments; neighbouring frames of a segment come in one ranged read. */
@@ -12,7 +12,7 @@ const readBytesMax = 8 * 1024 * 1024
 
 /** Every frame is proven before its promise resolves. Promises that nobody awaits do not complain. */
 export const createFrameLoader =
-  (reader: BlobReader, keys: KeyRing, options: CallOptions): FrameLoader =>
+  (reader: ObjectReader, keys: KeyRing, options: CallOptions): FrameLoader =>
   (frames) => {
     const loaded = new Map<FramePlace, Promise<Uint8Array>>()
     for (const group of neighbours(frames)) {
@@ -57,7 +57,7 @@ const isNeighbour = (group: FrameGroup, frame: FramePlace): boolean => {
   return isNear && frame.placeBytes + frame.storedBytes - group.offsetBytes <= readBytesMax
 }
 
-const readGroup = (reader: BlobReader, group: FrameGroup, options: CallOptions): Promise<Uint8Array> =>
+const readGroup = (reader: ObjectReader, group: FrameGroup, options: CallOptions): Promise<Uint8Array> =>
   readExactly(reader, group.segment, { offsetBytes: group.offsetBytes, lengthBytes: group.lengthBytes }, options)
 
 /** A frame that is kept must not keep its whole group's bytes alive. */

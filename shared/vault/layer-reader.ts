@@ -6,7 +6,7 @@ import { layerName } from '../format/names.ts'
 import { openShard } from '../format/shard.ts'
 import type { PlacedRun } from '../format/shard-builder.ts'
 import { VaultError } from '../format/vault-error.ts'
-import type { BlobReader, CallOptions } from '../ports/blob-store.ts'
+import type { CallOptions, ObjectReader } from '../ports/blob-store.ts'
 import { readExactly } from './objects.ts'
 import { checkKey } from './slice-index.ts'
 
@@ -18,7 +18,7 @@ export interface Layer {
 
 /** Reads and proves the footer. @throws VaultError */
 export const openLayer = async (
-  reader: BlobReader,
+  reader: ObjectReader,
   reference: LayerReference,
   options: CallOptions,
 ): Promise<Layer> => {
@@ -42,7 +42,7 @@ export const openLayer = async (
 /** The runs of the layer that touch the window, in order of offset, not clipped. Reads only the shards they are in, the next one or
  * two ahead of time. @throws VaultError */
 export async function* layerRuns(
-  reader: BlobReader,
+  reader: ObjectReader,
   layer: Layer,
   window: Extent,
   options: CallOptions,
@@ -75,7 +75,7 @@ function* batchesOf(bytes: Uint8Array, fence: FenceKey, layer: Layer, window: Ex
 }
 
 const readShard = async (
-  reader: BlobReader,
+  reader: ObjectReader,
   layer: Layer,
   fence: FenceKey,
   options: CallOptions,

@@ -1,5 +1,5 @@
 import { VaultError } from '../format/vault-error.ts'
-import type { BlobCreator, CallOptions } from '../ports/blob-store.ts'
+import type { CallOptions, ObjectCreator } from '../ports/blob-store.ts'
 
 /** More tries than any step gets; a bound on the search, not a limit anyone should meet. */
 const numbersMax = 9999
@@ -8,7 +8,7 @@ const numbersMax = 9999
  * call gets another one, also when the answer to the creation was lost.
  * @param markerOf name of the marker of a number, from 1 */
 export const takeNumber = async (
-  control: BlobCreator,
+  control: ObjectCreator,
   markerOf: (number: number) => string,
   owner: string,
   options: CallOptions,

@@ -1,14 +1,20 @@
 import { decodeSealedJson, encodeSealedJson } from '../format/sealed-json.ts'
 import { formatVersion } from '../format/sectors.ts'
 import { VaultError } from '../format/vault-error.ts'
-import { type BlobCreator, type BlobReader, type CallOptions, StorageError } from '../ports/blob-store.ts'
+import {
+  type CallOptions,
+  type ObjectCreator,
+  type ObjectReader,
+  type ReadOptions,
+  StorageError,
+} from '../ports/blob-store.ts'
 
 /** Passes an absent signal on as no option at all, as exact optional properties want it. */
 export const callOptions = (signal: AbortSignal | undefined): CallOptions => (signal === undefined ? {} : { signal })
 
 /** Exactly these bytes, or the fault that tells which object is missing or short. */
 export const readExactly = async (
-  reader: BlobReader,
+  reader: ObjectReader,
   name: string,
   range: { readonly offsetBytes: number; readonly lengthBytes: number },
   options: CallOptions,
@@ -27,7 +33,7 @@ export const readExactly = async (
 }
 
 /** The record of a sealed JSON object, its digest checked; null where there is no such object. */
-export const readSealed = async (reader: BlobReader, name: string, options: CallOptions): Promise<unknown> => {
+export const readSealed = async (reader: ObjectReader, name: string, options: ReadOptions): Promise<unknown> => {
   const content = await reader.read(name, options)
   return content === null ? null : decodeSealedJson(content.bytes, name)
 }
@@ -41,7 +47,7 @@ export const requireFormat = (record: unknown, name: string): void => {
 }
 
 export const createSealed = (
-  creator: BlobCreator,
+  creator: ObjectCreator,
   name: string,
   record: unknown,
   options: CallOptions,

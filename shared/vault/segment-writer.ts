@@ -13,7 +13,7 @@ import { encodeSegmentTrailer, segmentTrailerBytes } from '../format/segment.ts'
 import type { SegmentRange } from '../format/segment-ranges.ts'
 import { createShardBuilder, type Run } from '../format/shard-builder.ts'
 import { compress, compressedBytesMax } from '../format/zstd.ts'
-import type { BlobCreator, CallOptions } from '../ports/blob-store.ts'
+import type { CallOptions, ObjectCreator } from '../ports/blob-store.ts'
 
 /** Makes frames, packs them into segments of one attempt and uploads these, a few at a time. */
 export interface SegmentWriter {
@@ -48,7 +48,7 @@ export const storedBytesMax = (birth: Pick<Birth, 'recoveryPointId' | 'disk'>, p
   frameHeaderBytesOf(birth) + compressedBytesMax(plainBytes)
 
 export const createSegmentWriter = (
-  deps: { readonly vault: BlobCreator },
+  deps: { readonly vault: ObjectCreator },
   attempt: { readonly key: SliceKey; readonly attempt: number; readonly cipher: FrameCipher | null },
   limits: SegmentWriterLimits,
 ): SegmentWriter => {

@@ -8,7 +8,7 @@ import {
 import { type DiskKey, type SliceKey, sliceIndexName } from '../format/names.ts'
 import { segmentCountOf } from '../format/segment-ranges.ts'
 import { VaultError } from '../format/vault-error.ts'
-import type { BlobReader, CallOptions } from '../ports/blob-store.ts'
+import type { CallOptions, ObjectReader } from '../ports/blob-store.ts'
 import { callOptions } from './objects.ts'
 
 /** What the transfer of one slice came to. Bytes are of the raw disk unless said otherwise. */
@@ -42,7 +42,7 @@ export interface SliceIndex {
 
 /** What the slice came to, or null while it is not committed. @throws VaultError */
 export const findSlice = async (
-  vault: BlobReader,
+  vault: ObjectReader,
   key: SliceKey & { readonly signal?: AbortSignal },
 ): Promise<SliceStats | null> => {
   const index = await readSliceIndex(vault, key, callOptions(key.signal))
@@ -50,7 +50,7 @@ export const findSlice = async (
 }
 
 export const readSliceIndex = async (
-  vault: BlobReader,
+  vault: ObjectReader,
   key: SliceKey,
   options: CallOptions,
 ): Promise<SliceIndex | null> => {

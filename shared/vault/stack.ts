@@ -3,14 +3,14 @@ import type { Extent } from '../domain/extent.ts'
 import type { LayerReference } from '../domain/recovery-point.ts'
 import { type KeyRing, noKeys } from '../format/data-key.ts'
 import type { FramePlace } from '../format/frame.ts'
-import type { BlobReader, CallOptions } from '../ports/blob-store.ts'
+import type { CallOptions, ObjectReader } from '../ports/blob-store.ts'
 import { createFrameLoader, type FrameLoader } from './frame-loader.ts'
 import { type Layer, layerRuns, openLayer } from './layer-reader.ts'
 import { type MergedRun, mergeLayers } from './merge-layers.ts'
 
 /** A disk at a recovery point, ready to be read: all footers are in memory and proven. */
 export interface OpenStack {
-  readonly reader: BlobReader
+  readonly reader: ObjectReader
   readonly layers: readonly Layer[]
   readonly sizeBytes: number
   readonly keys: KeyRing
@@ -28,7 +28,7 @@ export interface DiskPart extends Extent {
 
 /** Reads and proves the footers of all layers. A layer of a smaller disk just ends earlier. @throws VaultError */
 export const openStack = async (
-  reader: BlobReader,
+  reader: ObjectReader,
   of: { readonly stack: readonly LayerReference[]; readonly sizeBytes: number },
   options: OpenStackOptions = {},
 ): Promise<OpenStack> => {

@@ -2,7 +2,7 @@ import * as v from 'valibot'
 import { type DiskKey, storedDamageName } from '../format/names.ts'
 import { formatVersion } from '../format/sectors.ts'
 import { VaultError } from '../format/vault-error.ts'
-import type { BlobCreator, BlobReader, CallOptions } from '../ports/blob-store.ts'
+import type { CallOptions, ObjectCreator, ObjectReader } from '../ports/blob-store.ts'
 import { createSealed, readSealed } from './objects.ts'
 
 const schema = v.object({ format: v.literal(formatVersion), code: v.string(), name: v.string() })
@@ -12,7 +12,7 @@ export type StoredDamage = Readonly<v.InferOutput<typeof schema>>
 
 /** Key: the disk of the recovery point; the first note stays. */
 export const noteStoredDamage = async (
-  control: BlobCreator,
+  control: ObjectCreator,
   key: DiskKey,
   { fault }: VaultError,
   options: CallOptions = {},
@@ -23,7 +23,7 @@ export const noteStoredDamage = async (
 
 /** Null where nothing was found damaged. @throws VaultError */
 export const readStoredDamage = async (
-  control: BlobReader,
+  control: ObjectReader,
   key: DiskKey,
   options: CallOptions = {},
 ): Promise<StoredDamage | null> => {
