@@ -18,10 +18,19 @@ export interface KeyRing {
   find(keyId: string): DataKey
 }
 
-/** Reads what is not encrypted, and nothing else. */
-export const noKeys: KeyRing = {
-  current: null,
-  find: (keyId) => {
-    throw new VaultError({ code: 'key-missing', name: dataKeyName(keyId, 1), keyId })
-  },
+/** Reads what is encrypted under these keys, and what is not encrypted; for new frames there is none. */
+export const keyRingOf = (keys: readonly DataKey[]): KeyRing => {
+  const byId = new Map(keys.map((key) => [key.keyId, key]))
+  const missing = (keyId: string) => new VaultError({ code: 'key-missing', name: dataKeyName(keyId, 1), keyId })
+  return {
+    current: null,
+    find: (keyId) => {
+      const key = byId.get(keyId)
+      if (key === undefined) throw missing(keyId)
+      return key
+    },
+  }
 }
+
+/** Reads what is not encrypted, and nothing else. */
+export const noKeys: KeyRing = keyRingOf([])

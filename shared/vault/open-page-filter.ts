@@ -1,7 +1,7 @@
 import type { Extent } from '../domain/extent.ts'
-import { type KeyRing, noKeys } from '../format/data-key.ts'
+import type { KeyRing } from '../format/data-key.ts'
 import { VaultError } from '../format/vault-error.ts'
-import type { BlobReader, CallOptions } from '../ports/blob-store.ts'
+import type { CallOptions, ObjectReader } from '../ports/blob-store.ts'
 import { createPageFilter, type PageComparer, type PageFilter } from './compare-pages.ts'
 import { createSidecarComparer } from './compare-sidecar.ts'
 import { createStackComparer } from './compare-stack.ts'
@@ -13,21 +13,20 @@ import { openStack } from './stack.ts'
  * @param of the ranges of the slice and the size of the source's disk
  * @throws VaultError where the index of a layer below is missing or damaged */
 export const openPageFilter = async (
-  deps: { readonly vault: BlobReader; readonly keys?: KeyRing },
+  deps: { readonly vault: ObjectReader; readonly keys: KeyRing },
   comparison: Comparison,
   of: { readonly ranges: readonly Extent[]; readonly diskBytes: number },
   options: CallOptions,
 ): Promise<PageFilter> => {
-  const keys = deps.keys ?? noKeys
-  if (comparison.kind === 'image') return createPageFilter(await openImage({ ...deps, keys }, comparison, options))
+  if (comparison.kind === 'image') return createPageFilter(await openImage(deps, comparison, options))
   const { stack } = comparison
-  const open = await openStack(deps.vault, { stack, sizeBytes: of.diskBytes }, { ...options, keys })
+  const open = await openStack(deps.vault, { stack, sizeBytes: of.diskBytes }, { ...options, keys: deps.keys })
   return createPageFilter(createStackComparer(open, of.ranges, options))
 }
 
 /** Without its sidecar the image's layer cannot be compared with: each page is then said to be damaged, and stored. */
 const openImage = async (
-  deps: { readonly vault: BlobReader; readonly keys: KeyRing },
+  deps: { readonly vault: ObjectReader; readonly keys: KeyRing },
   { sidecar }: Comparison & { readonly kind: 'image' },
   options: CallOptions,
 ): Promise<PageComparer> => {

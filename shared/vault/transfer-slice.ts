@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { type PlannedRead, planReads } from '../domain/read-plan.ts'
-import type { KeyRing } from '../format/data-key.ts'
+import { type DataKey, keyRingOf } from '../format/data-key.ts'
 import type { FrameEncoding } from '../format/frame.ts'
 import { createFrameCipher } from '../format/frame-cipher.ts'
 import { encodeIndexFooter, type IndexTotals } from '../format/index-footer.ts'
@@ -8,7 +8,7 @@ import { attemptMarker, type SliceKey, sliceIndexName } from '../format/names.ts
 import type { SegmentRange } from '../format/segment-ranges.ts'
 import type { SlicePlan } from '../format/slice-plan-codec.ts'
 import { VaultError } from '../format/vault-error.ts'
-import type { BlobCreator } from '../ports/blob-store.ts'
+import type { ObjectCreator } from '../ports/blob-store.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { DiskReader } from '../ports/disk-reader.ts'
 import type { PageFilter } from './compare-pages.ts'
@@ -28,14 +28,12 @@ import { noteStoredDamage } from './stored-damage.ts'
 import { defaultTuning, type TransferTuning } from './transfer-tuning.ts'
 
 export interface TransferSliceDeps {
-  readonly vault: BlobCreator
-  readonly control: BlobCreator
+  readonly vault: ObjectCreator
+  readonly control: ObjectCreator
   readonly reader: DiskReader
   readonly clock: Clock
   /** The 8 random bytes of this run's nonces; drawn from the system's source where absent. */
   readonly drawNonce?: () => Uint8Array
-  /** For stored pages that the slice is compared with; none where absent. */
-  readonly keys?: KeyRing
 }
 
 export interface TransferSliceRequest extends SliceKey {
@@ -48,6 +46,8 @@ export interface TransferSliceRequest extends SliceKey {
   readonly encoding?: FrameEncoding
   /** Needed where the disk's plan says that its slices are compared. */
   readonly comparison?: Comparison
+  /** What is stored and compared with may be encrypted under these; none where absent. */
+  readonly comparisonKeys?: readonly DataKey[]
   readonly tuning?: Partial<TransferTuning>
   readonly signal?: AbortSignal
 }
@@ -94,14 +94,20 @@ export const transferSlice = async (deps: TransferSliceDeps, request: TransferSl
 /** Null where everything that is read is stored. */
 const filterOf = (
   deps: TransferSliceDeps,
-  { comparison, signal }: TransferSliceRequest,
+  { comparison, comparisonKeys = [], signal }: TransferSliceRequest,
   { comparedWith }: DiskPlan,
   plan: SlicePlan,
 ): Promise<PageFilter> | null => {
   if (comparedWith === null) return null
   assert(comparison?.kind === comparedWith, 'a slice is compared with what its disk was planned against')
   const ranges = plan.ranges.filter(({ kind }) => kind === 'data')
-  return openPageFilter(deps, comparison, { ranges, diskBytes: plan.diskBytes }, callOptions(signal))
+  const keys = keyRingOf(comparisonKeys)
+  return openPageFilter(
+    { vault: deps.vault, keys },
+    comparison,
+    { ranges, diskBytes: plan.diskBytes },
+    callOptions(signal),
+  )
 }
 
 interface Moved {

@@ -18,6 +18,8 @@ export interface VaultKeys {
   find(keyId: string): Promise<DataKey>
   /** All data keys of the vault, for reading. A key that cannot be opened throws only where it is looked for. */
   ring(): Promise<KeyRing>
+  /** All data keys of the vault that can be opened: for threads, which no function reaches. */
+  opened(): Promise<readonly DataKey[]>
 }
 
 /** A revoked wrapping key takes effect within this time; Azure's own services allow an hour. */
@@ -44,6 +46,10 @@ export const createVaultKeys = (deps: DataKeyDeps): VaultKeys => {
     })
     return next.key
   }
+  const openAll = async () => {
+    const stored = await listDataKeys(deps.vault)
+    return Promise.all(stored.map(async (one) => [one.keyId, await open(one.keyId, one)] as const))
+  }
   const find = async (keyId: string): Promise<DataKey> => orThrow(await open(keyId, null))
   return {
     isConfigured: deps.wrappers.wrapWith !== null,
@@ -53,11 +59,11 @@ export const createVaultKeys = (deps: DataKeyDeps): VaultKeys => {
     },
     find,
     ring: async () => {
-      const stored = await listDataKeys(deps.vault)
-      const keys = await Promise.all(stored.map(async (one) => [one.keyId, await open(one.keyId, one)] as const))
+      const keys = await openAll()
       const current = deps.wrappers.wrapWith === null ? null : await readCurrentKey(deps.control)
       return ringOf(new Map(keys), current?.keyId ?? null)
     },
+    opened: async () => (await openAll()).flatMap(([, key]) => (key instanceof Error ? [] : [key])),
   }
 }
 
