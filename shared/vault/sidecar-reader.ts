@@ -11,7 +11,7 @@ import {
   sidecarTailBytes,
 } from '../format/sidecar.ts'
 import { VaultError } from '../format/vault-error.ts'
-import type { CallOptions, ObjectReader } from '../ports/blob-store.ts'
+import type { BlobReader, CallOptions, ObjectReader } from '../ports/blob-store.ts'
 import { readExactly } from './objects.ts'
 
 /** A sidecar whose footer is in memory and proven. */
@@ -39,7 +39,7 @@ export const openSidecar = async (
 
 /** The sidecar that lies under the disk's name, with what a commit record says of it; null where there is none. @throws VaultError */
 export const findSidecar = async (
-  reader: ObjectReader,
+  reader: BlobReader,
   key: DiskKey,
   options: CallOptions = {},
 ): Promise<{ readonly reference: SidecarReference; readonly footer: SidecarFooter } | null> => {
@@ -70,7 +70,7 @@ export const readSidecarGroup = async (
   return openSidecarGroup(await readExactly(reader, name, range, options), entry, name)
 }
 
-const lengthOf = async (reader: ObjectReader, name: string, options: CallOptions): Promise<number | null> => {
+const lengthOf = async (reader: BlobReader, name: string, options: CallOptions): Promise<number | null> => {
   for await (const entry of reader.list(name, options)) if (entry.name === name) return entry.lengthBytes
   return null
 }
