@@ -6,7 +6,7 @@ import { VaultError } from '../format/vault-error.ts'
 import type { BlobCreator, BlobReader, CallOptions } from '../ports/blob-store.ts'
 import { createSealed, readExactly } from './objects.ts'
 import { merkleRootOf } from './recovery-point-schema.ts'
-import { type FoundRecoveryPoint, readRevision } from './recovery-points.ts'
+import { type FoundRecoveryPoint, type RecoveryPointKey, readRevision } from './recovery-points.ts'
 
 /** What the caller knows of a recovery point; the rest follows from it. */
 export type RecoveryPointDraft = Omit<RecoveryPoint, 'format' | 'revision' | 'merkleRoot'>
@@ -21,17 +21,34 @@ export const commitRecoveryPoint = async (
   draft: RecoveryPointDraft,
   options: CallOptions = {},
 ): Promise<Committed> => {
-  await requireParents(deps.vault, draft, options)
+  const name = recoveryPointName(draft.vmKey, draft.recoveryPointId, 1)
+  try {
+    await requireParents(deps.vault, draft, options)
+  } catch (error) {
+    const settled = await readCommitted(deps.vault, draft, options)
+    if (settled !== null) return settled
+    throw error
+  }
   const record: RecoveryPoint = {
     format: formatVersion,
     ...draft,
     revision: 1,
     merkleRoot: merkleRootOf(draft.disks),
   }
-  const name = recoveryPointName(draft.vmKey, draft.recoveryPointId, 1)
   await createSealed(deps.vault, name, record, options)
-  const found = await readRevision(deps.vault, draft, 1, options)
-  if (found === null) throw new VaultError({ code: 'object-missing', name })
+  const settled = await readCommitted(deps.vault, draft, options)
+  if (settled === null) throw new VaultError({ code: 'object-missing', name })
+  return settled
+}
+
+/** What the first revision settled; null while there is none. */
+const readCommitted = async (
+  vault: BlobReader,
+  key: RecoveryPointKey,
+  options: CallOptions,
+): Promise<Committed | null> => {
+  const found = await readRevision(vault, key, 1, options)
+  if (found === null) return null
   if (!('disks' in found.record)) return { kind: 'aborted' }
   return { kind: 'committed', recoveryPoint: found.record, digest: found.digest }
 }

@@ -105,27 +105,30 @@ async function* inBatches(runs: AsyncIterable<MergedRun>): AsyncGenerator<readon
   return undefined
 }
 
-/** Frames kept from one batch to the next, the last ones that were wanted: those of a transfer's layer come in order of offset, so only
- * its last one can be wanted again; those of a folded layer alternate. Deep stacks beyond this read some frames twice. */
+/** Frames kept from one batch to the next, at most one for each attempt that made them: the frames of an attempt come in order of offset,
+ * in a folded layer, too, so only the last one can be wanted again. Deep stacks beyond this read some frames twice. */
 const keptFramesMax = 48
 
 const keepingLast = (load: FrameLoader) => {
-  const kept = new Map<FramePlace, Promise<Uint8Array>>()
+  const kept = new Map<string, { readonly frame: FramePlace; readonly plain: Promise<Uint8Array> }>()
   return (runs: readonly MergedRun[]): ReadonlyMap<FramePlace, Promise<Uint8Array>> => {
+    const found = new Map<FramePlace, Promise<Uint8Array>>()
     const wanted = new Set<FramePlace>()
     for (const { frame } of runs) if (frame !== null) wanted.add(frame)
-    const loaded = load([...wanted].filter((frame) => !kept.has(frame)))
-    const found = new Map<FramePlace, Promise<Uint8Array>>()
+    for (const { frame, plain } of kept.values()) if (wanted.has(frame)) found.set(frame, plain)
+    for (const [frame, plain] of load([...wanted].filter((frame) => !found.has(frame)))) found.set(frame, plain)
     for (const frame of wanted) {
-      const plain = (kept.get(frame) ?? loaded.get(frame)) as Promise<Uint8Array>
-      found.set(frame, plain)
-      kept.delete(frame)
-      kept.set(frame, plain)
+      const attempt = attemptOf(frame)
+      kept.delete(attempt)
+      kept.set(attempt, { frame, plain: found.get(frame) as Promise<Uint8Array> })
     }
-    for (const frame of kept.keys()) if (kept.size > keptFramesMax) kept.delete(frame)
+    for (const attempt of kept.keys()) if (kept.size > keptFramesMax) kept.delete(attempt)
     return found
   }
 }
+
+const attemptOf = ({ birth }: FramePlace): string =>
+  `${birth.recoveryPointId}/${birth.disk}/${birth.slice}/${birth.attempt}`
 
 async function* partsOf(batch: LoadedBatch): AsyncGenerator<DiskPart> {
   for (const { offsetBytes, lengthBytes, frame, framePosition } of batch.runs) {

@@ -109,6 +109,19 @@ describe('a frame', () => {
   })
 })
 
+describe('a format version', () => {
+  it.each([0, 2, 255])('%i is refused by its number, in a frame as in everything else', async (version) => {
+    expect(() => createByteReader(Uint8Array.of(version), origin).version()).toThrow(
+      expect.objectContaining({ fault: { code: 'unsupported-version', name: 'object', version } }),
+    )
+    const { stored, place } = await storedFrame(Buffer.alloc(512, 'a'))
+    stored[8] = version
+    expect(() => openFrame(stored, place, noKeys)).toThrow(
+      expect.objectContaining({ fault: { code: 'unsupported-version', name: 's', version } }),
+    )
+  })
+})
+
 describe('a shard', () => {
   it('gives back runs and the places of their bytes', () => {
     fc.assert(

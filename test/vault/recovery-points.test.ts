@@ -183,7 +183,13 @@ describe('a commit record', () => {
       fault: { code: 'digest-mismatch', name: 'layers/r1/os' },
     })
     world.vault.objects.set('layers/r1/os', layer)
-    expect((await backUp(world, next)).disks[0]?.stack).toHaveLength(2)
+    const committed = await backUp(world, next)
+    expect(committed.disks[0]?.stack).toHaveLength(2)
+    world.vault.objects.delete('layers/r1/os')
+    expect(await commitRecoveryPoint(world, draftOf(committed))).toMatchObject({ kind: 'committed' })
+    put(world, nameOf('r3'), { format: 1, aborted: true, recoveryPointId: 'r3', revision: 1, vmKey })
+    const late = { ...draftOf(committed), recoveryPointId: 'r3' }
+    expect(await commitRecoveryPoint(world, late)).toEqual({ kind: 'aborted' })
   })
 
   it.each([
