@@ -1,0 +1,110 @@
+import type { LayerReference } from '../domain/recovery-point.ts'
+import { digestHex } from '../format/digest.ts'
+import { segmentNamesOf } from '../format/segment-ranges.ts'
+import type { BlobReader, CallOptions } from '../ports/blob-store.ts'
+import { chooseFold, type Stack } from './choose-folds.ts'
+import { placeIn } from './commit-revision.ts'
+import { compactionIdPrefix } from './compaction-intents.ts'
+import type { LivePoint } from './live-points.ts'
+import { findSparseSegments, type IndexedLayer, indexLayers } from './sparse-segments.ts'
+
+/** One layer to be made, and what it is made of. */
+export interface Making {
+  /** Follows from what is made of what: a repeated run makes the same under the same name. */
+  readonly id: string
+  readonly disk: string
+  /** Neighbours in the stacks that have them, newest first. */
+  readonly from: readonly LayerReference[]
+  /** In every stack that has them, the last of `from` lies on nothing. */
+  readonly isLowest: boolean
+  /** Names of the segments to be emptied; empty for a fold. */
+  readonly sparse: ReadonlySet<string>
+}
+
+/** Layers that are made together, and the recovery points that take them over, each with the revision to be created. */
+export interface CompactionStep {
+  readonly makings: readonly Making[]
+  readonly points: readonly { readonly recoveryPointId: string; readonly revision: number }[]
+}
+
+type IsShared = (layer: LayerReference) => boolean
+
+/** One fold for each disk that has one to be made; null where there is none.
+ * @param points newest first
+ * @param pointsMax as many recovery points take the layers over, the newest first; the others follow in a later step, by the same id */
+export const chooseFoldStep = (
+  vmKey: string,
+  points: readonly LivePoint[],
+  isShared: IsShared,
+  pointsMax: number,
+): CompactionStep | null => {
+  const makings: Making[] = []
+  for (const [disk, stacks] of stacksByDisk(points)) {
+    const from = chooseFold(stacks, isShared)
+    if (from === null) continue
+    const having = stacks.filter((stack) => placeIn(stack, from) !== -1)
+    const isLowest = having.every((stack) => placeIn(stack, from) + from.length === stack.length)
+    const digests = from.map(({ digest }) => digest)
+    makings.push({ id: idOf(['fold', vmKey, disk, isLowest, digests]), disk, from, isLowest, sparse: new Set() })
+  }
+  return makings.length === 0 ? null : stepOf(points, makings, pointsMax)
+}
+
+/** The sparse segments of one disk, and all layers that need something of them; null where no disk has any. Reads folded layers.
+ * @param budgetBytes of frames to be moved */
+export const chooseRewriteStep = async (
+  reader: BlobReader,
+  vmKey: string,
+  points: readonly LivePoint[],
+  isShared: IsShared,
+  budgetBytes: number,
+  options: CallOptions,
+): Promise<CompactionStep | null> => {
+  for (const [disk, stacks] of stacksByDisk(points)) {
+    const layers = await indexLayers(reader, distinctLayers(stacks), options)
+    const judged = layers.map((layer) => ({ ...layer, isFolded: layer.isFolded && !isShared(layer.reference) }))
+    const segments = await findSparseSegments(reader, judged, budgetBytes, options)
+    if (segments.length === 0) continue
+    const sparse = new Set(segments.map(({ name }) => name))
+    const named = judged.filter((layer) => layer.isFolded && needsAny(layer, sparse))
+    const digests = named.map(({ reference }) => reference.digest)
+    const makings = named.map(({ reference }): Making => {
+      const id = idOf(['rewrite', vmKey, disk, reference.digest, digests, [...sparse]])
+      return { id, disk, from: [reference], isLowest: false, sparse }
+    })
+    return stepOf(points, makings, points.length)
+  }
+  return null
+}
+
+const idOf = (parts: readonly unknown[]): string =>
+  `${compactionIdPrefix}${digestHex(Buffer.from(JSON.stringify(parts))).slice(0, 32)}`
+
+const stacksByDisk = (points: readonly LivePoint[]): ReadonlyMap<string, Stack[]> => {
+  const stacks = new Map<string, Stack[]>()
+  for (const { disks } of points)
+    for (const { disk, stack } of disks) stacks.set(disk, [...(stacks.get(disk) ?? []), stack])
+  return stacks
+}
+
+const distinctLayers = (stacks: readonly Stack[]): readonly LayerReference[] => [
+  ...new Map(stacks.flat().map((layer) => [layer.layerId, layer])).values(),
+]
+
+const needsAny = ({ ranges }: IndexedLayer, sparse: ReadonlySet<string>): boolean => {
+  for (const name of segmentNamesOf(ranges)) if (sparse.has(name)) return true
+  return false
+}
+
+const stepOf = (points: readonly LivePoint[], makings: readonly Making[], pointsMax: number): CompactionStep => {
+  const having = points.filter(({ disks }) => makings.some((making) => disks.some((one) => fits(one, making))))
+  const taken = having.slice(0, pointsMax)
+  const used = makings.filter((making) => taken.some(({ disks }) => disks.some((one) => fits(one, making))))
+  return {
+    makings: used,
+    points: taken.map(({ recoveryPointId, revision }) => ({ recoveryPointId, revision: revision + 1 })),
+  }
+}
+
+const fits = (of: { readonly disk: string; readonly stack: Stack }, making: Making): boolean =>
+  of.disk === making.disk && placeIn(of.stack, making.from) !== -1
