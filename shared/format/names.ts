@@ -59,10 +59,14 @@ export const attemptMarker = (key: SliceKey, attempt: number): string =>
 /** Says that a comparison with what the vault holds of the disk found it damaged. */
 export const storedDamageName = (key: DiskKey): string => `plans/${diskPath(key)}/damage.json`
 
-export const intentName = (id: string): string => `intents/${checked(id)}.json`
+export const intentsPrefix = 'intents/'
+
+export const intentName = (id: string): string => `${intentsPrefix}${checked(id)}.json`
 
 /** What one collection pass is about to delete. */
-export const condemnedName = (passId: string): string => `condemned/${checked(passId)}.json`
+export const condemnedPrefix = 'condemned/'
+
+export const condemnedName = (passId: string): string => `${condemnedPrefix}${checked(passId)}.json`
 
 /** Which recovery point holds the base layers of disks made from one image. */
 export const imageBaseName = (imageKey: string): string => `bases/${checked(imageKey)}.json`
