@@ -140,8 +140,9 @@ const storeFrame = (
   const place = memory.subarray(frameHeaderBytesOf(birth))
   const compressed = compression === 'none' ? { compression: 'raw' as const, payload: plain } : compress(plain, place)
   const { header, payload, digest } = encodeFrame({ birth, ...compressed, plainBytes: plain.length }, cipher)
+  const storedBytes = header.length + payload.length
   memory.set(header)
   if (payload.buffer !== memory.buffer) place.set(payload)
   if (payload !== compressed.payload) releaseMemory(payload)
-  return { digest, storedBytes: header.length + payload.length }
+  return { digest, storedBytes }
 }
