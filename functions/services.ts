@@ -7,6 +7,7 @@ import { createArmDiskSnapshots } from '../shared/azure/arm-disk-snapshots.ts'
 import { createArmRestoreDisks } from '../shared/azure/arm-restore-disks.ts'
 import { createArmRestorePoints } from '../shared/azure/arm-restore-points.ts'
 import { createArmVmInventory } from '../shared/azure/arm-vm-inventory.ts'
+import { connectKeys } from '../shared/azure/connect-keys.ts'
 import { createCredential } from '../shared/azure/credential.ts'
 import { createSasDiskReader } from '../shared/azure/sas-disk-reader.ts'
 import { createSasDiskWriter } from '../shared/azure/sas-disk-writer.ts'
@@ -14,6 +15,7 @@ import { connectStorage } from '../shared/azure/storage-connection.ts'
 import { type Config, type ConfigProblem, loadConfig } from '../shared/config.ts'
 import type { JobDeps } from '../shared/jobs/job-deps.ts'
 import { safeMessage, stepFailure } from '../shared/jobs/step-failure.ts'
+import { createVaultKeys } from '../shared/vault/vault-keys.ts'
 import type { Activity } from './contracts.ts'
 import { systemClock } from './system-clock.ts'
 import { type Events, eventsIn, jobFacts } from './told-events.ts'
@@ -77,6 +79,7 @@ const compose = (config: Config): Services => {
     newToken: randomUUID,
     vault,
     control,
+    keys: createVaultKeys({ vault, control, wrappers: connectKeys(config.keys, credential), clock: systemClock }),
     inventory: createArmVmInventory(clients),
     snapshots: {
       restorePoints: createArmRestorePoints({ clients, access }),

@@ -30,6 +30,8 @@ const requestSchema = v.strictObject({
   consistency: v.optional(choiceSchemas.consistency),
   source: v.optional(choiceSchemas.source),
   windowHours: v.optional(choiceSchemas.windowHours),
+  compression: v.optional(choiceSchemas.compression),
+  encryption: v.optional(choiceSchemas.encryption),
 })
 
 type BackupRequest = v.InferOutput<typeof requestSchema>
@@ -42,6 +44,7 @@ export const startBackup: Endpoint = {
     POST: async (call) => {
       const request = await readBody(call.request, requestSchema)
       const target = targetOf(request)
+      if (request.encryption === true && !call.deps.keys.isConfigured) throw noKey
       if (target.kind === 'vm') return startOne(call, target.vmId, wishOf(request, null))
       if (target.kind === 'selection') return startMany(call, target.selection, wishOf(request, null))
       const policy = await policyOf(call, target.policy)
@@ -49,6 +52,14 @@ export const startBackup: Endpoint = {
     },
   },
 }
+
+/** Told at once, as every job would fail with it. */
+const noKey = invalidField(
+  422,
+  'encryption',
+  'The app has no wrapping key.',
+  'Set VAULT_KEY with KEY_VAULT_KEY_URL or KEY_FILE, or leave this field out.',
+)
 
 type Target =
   | { readonly kind: 'vm'; readonly vmId: string }

@@ -6,6 +6,9 @@ export type StopReason = 'cancelled' | 'missedWindow'
 /** Which of the platform's copies a backup reads: one restore point for all disks, or a snapshot of each disk (not consistent across disks). */
 export type SourceKind = 'restorePoints' | 'diskSnapshots'
 
+/** Whether frames are compressed; what zstd would not make smaller is stored as it is. */
+export type Compression = 'zstd' | 'none'
+
 /** One backup of one VM, as it was asked for. It outlives its Durable instances, which are its attempts. Nothing of it
  * changes but the deadline, when it is resumed. */
 export interface BackupJob {
@@ -23,6 +26,10 @@ export interface BackupJob {
   readonly source: SourceKind
   /** Labels of disks that the policy leaves out. */
   readonly excludedDisks: readonly string[]
+  /** Absent: `zstd`. */
+  readonly compression?: Compression
+  /** Null or absent: encrypted where the app has a wrapping key. */
+  readonly encryption?: boolean | null
   readonly requestedAt: string
   /** End of the window: a transfer that is not done by then is stopped, and what it wrote is kept. */
   readonly deadline: string

@@ -1,5 +1,5 @@
 import { backupJobIdOf, recoveryPointIdOf } from './ids.ts'
-import type { BackupJob, SourceKind, WindowFor } from './job.ts'
+import type { BackupJob, Compression, SourceKind, WindowFor } from './job.ts'
 import { latestSlot, type Schedule } from './schedule.ts'
 import type { Consistency, VmDescription } from './vm.ts'
 
@@ -29,17 +29,25 @@ export interface Policy {
   readonly source: SourceKind
   /** Null: the app's setting. */
   readonly windowHours: number | null
+  readonly compression: Compression
+  /** True: fails without a wrapping key. Null: encrypted where the app has one. */
+  readonly encryption: boolean | null
   readonly retention: Retention | null
 }
 
 /** What a backup on demand may choose; the rest is as in `Policy`. */
-export type BackupChoices = Pick<Policy, 'excludedDisks' | 'consistency' | 'source' | 'windowHours'>
+export type BackupChoices = Pick<
+  Policy,
+  'excludedDisks' | 'consistency' | 'source' | 'windowHours' | 'compression' | 'encryption'
+>
 
 export const defaultChoices: BackupChoices = {
   excludedDisks: [],
   consistency: null,
   source: 'restorePoints',
   windowHours: null,
+  compression: 'zstd',
+  encryption: null,
 }
 
 /** A timer of the engine must stay under six days; five leave room for clocks that differ. */
@@ -89,6 +97,8 @@ export const backupJobOf = (vm: VmDescription, choices: BackupChoices, occasion:
     consistency: choices.consistency ?? consistencyFor(vm),
     source: choices.source,
     excludedDisks: choices.excludedDisks,
+    compression: choices.compression,
+    encryption: choices.encryption,
     requestedAt: occasion.now.toISOString(),
     deadline: new Date(occasion.now.getTime() + windowHours * 3600 * 1000).toISOString(),
     windowFor: occasion.windowFor ?? 'increments',

@@ -1,5 +1,5 @@
 import type { DiskSource } from '../domain/disk-source.ts'
-import type { BackupJob } from '../domain/job.ts'
+import type { BackupJob, Compression } from '../domain/job.ts'
 import type { Failed } from '../domain/job-ref.ts'
 import { failed } from '../domain/job-ref.ts'
 import type { VmDescription } from '../domain/vm.ts'
@@ -23,11 +23,19 @@ export interface PlannedDisk {
   readonly fullReason: string | null
 }
 
+/** How the frames of a backup are stored, decided once for all of its attempts. */
+export interface PlannedEncoding {
+  readonly compression: Compression
+  /** Id of the data key; null: not encrypted. */
+  readonly keyId: string | null
+}
+
 /** `plans/<recoveryPointId>/vm.json`: what the backup will do, decided once. Every attempt of the job takes the same plan. */
 export interface BackupPlan {
   readonly job: BackupJob
   readonly vm: VmDescription
   readonly disks: readonly PlannedDisk[]
+  readonly encoding: PlannedEncoding
   readonly plannedAt: string
 }
 

@@ -60,7 +60,7 @@ const committedDisk = async (
     fullReason: report.fullReason,
     stack,
     sidecar: null,
-    compression: 'zstd',
+    compression: plan.encoding.compression,
     changedBytes: report.changedBytes,
     readBytes: report.readBytes,
     joinedBytes: report.joinedBytes,
@@ -71,7 +71,7 @@ const committedDisk = async (
 
 const draftOf = async (
   deps: CommitDeps,
-  { job, vm, disks: planned }: BackupPlan,
+  { job, vm, disks: planned, encoding }: BackupPlan,
   sources: SnapshotSet,
   disks: readonly CommittedDisk[],
 ): Promise<RecoveryPointDraft> => {
@@ -90,7 +90,7 @@ const draftOf = async (
     baseRecoveryPointId: base?.base?.recoveryPointId ?? null,
     previous:
       previous === null ? null : { recoveryPointId: previous.recoveryPoint.recoveryPointId, digest: previous.digest },
-    keyId: null,
+    keyId: encoding.keyId,
     vm,
     disks,
   }

@@ -4,6 +4,7 @@ import type { Clock } from '../ports/clock.ts'
 import type { DiskAccess, RestoreDisks, VmInventory, VmSnapshots } from '../ports/compute.ts'
 import type { DiskReader } from '../ports/disk-reader.ts'
 import type { DiskWriter } from '../ports/disk-writer.ts'
+import type { VaultKeys } from '../vault/vault-keys.ts'
 
 /** Access grants with a memory of those that are live. */
 export interface RenewableAccess extends DiskAccess {
@@ -26,6 +27,8 @@ export interface JobDeps {
   readonly newToken: () => string
   readonly vault: BlobCreator
   readonly control: ControlStore
+  /** Encrypt and decrypt what lies in the vault. */
+  readonly keys: VaultKeys
   readonly inventory: VmInventory
   readonly snapshots: Readonly<Record<SourceKind, VmSnapshots>>
   readonly access: RenewableAccess

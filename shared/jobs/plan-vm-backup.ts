@@ -10,11 +10,14 @@ import { isCurrent } from './claim.ts'
 import { vmPlanName } from './control-names.ts'
 import type { JobDeps } from './job-deps.ts'
 import { createOrRead } from './json-object.ts'
+import { planEncoding } from './plan-encoding.ts'
+
+type PlanDeps = Pick<JobDeps, 'access' | 'clock' | 'control' | 'inventory' | 'keys' | 'vault'>
 
 /** Decides which disks are transferred and what each is compared with. Key: the recovery point; the first plan stays, so a later
  * attempt goes on with the same one even where the VM has changed since. */
 export const planVmBackup = async (
-  deps: Pick<JobDeps, 'access' | 'clock' | 'control' | 'inventory' | 'vault'>,
+  deps: PlanDeps,
   { job, token }: { readonly job: BackupJob; readonly token: string },
 ): Promise<
   { readonly kind: 'planned'; readonly disks: readonly string[]; readonly deadline: string | null } | Failed
@@ -25,14 +28,13 @@ export const planVmBackup = async (
   return { kind: 'planned', disks: plan.disks.map(({ disk }) => disk), deadline: windowEndOf(plan, job) }
 }
 
-const decide = async (
-  deps: Pick<JobDeps, 'access' | 'clock' | 'control' | 'inventory' | 'vault'>,
-  job: BackupJob,
-): Promise<BackupPlan | Failed> => {
+const decide = async (deps: PlanDeps, job: BackupJob): Promise<BackupPlan | Failed> => {
   const vm = await deps.inventory.find(job.vmId)
   if (vm === null) return vmNotFound
   const obstacle = obstacleOf(vm, job)
   if (obstacle !== null) return obstacle
+  const encoding = await planEncoding(deps, job)
+  if ('kind' in encoding) return encoding
   const { found, damaged } = await latestReadableRecoveryPoint(deps.vault, job.vmKey)
   const latest = found?.recoveryPoint ?? null
   await writeIntent(deps.control, intentOf(job, latest))
@@ -44,6 +46,7 @@ const decide = async (
     disks: planned.map((disk) =>
       disk.base === null && damaged > 0 ? { ...disk, fullReason: 'base-record-damaged' } : disk,
     ),
+    encoding,
     plannedAt: deps.clock.now().toISOString(),
   })
 }

@@ -42,6 +42,8 @@ export const choiceSchemas = {
   consistency: v.nullable(v.picklist(['crash', 'fileSystem', 'application'])),
   source: v.picklist(['restorePoints', 'diskSnapshots']),
   windowHours: v.nullable(v.pipe(v.number(), v.minValue(0.001), v.maxValue(windowHoursMax))),
+  compression: v.picklist(['zstd', 'none'], 'Expected "zstd" or "none".'),
+  encryption: v.nullable(v.boolean('Expected true, false or null.')),
 }
 
 /** Text that may name a policy. */
@@ -58,6 +60,8 @@ const policySchema = v.strictObject({
   consistency: v.optional(choiceSchemas.consistency, null),
   source: v.optional(choiceSchemas.source, 'restorePoints'),
   windowHours: v.optional(choiceSchemas.windowHours, null),
+  compression: v.optional(choiceSchemas.compression, 'zstd'),
+  encryption: v.optional(choiceSchemas.encryption, null),
   retention: v.optional(
     v.nullable(v.strictObject({ daily: kept(9999), weekly: kept(5163), monthly: kept(1188), yearly: kept(99) })),
     null,

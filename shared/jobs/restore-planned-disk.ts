@@ -8,7 +8,7 @@ import { createOrRead, readJson } from './json-object.ts'
 import { type DiskToRestore, findRestoreDisk } from './restore-plan.ts'
 import { stopReasonOf } from './stop.ts'
 
-type RestoreDeps = Pick<JobDeps, 'control' | 'limits' | 'openWriter' | 'restoreDisks' | 'vault'>
+type RestoreDeps = Pick<JobDeps, 'control' | 'keys' | 'limits' | 'openWriter' | 'restoreDisks' | 'vault'>
 
 /** How long one activity may poll the platform before it leaves the waiting to a durable timer. */
 const waitMs = 10_000
@@ -42,7 +42,10 @@ export const writePlannedRange = async (
   }))) ??
   withWriter(deps, ref, async ({ recoveryPoint }, writer) => {
     const request = { recoveryPoint, disk: ref.disk, fromOffsetBytes, budgetBytes: deps.limits.sliceBytes }
-    const { kind, nextOffsetBytes, writtenBytes } = await restoreRange({ vault: deps.vault, writer: writer() }, request)
+    const { kind, nextOffsetBytes, writtenBytes } = await restoreRange(
+      { vault: deps.vault, writer: writer(), keys: await deps.keys.ring() },
+      request,
+    )
     return { kind, nextOffsetBytes, writtenBytes }
   })
 

@@ -1,10 +1,12 @@
 import { type Failed, failed } from '../domain/job-ref.ts'
 import { VaultError } from '../format/vault-error.ts'
 import { StorageError } from '../ports/blob-store.ts'
+import { WrappingKeyError } from '../ports/key-wrapper.ts'
 
 /** Faults that another try cannot cure, as the outcome of the step; null for all others, which the retry policy repeats. */
 export const stepFailure = (error: unknown): Failed | null => {
   if (error instanceof VaultError) return failed(`vault-${error.fault.code}`, error.message, error.hint)
+  if (error instanceof WrappingKeyError) return failed(`wrapping-key-${error.obstacle}`, error.message, error.hint)
   if (error instanceof StorageError && !error.isRetryable)
     return failed(`storage-${error.fault.code}`, error.message, 'Cure the cause, then start the job again.')
   return null

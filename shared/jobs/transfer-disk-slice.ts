@@ -2,6 +2,7 @@ import type { DiskRef, Failed, Pending, Stopped } from '../domain/job-ref.ts'
 import { transferSlice } from '../vault/transfer-slice.ts'
 import { findDisk } from './backup-plan.ts'
 import type { JobDeps } from './job-deps.ts'
+import { encodingOf } from './plan-encoding.ts'
 import { sliceProgress } from './slice-progress.ts'
 import { stopReasonOf } from './stop.ts'
 import { withReader } from './with-reader.ts'
@@ -20,7 +21,7 @@ export type SliceTransferred =
 /** Moves one slice of a disk into the vault. Key: the slice of the disk of the recovery point; a slice that is there already is not
  * moved again. Reads the stop request at its start and between frames. */
 export const transferDiskSlice = async (
-  deps: Pick<JobDeps, 'access' | 'clock' | 'control' | 'limits' | 'openReader' | 'vault'>,
+  deps: Pick<JobDeps, 'access' | 'clock' | 'control' | 'keys' | 'limits' | 'openReader' | 'vault'>,
   { slice, ...ref }: DiskRef & { readonly slice: number },
 ): Promise<SliceTransferred> => {
   const disk = await findDisk(deps.control, ref)
@@ -31,10 +32,11 @@ export const transferDiskSlice = async (
   const progress = sliceProgress(deps, ref, slice)
   return withReader(deps, ref, { source: disk.source, base: null }, async (reader) => {
     const { recoveryPointId, jobId, disk: label } = ref
+    const encoding = await encodingOf(deps, disk.plan.encoding)
     const shouldStop = async () => (await isStopped()) !== null
     const moved = await transferSlice(
       { vault: deps.vault, control: deps.control, clock: deps.clock, reader },
-      { recoveryPointId, jobId, disk: label, slice, shouldStop, onProgress: progress.note },
+      { recoveryPointId, jobId, disk: label, slice, encoding, shouldStop, onProgress: progress.note },
     )
     if (moved.kind === 'stopped') return { kind: 'stopped' as const, reason: (await isStopped()) ?? 'cancelled' }
     const { changedBytes, readBytes, storedBytes } = moved

@@ -20,7 +20,7 @@ export const unwrapDataKey = async (record: KeyRecord, wrappers: readonly KeyWra
     if (wrapper === undefined) continue
     const opened = await wrapper.unwrap(wrapping)
     if (opened.kind !== 'unwrapped') failures.push(opened)
-    else if (isDataKeyOf(record, opened.dataKey)) return { keyId: record.keyId, bytes: opened.dataKey }
+    else if (isDataKeyOf(record, opened.dataKey)) return { keyId: record.keyId, bytes: Uint8Array.from(opened.dataKey) }
     else failures.push({ kind: 'bad-wrapping', key: wrapping.key })
   }
   throw unopened(record, failures)

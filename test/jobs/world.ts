@@ -7,6 +7,8 @@ import type { JobDeps } from '../../shared/jobs/job-deps.ts'
 import type { InstanceStatus, JobInstances } from '../../shared/jobs/job-instances.ts'
 import type { VmSnapshots } from '../../shared/ports/compute.ts'
 import { type DiskReader, SourceError } from '../../shared/ports/disk-reader.ts'
+import { createVaultKeys } from '../../shared/vault/vault-keys.ts'
+import { createFakeKeyWrapper, type FakeKeyWrapper, noWrappers, onlyWrapper } from '../support/fake-key-wrapper.ts'
 import { createMemoryBlobStore, type MemoryBlobStore } from '../support/memory-blob-store.ts'
 import { memoryDiskReader, memoryDiskWriter } from '../support/memory-disk.ts'
 import { virtualClock } from '../support/virtual-clock.ts'
@@ -66,12 +68,14 @@ export interface FakePlatform {
 export interface FakeWorld extends JobDeps {
   readonly vault: MemoryBlobStore
   readonly control: MemoryBlobStore
+  readonly wrapper: FakeKeyWrapper
   readonly clock: JobDeps['clock'] & { advance(milliseconds: number): void }
   readonly platform: FakePlatform
 }
 
-/** All ports in memory, with one VM. */
-export const fakeWorld = (): FakeWorld => {
+/** All ports in memory, with one VM.
+ * @param encryption whether the app has a wrapping key */
+export const fakeWorld = ({ encryption = false } = {}): FakeWorld => {
   const clock = virtualClock('2026-03-10T02:00:00.000Z')
   const platform: FakePlatform = {
     vms: [sampleVm()],
@@ -87,14 +91,17 @@ export const fakeWorld = (): FakeWorld => {
     family: 'family',
   }
   for (const { disk, sizeBytes } of sampleVm().disks) platform.disks.set(disk, Buffer.alloc(sizeBytes))
+  const [vault, control, wrapper] = [createMemoryBlobStore(), createMemoryBlobStore(), createFakeKeyWrapper()]
   let tokens = 0
   let grants = 0
   const planned = (call: string) => platform.answers.get(call)?.shift()
   return {
     clock,
     newToken: () => `token-${++tokens}`,
-    vault: createMemoryBlobStore(),
-    control: createMemoryBlobStore(),
+    vault,
+    control,
+    wrapper,
+    keys: createVaultKeys({ vault, control, clock, wrappers: encryption ? onlyWrapper(wrapper) : noWrappers }),
     platform,
     inventory: {
       find: async (id) => platform.vms.find((vm) => vm.vmId.toLowerCase() === id.toLowerCase()) ?? null,

@@ -5,6 +5,8 @@ import type { KeyWrapper, KeyWrappers, WrapperFailure } from '../../shared/ports
 export interface FakeKeyWrapper extends KeyWrapper {
   /** Wraps and unwraps that were asked for. */
   readonly calls: ('wrap' | 'unwrap')[]
+  /** Hex of the data keys that were ever wrapped: secrets to look for. */
+  readonly seen: Set<string>
   /** Answered instead of the real thing while it is set. */
   failure: WrapperFailure | null
   /** Puts a newer version in force. */
@@ -22,6 +24,7 @@ export const createFakeKeyWrapper = (kind: KeyWrapper['kind'] = 'key-file'): Fak
   const wrapper: FakeKeyWrapper = {
     kind,
     calls: [],
+    seen: new Set(),
     failure: null,
     rotate: () => {
       newest = randomBytes(8).toString('hex')
@@ -32,6 +35,7 @@ export const createFakeKeyWrapper = (kind: KeyWrapper['kind'] = 'key-file'): Fak
     },
     wrap: async (dataKey) => {
       wrapper.calls.push('wrap')
+      wrapper.seen.add(Buffer.from(dataKey).toString('hex'))
       if (wrapper.failure !== null) return wrapper.failure
       const cipher = createCipheriv('id-aes256-wrap', versions.get(newest)!, initialValue)
       const wrapped = Buffer.concat([cipher.update(dataKey), cipher.final()]).toString('base64')

@@ -29,6 +29,7 @@ const serviceNames: readonly (keyof Services)[] = [
   'clock',
   'control',
   'inventory',
+  'keys',
   'limits',
   'newToken',
   'openReader',

@@ -74,15 +74,22 @@ const leftovers = (world: World): readonly string[] => {
   ]
 }
 
-/** Places where a part of a SAS URL was stored or logged. */
+/** Places where a part of a SAS URL or a data key was stored or logged. */
 const secretsIn = (world: World, databasePath: string): readonly string[] => {
   const faults: string[] = []
+  const needles = [Buffer.from(secret), ...[...world.wrapper.seen].flatMap(formsOfKey)]
+  const isIn = (bytes: Buffer): boolean => needles.some((needle) => bytes.includes(needle))
   for (const store of [world.vault, world.control])
     for (const [name, { bytes }] of store.objects)
-      if (Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).includes(secret))
-        faults.push(`A secret is in ${name}.`)
+      if (isIn(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length))) faults.push(`A secret is in ${name}.`)
   for (const file of [databasePath, `${databasePath}-wal`])
-    if (existsSync(file) && readFileSync(file).includes(secret)) faults.push('A secret is in a history or status.')
-  if (world.log.some((line) => line.includes(secret))) faults.push('A secret is in the log.')
+    if (existsSync(file) && isIn(readFileSync(file))) faults.push('A secret is in a history or status.')
+  if (isIn(Buffer.from(world.log.join('\n')))) faults.push('A secret is in the log.')
   return faults
+}
+
+/** The ways in which a data key could be written down. */
+const formsOfKey = (hex: string): readonly Buffer[] => {
+  const key = Buffer.from(hex, 'hex')
+  return [key, ...(['hex', 'base64', 'base64url'] as const).map((form) => Buffer.from(key.toString(form).slice(0, 40)))]
 }

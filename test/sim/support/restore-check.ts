@@ -1,6 +1,9 @@
 import type { RecoveryPoint } from '../../../shared/domain/recovery-point.ts'
 import { readRecoveryPoint } from '../../../shared/vault/recovery-points.ts'
+import { createVaultKeys } from '../../../shared/vault/vault-keys.ts'
+import { onlyWrapper } from '../../support/fake-key-wrapper.ts'
 import { restoreDisk } from '../../support/vault-world.ts'
+import { virtualClock } from '../../support/virtual-clock.ts'
 import { vmKey } from './fleet.ts'
 import { committedIds, type World } from './world.ts'
 
@@ -30,7 +33,10 @@ const faultOf = async (world: World, recoveryPoint: RecoveryPoint, disk: string)
 const restore = async (world: World, recoveryPoint: RecoveryPoint, disk: string): Promise<string | null> => {
   const expected = world.platform.model.get(recoveryPoint.recoveryPointId)!.get(disk)!
   try {
-    return (await restoreDisk(world.vault, recoveryPoint, disk)).equals(expected) ? null : 'it has other bytes'
+    const keys = await createVaultKeys({ ...world, clock: virtualClock(), wrappers: onlyWrapper(world.wrapper) }).ring()
+    return (await restoreDisk(world.vault, recoveryPoint, disk, undefined, keys)).equals(expected)
+      ? null
+      : 'it has other bytes'
   } catch (error) {
     return error instanceof Error ? error.message : String(error)
   }

@@ -1,4 +1,5 @@
 import { encodeJson } from '../../../shared/jobs/json-object.ts'
+import { createFakeKeyWrapper, type FakeKeyWrapper } from '../../support/fake-key-wrapper.ts'
 import { createMemoryBlobStore, type MemoryBlobStore } from '../../support/memory-blob-store.ts'
 import { type ChangeCount, countedMap } from './counted-map.ts'
 import { copyPlatform, createPlatform, type Platform } from './platform.ts'
@@ -7,6 +8,8 @@ import { copyPlatform, createPlatform, type Platform } from './platform.ts'
 export interface World {
   readonly vault: MemoryBlobStore
   readonly control: MemoryBlobStore
+  /** Wraps the data keys: all backups are encrypted. */
+  readonly wrapper: FakeKeyWrapper
   readonly platform: Platform
   /** Counts every change of what survives. */
   readonly changes: ChangeCount
@@ -33,6 +36,7 @@ export const createWorld = async (): Promise<World> => {
   const world: World = {
     vault: createMemoryBlobStore(countedMap(changes)),
     control: createMemoryBlobStore(countedMap(changes)),
+    wrapper: createFakeKeyWrapper(),
     platform: createPlatform(changes),
     changes,
     day: -1,
