@@ -28,17 +28,15 @@ export const readLivePoints = async (
   options: CallOptions = {},
 ): Promise<readonly LivePoint[]> => {
   const share = sharing()
+  const listed: { readonly recoveryPointId: string; readonly revision: number }[] = []
+  for await (const entry of listRecoveryPoints(reader, vmKey, options)) listed.push(entry)
   const points: LivePoint[] = []
-  let waiting: Promise<LivePoint | null>[] = []
-  const settle = async (): Promise<void> => {
-    for (const point of await Promise.all(waiting)) if (point !== null) points.push(point)
-    waiting = []
+  for (let at = 0; at < listed.length; at += readsInFlightMax) {
+    const reads = listed
+      .slice(at, at + readsInFlightMax)
+      .map(({ recoveryPointId, revision }) => readPoint(reader, { vmKey, recoveryPointId }, revision, share, options))
+    for (const point of await Promise.all(reads)) if (point !== null) points.push(point)
   }
-  for await (const { recoveryPointId, revision } of listRecoveryPoints(reader, vmKey, options)) {
-    waiting.push(readPoint(reader, { vmKey, recoveryPointId }, revision, share, options))
-    if (waiting.length >= readsInFlightMax) await settle()
-  }
-  await settle()
   return points.reverse()
 }
 
