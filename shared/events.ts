@@ -104,6 +104,22 @@ export const eventsTo = (sink: EventSink) => {
       'information',
       ({ recoveryPointId, vmKey }) => `Recovery point ${recoveryPointId} of ${vmKey} is in the vault.`,
     ),
+    dataKeyRotated: write<{ readonly keyId: string; readonly previousKeyId: string | null }>(
+      'dataKeyRotated',
+      'information',
+      ({ keyId }) => `New recovery points are encrypted under the data key ${keyId}.`,
+    ),
+    wrappingKeyRotated: write<{ readonly rewrapped: number; readonly already: number }>(
+      'wrappingKeyRotated',
+      'information',
+      ({ rewrapped, already }) =>
+        `${rewrapped} data keys are wrapped under the newest wrapping key, ${already} were before.`,
+    ),
+    dataKeysNotRewrapped: write<{ readonly failed: number }>(
+      'dataKeysNotRewrapped',
+      'error',
+      ({ failed }) => `${failed} data keys could not be wrapped under the newest wrapping key.`,
+    ),
     sourcesReleased: write<JobFacts & { readonly removed: number }>(
       'sourcesReleased',
       'information',

@@ -2,7 +2,7 @@ import type { DataKey, KeyRing } from '../format/data-key.ts'
 import { dataKeyName } from '../format/names.ts'
 import { VaultError } from '../format/vault-error.ts'
 import { readCurrentKey } from './current-key.ts'
-import { currentKeyId, type DataKeyDeps } from './data-keys.ts'
+import { currentKeyId, type DataKeyDeps, rotateDataKey, rotateWrappingKey } from './data-keys.ts'
 import type { KeyRecord } from './key-record.ts'
 import { listDataKeys, readKeyRecord, type StoredKey } from './stored-keys.ts'
 import { unwrapDataKey } from './unwrap-data-key.ts'
@@ -20,6 +20,10 @@ export interface VaultKeys {
   ring(): Promise<KeyRing>
   /** All data keys of the vault that can be opened: for threads, which no function reaches. */
   opened(): Promise<readonly DataKey[]>
+  /** See `rotateDataKey`. */
+  rotateDataKey(): ReturnType<typeof rotateDataKey>
+  /** See `rotateWrappingKey`. */
+  rotateWrappingKey(): ReturnType<typeof rotateWrappingKey>
 }
 
 /** A revoked wrapping key takes effect within this time; Azure's own services allow an hour. */
@@ -64,6 +68,8 @@ export const createVaultKeys = (deps: DataKeyDeps): VaultKeys => {
       return ringOf(new Map(keys), current?.keyId ?? null)
     },
     opened: async () => (await openAll()).flatMap(([, key]) => (key instanceof Error ? [] : [key])),
+    rotateDataKey: () => rotateDataKey(deps),
+    rotateWrappingKey: () => rotateWrappingKey(deps),
   }
 }
 

@@ -1,0 +1,89 @@
+import type { HttpResponseInit } from '@azure/functions'
+import * as v from 'valibot'
+import { safeMessage } from '../../shared/jobs/step-failure.ts'
+import { KeyServiceError, WrappingKeyError } from '../../shared/ports/key-wrapper.ts'
+import type { Rewrapped } from '../../shared/vault/data-keys.ts'
+import { type Call, type Endpoint, json } from './endpoint.ts'
+import { ProblemError } from './problem.ts'
+import { readBody } from './request-body.ts'
+
+const requestSchema = v.strictObject({
+  what: v.picklist(['data-key', 'wrapping-key'], 'Expected "data-key" or "wrapping-key".'),
+})
+
+/** POST: a new data key for new frames, or all data keys wrapped anew under the newest wrapping key. No data is rewritten. */
+export const rotateKeys: Endpoint = {
+  name: 'rotateKeys',
+  route: 'keys/rotate',
+  methods: {
+    POST: async (call) => {
+      const { what } = await readBody(call.request, requestSchema)
+      try {
+        return await (what === 'data-key' ? newDataKey(call) : newWrapping(call))
+      } catch (error) {
+        throw problemOf(error)
+      }
+    },
+  },
+}
+
+const newDataKey = async ({ deps, events }: Call): Promise<HttpResponseInit> => {
+  const rotated = await deps.keys.rotateDataKey()
+  if (rotated === null) throw notConfigured()
+  events.dataKeyRotated(rotated)
+  return json(200, { what: 'data-key', ...rotated })
+}
+
+const newWrapping = async ({ deps, events }: Call): Promise<HttpResponseInit> => {
+  const keys = await deps.keys.rotateWrappingKey()
+  if (keys === null) throw notConfigured()
+  const count = (kind: Rewrapped['kind']): number => keys.filter((key) => key.kind === kind).length
+  events.wrappingKeyRotated({ rewrapped: count('rewrapped'), already: count('already') })
+  if (count('failed') === 0) return json(200, { what: 'wrapping-key', keys: keys.map(viewOf) })
+  events.dataKeysNotRewrapped({ failed: count('failed') })
+  throw notRewrapped(keys)
+}
+
+const viewOf = (key: Rewrapped) =>
+  key.kind === 'failed'
+    ? { keyId: key.keyId, result: key.kind, detail: safeMessage(key.error) }
+    : { keyId: key.keyId, result: key.kind, revision: key.revision, wrappedBy: key.key }
+
+const notRewrapped = (keys: readonly Rewrapped[]): ProblemError => {
+  const failed = keys.filter((key) => key.kind === 'failed')
+  return new ProblemError({
+    status: failed.some(({ error }) => error instanceof KeyServiceError) ? 503 : 409,
+    code: 'keys-not-rewrapped',
+    title: 'Not all data keys could be wrapped anew.',
+    detail: `${failed.length} of ${keys.length} data keys stay wrapped as they are, and open as before. Cure what their details say, then repeat the request: what is done stays done.`,
+    more: { keys: keys.map(viewOf) },
+  })
+}
+
+const notConfigured = (): ProblemError =>
+  new ProblemError({
+    status: 409,
+    code: 'no-wrapping-key',
+    title: 'The app has no wrapping key.',
+    detail: 'Nothing was changed. Set VAULT_KEY with KEY_VAULT_KEY_URL or KEY_FILE first.',
+    errors: [{ field: 'VAULT_KEY', detail: 'It is "none".', fix: 'Set it to "key-vault" or "file".' }],
+  })
+
+const problemOf = (error: unknown): unknown => {
+  if (error instanceof WrappingKeyError)
+    return new ProblemError({
+      status: 409,
+      code: 'wrapping-key-unusable',
+      title: 'The wrapping key cannot be used.',
+      detail: `${error.message} Nothing was changed. ${error.hint}`,
+    })
+  if (!(error instanceof KeyServiceError)) return error
+  const headers = error.retryAfterSeconds === null ? {} : { 'retry-after': String(error.retryAfterSeconds) }
+  return new ProblemError({
+    status: 503,
+    code: 'key-service-unavailable',
+    title: 'The wrapping key cannot be asked now.',
+    detail: `${error.message} Repeat the request.`,
+    headers,
+  })
+}
