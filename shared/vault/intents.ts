@@ -59,7 +59,8 @@ export async function* listIntents(control: BlobReader, options: CallOptions = {
   }
 }
 
-const readIntent = async (control: BlobReader, name: string, options: CallOptions): Promise<Intent | null> => {
+/** Null where there is none. @throws VaultError */
+export const readIntent = async (control: BlobReader, name: string, options: CallOptions): Promise<Intent | null> => {
   const record = await readSealed(control, name, options)
   if (record === null) return null
   const parsed = v.safeParse(intentSchema, record)

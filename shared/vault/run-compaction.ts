@@ -1,16 +1,10 @@
-import { recoveryPointName } from '../format/names.ts'
+import { layerIdOf, recoveryPointName } from '../format/names.ts'
 import type { BlobCreator, CallOptions, ControlStore } from '../ports/blob-store.ts'
 import type { CompactionStep, Making } from './choose-compaction.ts'
 import { commitRevision, type Replacement } from './commit-revision.ts'
-import {
-  areCondemned,
-  type CompactionIntent,
-  covers,
-  declareCompaction,
-  fenceCompaction,
-  type PlannedRevision,
-} from './compaction-intents.ts'
+import { covers, fenceCompaction, isCollecting } from './compaction-intents.ts'
 import { foldLayers } from './fold-layers.ts'
+import { type Intent, type PlannedRevision, writeIntent } from './intents.ts'
 import { proveFold } from './prove-fold.ts'
 import { type MovedFrames, nothingMoved, rewriteSegments } from './rewrite-segments.ts'
 
@@ -32,11 +26,14 @@ export type StepOutcome =
   | { readonly kind: 'postponed' }
 
 /** The intents that a step needs: one for each id that names of its objects carry. */
-export const intentsOf = (vmKey: string, step: CompactionStep): readonly CompactionIntent[] => {
-  const revisions = step.points.map(({ recoveryPointId, revision }) => ({ vmKey, recoveryPointId, revision }))
+export const intentsOf = (vmKey: string, step: CompactionStep): readonly Intent[] => {
+  const revisions = plannedRevisions(vmKey, step)
   const dependsOn = step.points.map(({ recoveryPointId }) => recoveryPointId)
   return step.makings.map(({ id }) => ({ kind: 'compaction', id, vmKey, dependsOn, revisions }))
 }
+
+const plannedRevisions = (vmKey: string, step: CompactionStep): readonly PlannedRevision[] =>
+  step.points.map(({ recoveryPointId, revision }) => ({ vmKey, recoveryPointId, revision }))
 
 /** Declares the step, makes its layers, proves each equal to what it stands for, then re-points the recovery points. Key: the ids of the step;
  * whatever a broken run left is found and used. The order is what makes it safe next to a collection: intents, then the condemned, then
@@ -49,15 +46,16 @@ export const runCompaction = async (
   options: CallOptions,
 ): Promise<StepOutcome> => {
   const wanted = intentsOf(vmKey, step)
-  const declared: CompactionIntent[] = []
+  const declared: Intent[] = []
   for (const intent of wanted) {
-    const found = await declareCompaction(deps.control, intent, options)
-    if (found === null || !covers(found, intent)) return { kind: 'postponed' }
+    const found = await writeIntent(deps.control, intent, options)
+    if (!covers(found, intent)) return { kind: 'postponed' }
     declared.push(found)
   }
-  const ids = step.makings.map(({ id }) => id)
-  if (await areCondemned(deps.control, ids, options)) return { kind: 'postponed' }
-  const open = await undecided(deps, wanted[0]?.revisions ?? [], options)
+  const layerIds = step.makings.map(({ id, disk }) => layerIdOf({ recoveryPointId: id, disk }))
+  const segments = step.makings.some(({ sparse }) => sparse.size > 0)
+  if (await isCollecting(deps.control, { layerIds, segments }, options)) return { kind: 'postponed' }
+  const open = await undecided(deps, plannedRevisions(vmKey, step), options)
   const made = open.length === 0 ? { replacements: [], rewrittenBytes: 0 } : await make(deps, step, options)
   const settled = await repoint(deps, open, made.replacements, options)
   for (const intent of declared) await fenceCompaction(deps, intent, options, settled)
