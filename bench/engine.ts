@@ -4,6 +4,7 @@
  * `bench/support/run-engine.ts`.
  */
 import { readFileSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { backupJobIdOf, recoveryPointIdOf, restoreJobIdOf, vmKeyOf } from '../shared/domain/ids.ts'
 import type { BackupJob, DiskReport, RestoreJob } from '../shared/domain/job.ts'
 import { takeClaim } from '../shared/jobs/claim.ts'
@@ -27,11 +28,17 @@ const stepsOf = (app: BuiltApp): Steps => {
     seconds,
     async run<Outcome>(name: string, input: object) {
       const began = performance.now()
-      const outcome = (await app.activity(name, input)) as { readonly kind: string }
-      seconds[name] = (seconds[name] ?? 0) + (performance.now() - began) / 1000
-      if (['failed', 'stopped', 'pending', 'superseded'].includes(outcome.kind))
-        throw new Error(`${name}: ${JSON.stringify(outcome)}`)
-      return outcome as Outcome
+      for (;;) {
+        const outcome = (await app.activity(name, input)) as { kind: string; retryAfterSeconds?: number }
+        if (outcome.kind === 'pending') {
+          await sleep((outcome.retryAfterSeconds ?? 1) * 1000)
+          continue
+        }
+        seconds[name] = (seconds[name] ?? 0) + (performance.now() - began) / 1000
+        if (['failed', 'stopped', 'superseded'].includes(outcome.kind))
+          throw new Error(`${name}: ${JSON.stringify(outcome)}`)
+        return outcome as Outcome
+      }
     },
   }
 }
@@ -43,14 +50,14 @@ interface JobRef {
   readonly token: string
 }
 
-const backUp = async (services: Services, steps: Steps, vm: string): Promise<{ id: string; report: DiskReport }> => {
+const backUp = async (services: Services, steps: Steps, vmId: string): Promise<{ id: string; report: DiskReport }> => {
   const now = new Date()
-  const vmKey = vmKeyOf(vmIdOf(vm))
+  const vmKey = vmKeyOf(vmId)
   const jobId = backupJobIdOf(vmKey, now, services.newToken())
   const job: BackupJob = {
     kind: 'backup',
     jobId,
-    vmId: vmIdOf(vm),
+    vmId,
     vmKey,
     recoveryPointId: recoveryPointIdOf(now, jobId),
     policy: null,
@@ -70,6 +77,7 @@ const backUp = async (services: Services, steps: Steps, vm: string): Promise<{ i
   const { report } = await steps.run<{ report: DiskReport }>('sealDisk', disk)
   await steps.run('commitRecoveryPoint', ref)
   await steps.run('closeSources', ref)
+  await steps.run('releaseRestorePoints', ref)
   const summary = { consistency: 'crash', consistentAcrossDisks: true, disks: [report] }
   const outcome = { kind: 'completed', recoveryPointId: ref.recoveryPointId, summary }
   await steps.run('finishJob', { ...ref, outcome })
@@ -139,17 +147,24 @@ const cpuSeconds = (): number => {
   return (user + system) / 1e6
 }
 
+const run = async (
+  order: EngineOrder,
+  services: Services,
+  steps: Steps,
+): Promise<{ id: string; report: DiskReport | null }> => {
+  if (order.kind === 'restore') return { id: await restore(services, steps, order), report: null }
+  return backUp(services, steps, order.kind === 'backup' ? vmIdOf(order.vm) : order.vmId)
+}
+
 const perform = async (order: EngineOrder): Promise<EngineResult> => {
-  const vmKey = vmKeyOf(vmIdOf(order.vm))
-  const { app, services } = await loadBuiltApp((real) => ({ ...real(), ...stillCompute(order, vmKey) }))
+  const replace = (real: () => Services): Services =>
+    order.kind === 'platformBackup' ? real() : { ...real(), ...stillCompute(order, vmKeyOf(vmIdOf(order.vm))) }
+  const { app, services } = await loadBuiltApp(replace)
   const steps = stepsOf(app)
   const idleRssBytes = memory('VmRSS')
   const cpuBefore = cpuSeconds()
   const began = performance.now()
-  const done =
-    order.kind === 'backup'
-      ? await backUp(services, steps, order.vm)
-      : { id: await restore(services, steps, order), report: null }
+  const done = await run(order, services, steps)
   const wallSeconds = (performance.now() - began) / 1000
   const cpuAfter = cpuSeconds()
   return {

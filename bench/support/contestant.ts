@@ -1,6 +1,7 @@
 import type { WorkImage, WorkImages } from './work-images.ts'
 
-export const operations = ['full', 'dayA', 'dayB', 'restore'] as const
+/** `late`: day A again, with 10 ms of source latency. `clone`: another VM of the same image. */
+export const operations = ['full', 'dayA', 'late', 'dayB', 'restore', 'clone'] as const
 export type Operation = (typeof operations)[number]
 
 /** One run of one operation by one program. */
@@ -15,7 +16,7 @@ export interface Sample {
   readonly storedBytes: number
 }
 
-/** A backup program with a fresh store of its own. Operations come in the order full, dayA, dayB, restore (of day A). */
+/** A backup program with a fresh store of its own. Operations come in their order; the restore is that of day A. */
 export interface Contestant extends AsyncDisposable {
   readonly name: string
   readonly operations: readonly Operation[]
@@ -26,5 +27,15 @@ export interface Contestant extends AsyncDisposable {
   readonly restoredPath: string
 }
 
-export const imageOf = (images: WorkImages, operation: Operation): WorkImage =>
-  ({ full: images.base, dayA: images.dayA, dayB: images.dayB, restore: images.dayA })[operation]
+export const imageOf = (images: WorkImages, operation: Operation): WorkImage => {
+  switch (operation) {
+    case 'full':
+      return images.base
+    case 'dayB':
+      return images.dayB
+    case 'clone':
+      return images.clone
+    default:
+      return images.dayA
+  }
+}

@@ -1,7 +1,12 @@
 import type { DiskReport } from '../../shared/domain/job.ts'
 
 /** One job for the engine in a process of its own. */
-export type EngineOrder =
+export type EngineOrder = StillOrder | PlatformOrder
+
+export type StillOrder = Exclude<AnyOrder, PlatformOrder>
+export type PlatformOrder = Extract<AnyOrder, { readonly kind: 'platformBackup' }>
+
+type AnyOrder =
   | {
       readonly kind: 'backup'
       /** Name of the VM; its disk `os` is backed up. */
@@ -13,6 +18,11 @@ export type EngineOrder =
       readonly source: string
       /** URL by name of every source that the VM's recovery points were made from. */
       readonly sources: Readonly<Record<string, string>>
+    }
+  | {
+      /** A VM of a compute platform that the settings name; everything is asked of it. */
+      readonly kind: 'platformBackup'
+      readonly vmId: string
     }
   | {
       readonly kind: 'restore'

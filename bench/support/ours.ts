@@ -33,6 +33,8 @@ export interface OurBackup {
   readonly latencyMs?: number
 }
 
+const lateMs = 10
+
 export const ourContestant = async (parts: OurParts): Promise<Ours> => {
   const { folder, images, source, storage } = parts
   const restoredPath = join(folder, 'restored.img')
@@ -82,7 +84,10 @@ export const ourContestant = async (parts: OurParts): Promise<Ours> => {
     backUp,
     async run(operation) {
       if (operation === 'restore') return restore()
-      const { sample, result } = await backUp({ vm: 'measured', image: imageOf(images, operation), source: operation })
+      const vm = operation === 'clone' ? 'clone' : 'measured'
+      const latencyMs = operation === 'late' ? lateMs : 0
+      const image = imageOf(images, operation)
+      const { sample, result } = await backUp({ vm, image, source: operation, latencyMs })
       recoveryPoints[operation] = result.recoveryPointId
       return sample
     },

@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process'
 import { link, mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { type Contestant, imageOf, type Operation, operations, type Sample } from './contestant.ts'
+import { type Contestant, imageOf, type Operation, type Sample } from './contestant.ts'
 import { type Measured, measureCommand } from './measured-command.ts'
 import { diskUsage } from './page-cache.ts'
 import type { WorkImages } from './work-images.ts'
@@ -59,7 +59,7 @@ const peer = (
   perform: (operation: Operation, cwd: string) => Promise<Measured>,
 ): Contestant => ({
   name,
-  operations,
+  operations: ['full', 'dayA', 'dayB', 'restore'],
   storeFolder: repository,
   restoredPath: join(folder, 'restored/work/disk.img'),
   run: async (operation) => {

@@ -2,6 +2,7 @@ import type { Operation, Sample } from './contestant.ts'
 import type { Samples } from './rounds.ts'
 import { type Bound, boundRow, type Row } from './row.ts'
 import { median, medianRatio } from './statistics.ts'
+import type { WorkImages } from './work-images.ts'
 
 const peers = ['restic', 'borg'] as const
 type Peer = (typeof peers)[number]
@@ -23,7 +24,7 @@ const speedGoals: readonly {
 const cpuAtMost: Readonly<Record<Peer, number>> = { restic: 0.25, borg: 0.7 }
 
 /** The rows that come from rounds. Where a peer is missing, its rows say so. */
-export const roundRows = (samples: Samples, cores: number): readonly Row[] => [
+export const roundRows = (samples: Samples, images: WorkImages, cores: number): readonly Row[] => [
   ...speedGoals.flatMap(({ goal, ours, operation, atLeast }) =>
     peers.map((peer) => {
       const [theirs, own] = [samples.get(`${peer}/${operation}`), samples.get(`${ours}/${operation}`)]
@@ -42,11 +43,28 @@ export const roundRows = (samples: Samples, cores: number): readonly Row[] => [
   boundRow(busy(samples, cores)),
   boundRow({
     goal: 'day A with 10 ms of source latency, over without',
-    value: ratioOf(samples.get('azurite/dayA late'), samples.get('azurite/dayA'), ({ wallSeconds }) => wallSeconds),
+    value: ratioOf(samples.get('azurite/late'), samples.get('azurite/dayA'), ({ wallSeconds }) => wallSeconds),
     atMost: 1.6,
     unit: 'x',
   }),
+  boundRow({
+    goal: 'stored per byte changed, day A with zstd',
+    value: storedBy(samples, 'dayA') / images.dayA.changedBytes,
+    atMost: 0.7,
+  }),
+  boundRow({
+    goal: 'stored per clone',
+    value: storedBy(samples, 'clone') / mebibyte,
+    atMost: 10,
+    unit: ' MiB',
+    note: `${(images.clone.changedBytes / mebibyte).toFixed(1)} MiB changed`,
+  }),
 ]
+
+const mebibyte = 2 ** 20
+
+const storedBy = (samples: Samples, operation: Operation): number =>
+  median((samples.get(`azurite/${operation}`) ?? []).map(({ storedBytes }) => storedBytes))
 
 const busy = (samples: Samples, cores: number): Bound => ({
   goal: 'full: wall over (CPU of all processes / cores)',

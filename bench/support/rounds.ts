@@ -47,7 +47,7 @@ export const runRound = async (
 /** All before the last one that is wanted: each builds on those before it. */
 const neededFor = (wanted: ReadonlySet<Operation>): readonly Operation[] => {
   const needed = new Set<Operation>(wanted.size > 0 ? ['full'] : [])
-  if (wanted.has('dayA') || wanted.has('restore')) needed.add('dayA')
+  if (wanted.has('late') || wanted.has('restore')) needed.add('dayA')
   for (const operation of wanted) needed.add(operation)
   return operations.filter((operation) => needed.has(operation))
 }

@@ -8,6 +8,8 @@ export interface EngineSettings {
   readonly connectionString: string
   /** Certificates to trust, for a run over TLS. */
   readonly certificatePath?: string
+  /** Settings over these. */
+  readonly environment?: NodeJS.ProcessEnv
 }
 
 /** Runs one job in a fresh process, with the settings that the app would have. @throws with what the job said when it failed */
@@ -20,6 +22,7 @@ export const runEngine = async (settings: EngineSettings, order: EngineOrder): P
       AZURE_SUBSCRIPTION_IDS: '5b0b3a3e-5d4f-4c39-9d4a-4d4f5e0f1c11',
       NO_PROXY: '127.0.0.1,localhost',
       ...(settings.certificatePath === undefined ? {} : { NODE_EXTRA_CA_CERTS: settings.certificatePath }),
+      ...settings.environment,
     },
   })
   const answered = message(child)

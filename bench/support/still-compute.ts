@@ -1,13 +1,13 @@
 import type { Services } from '../../functions/services.ts'
 import type { VmDescription } from '../../shared/domain/vm.ts'
-import type { EngineOrder } from './engine-order.ts'
+import type { StillOrder } from './engine-order.ts'
 
 const group = '/subscriptions/5b0b3a3e-5d4f-4c39-9d4a-4d4f5e0f1c11/resourceGroups/bench/providers/Microsoft.Compute'
 export const vmIdOf = (vm: string): string => `${group}/virtualMachines/${vm}`
 
 /** A compute platform that answers at once and has the sources of the order: what it takes in Azure is not the engine's doing. */
 export const stillCompute = (
-  order: EngineOrder,
+  order: StillOrder,
   vmKey: string,
 ): Pick<Services, 'access' | 'inventory' | 'restoreDisks' | 'snapshots'> => {
   const urls = order.kind === 'backup' ? order.sources : {}
@@ -36,7 +36,7 @@ export const stillCompute = (
   }
 }
 
-const snapshotsOf = (order: EngineOrder) => ({
+const snapshotsOf = (order: StillOrder) => ({
   kind: 'restorePoint' as const,
   restorePointId: `${group}/restorePoints/bench`,
   consistency: 'crash' as const,
@@ -54,7 +54,7 @@ const snapshotsOf = (order: EngineOrder) => ({
   ],
 })
 
-const vmOf = (order: EngineOrder, vmKey: string): VmDescription => ({
+const vmOf = (order: StillOrder, vmKey: string): VmDescription => ({
   vmId: vmIdOf(order.vm),
   vmKey,
   name: order.vm,

@@ -17,7 +17,7 @@ export const rowsOf = (seed: string, lengthBytes: number, numbers: 'wide' | 'nar
 }
 
 const numberAt = (noise: Buffer, at: number, numbers: 'wide' | 'narrow'): number =>
-  numbers === 'wide' ? noise.readUInt32LE(at) : noise.readUInt16LE(at)
+  noise.readUIntLE(at, numbers === 'wide' ? 3 : 2)
 
 /** Code and data in the middle between noise and text: compresses to about a half. */
 export const binaryOf = (seed: string, lengthBytes: number): Buffer => {
