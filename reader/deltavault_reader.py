@@ -63,7 +63,8 @@ def store_of(vault: str) -> Store:
 
 def key_ring(options: argparse.Namespace) -> KeyRing:
     return KeyRing(
-        [read_key_file(path) for path in options.key_file], [read_key_file(path) for path in options.data_key_file]
+        [key for path in options.key_file for key in read_key_file(path)],
+        [key for path in options.data_key_file for key in read_key_file(path)],
     )
 
 

@@ -23,7 +23,7 @@ Words = dict[str, str]
 
 
 class AzureStore:
-    """`url` is the container's, without a query. `sas`, a query string, or `account_key`, base64, opens it; neither is shown."""
+    """`url` is the container's, without a query. `sas`, a query string, or `account_key`, base64, opens it."""
 
     def __init__(self, url: str, sas: str | None, account_key: str | None) -> None:
         parts = urlsplit(url)
@@ -41,7 +41,10 @@ class AzureStore:
         self.connection: http.client.HTTPConnection | None = None
 
     def size(self, name: str) -> int:
-        return int(self.ask('HEAD', name, {}, {})[0].get('Content-Length', '0'))
+        length = self.ask('HEAD', name, {}, {})[0].get('content-length', '')
+        if not length.isdecimal():
+            raise Refused('unreadable', name, '', 'the storage account does not say how long it is')
+        return int(length)
 
     def read(self, name: str, at: int, length: int) -> bytes:
         if length == 0:
@@ -101,7 +104,7 @@ class AzureStore:
         if response.status in (200, 206):
             body = response.read(length_max + 1) if method == 'GET' else b''
             self.keep_if_read(response)
-            return response.status, dict(response.getheaders()), body
+            return response.status, {key.lower(): value for key, value in response.getheaders()}, body
         response.read(1 << 16)
         self.keep_if_read(response)
         return response.status, {}, b''

@@ -81,7 +81,7 @@ def answer(case: dict[str, Any], base: dict[str, bytes]) -> dict[str, Any]:
 
 def outcome(case: dict[str, Any], store: MemoryStore) -> dict[str, Any]:
     key_file = case.get('keyFile')
-    keys = KeyRing([read_key_file(key_file)] if key_file else [], [])
+    keys = KeyRing(read_key_file(key_file) if key_file else [], [])
     if case.get('check'):
         return {'outcome': 'checked', 'damaged': Check(store, keys, lambda _line: None).run().damaged}
     disk = disk_of_point(find_point(store, case['vmKey'], case['recoveryPointId']), case['disk'])

@@ -127,6 +127,10 @@ class Check:
 
     def check_layer(self, reference: LayerReference, disk: Disk) -> None:
         layer = open_layer(self.store, reference)
+        same_length = self.store.size(reference.name) == reference.length_bytes
+        demand(
+            same_length, reference.name, f'byte {reference.length_bytes}', 'the object is longer than its record says'
+        )
         self.findings.layers += 1
         demand(
             layer.size_bytes <= disk.size_bytes,

@@ -1,8 +1,8 @@
 """Data keys: found in the vault, unwrapped with a key file, or handed in."""
 
 import base64
-import binascii
 import hashlib
+import re
 from dataclasses import dataclass
 
 from cryptography.hazmat.primitives import hashes
@@ -15,6 +15,10 @@ from .sealed import read_sealed
 from .stores import Store
 
 
+KEY_LINE = re.compile(rb'[0-9a-fA-F]{64}\Z')
+KEY_FILE_BYTES_MAX = 65 * 100
+
+
 def derived(data_key: bytes, info: bytes, length: int) -> bytes:
     """HKDF-SHA256 without a salt."""
     return HKDF(algorithm=hashes.SHA256(), length=length, salt=None, info=info).derive(data_key)
@@ -25,20 +29,16 @@ def check_value(data_key: bytes) -> bytes:
     return derived(data_key, b'deltavault key check v1\0', 16)
 
 
-def read_key_file(path: str) -> bytes:
-    """64 hex digits and a line feed."""
+def read_key_file(path: str) -> list[bytes]:
+    """Keys of 32 bytes, one a line, 64 hex digits each."""
     try:
         with open(path, 'rb') as file:
-            text = file.read(100)
+            lines = file.read(KEY_FILE_BYTES_MAX).split()
     except OSError as error:
         raise Refused('key-locked', 'key file', '', error.strerror or 'cannot be read') from None
-    try:
-        key = binascii.unhexlify(text.strip())
-    except binascii.Error:
-        key = b''
-    if len(key) != 32:
-        raise Refused('key-locked', 'key file', '', 'does not hold 64 hex digits')
-    return key
+    if not lines or not all(KEY_LINE.match(line) for line in lines):
+        raise Refused('key-locked', 'key file', '', 'does not hold 64 hex digits a line')
+    return [bytes.fromhex(line.decode('ascii')) for line in lines]
 
 
 @dataclass(frozen=True)
@@ -82,8 +82,7 @@ class KeyRing:
             if len(self.data_keys) == 1:
                 return self.data_keys[0]
             raise Refused('key-missing', f'keys/{key_id}', '', 'the vault has no such key')
-        name = revisions[-1]
-        record = read_key_record(store, name)
+        record, name = newest_whole(store, revisions)
         for data_key in [*self.data_keys, *self.unwrapped(record)]:
             if check_value(data_key) == record.check:
                 return data_key
@@ -102,6 +101,19 @@ class KeyRing:
                 except (InvalidUnwrap, ValueError):
                     continue
         return [key for key in opened if len(key) == 32]
+
+
+def newest_whole(store: Store, revisions: list[str]) -> tuple[KeyRecord, str]:
+    """The highest revision. All wrap the same data key, so an earlier one stands in for one that is damaged."""
+    first: Refused | None = None
+    for name in reversed(revisions):
+        try:
+            return read_key_record(store, name), name
+        except Refused as refused:
+            if refused.code == 'unsupported-version':
+                raise
+            first = first or refused
+    raise first or Refused('key-missing', 'keys', '', 'the vault has no such key')
 
 
 def read_key_record(store: Store, name: str) -> KeyRecord:

@@ -102,17 +102,6 @@ class Layer:
 def open_layer(store: Store, reference: LayerReference) -> Layer:
     """Reads the footer and proves it against the reference's digest."""
     name = reference.name
-    length = store.size(name)
-    if length < reference.length_bytes:
-        raise Refused(
-            'short', name, f'byte {length}', f'{reference.length_bytes} bytes expected, the object ends before'
-        )
-    demand(
-        length == reference.length_bytes,
-        name,
-        f'byte {reference.length_bytes}',
-        'the object is longer than its record says',
-    )
     origin = reference.length_bytes - reference.footer_bytes
     fits = TAIL_BYTES + 120 <= reference.footer_bytes <= FOOTER_BYTES_MAX and origin >= 0
     demand(fits, name, '', 'the record gives a footer length that cannot be')

@@ -1,0 +1,112 @@
+import { execFileSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { existsSync } from 'node:fs'
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { projectFolder } from '../support/documents.ts'
+import { seededRandom } from '../support/seeded-random.ts'
+import { vmKey } from '../support/vault-world.ts'
+import { readerIsMissing, runReader } from './support/python-reader.ts'
+
+const vectors = join(projectFolder, 'test/golden/vectors/v1')
+const missing = readerIsMissing()
+if (missing !== null) console.warn(missing)
+
+describe.skipIf(missing !== null)('the second reader on the golden vaults', () => {
+  let folder: string
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'reader-'))
+  })
+  afterAll(() => rm(folder, { recursive: true, force: true }))
+
+  it('restores every disk of every recovery point', async () => {
+    const kinds = await readdir(vectors)
+    expect(kinds.length).toBeGreaterThan(2)
+    for (const kind of kinds) {
+      const vault = join(vectors, kind)
+      const images: Record<string, Record<string, string>> = JSON.parse(
+        await readFile(join(vault, 'images.json'), 'utf8'),
+      )
+      const listed = await runReader(['list', vault])
+      const expected = Object.entries(images).flatMap(([point, disks]) =>
+        Object.keys(disks).map((disk) => [point, disk]),
+      )
+      const shown = lines(listed.output).map((line) => line.split('\t'))
+      expect(shown.map(([, , point, , disk]) => [point, disk])).toEqual(expected)
+      for (const [point = '', disk = ''] of expected) {
+        const target = join(folder, `${kind}-${point}-${disk}`)
+        const run = await runReader(['restore', vault, vmKey, point, disk, '--to', target, ...keyOptions(vault)])
+        expect(run, `${kind} ${point} ${disk}`).toEqual({ code: 0, output: '', complaints: [] })
+        const digest = createHash('sha256')
+          .update(await readFile(target))
+          .digest('hex')
+        expect(digest, `${kind} ${point} ${disk}`).toBe(images[point]?.[disk])
+      }
+    }
+  })
+
+  it('checks them without a key, and opens their frames with one', async () => {
+    for (const kind of await readdir(vectors))
+      for (const keys of [[], keyOptions(join(vectors, kind))]) {
+        const run = await runReader(['check', join(vectors, kind), ...keys])
+        expect(run.complaints).toEqual([])
+        expect(run.output).toMatch(/^3 recovery points, 5 layers, \d+ frames, \d+ bytes; 0 damaged\n$/)
+        expect(run.code).toBe(0)
+      }
+  })
+
+  it('says in one line why it cannot restore, and leaves nothing behind', async () => {
+    const encrypted = join(vectors, 'encrypted')
+    const other = join(folder, 'other-key')
+    await writeFile(other, `${seededRandom(7).bytes(32).toString('hex')}\n`)
+    const target = join(folder, 'none')
+    const restore = ['restore', encrypted, vmKey, 'r2', 'os', '--to', target]
+    const locked = `deltavault_reader: keys/${'0a'.repeat(16)}/0002.json: none of the keys given opens it [key-locked]`
+    expect(await runReader(restore)).toEqual({ code: 2, output: '', complaints: [locked] })
+    expect(await runReader([...restore, '--key-file', other])).toEqual({ code: 2, output: '', complaints: [locked] })
+    const asks: readonly (readonly [readonly string[], RegExp])[] = [
+      [[vmKey, 'r4', 'os'], /r4\/0002\.json: this recovery point has expired/],
+      [[vmKey, 'r9', 'os'], /r9: there is no such recovery point \[not-found\]/],
+      [[vmKey, 'r2', 'lun-7'], /there is no disk lun-7; there are: os, lun-0/],
+      [['../..', 'r2', 'os'], /is no name of a recovery point/],
+    ]
+    for (const [of, why] of asks) {
+      const run = await runReader(['restore', encrypted, ...of, '--to', target])
+      expect([run.code, run.complaints.length]).toEqual([2, 1])
+      expect(run.complaints[0]).toMatch(why)
+    }
+    expect((await readdir(folder)).filter((name) => name.startsWith('none'))).toEqual([])
+  })
+
+  it('makes holes of zeros, and writes over no file', async () => {
+    const target = join(folder, 'sparse')
+    const restore = ['restore', join(vectors, 'raw'), vmKey, 'r1', 'os', '--to', target]
+    expect((await runReader(restore)).code).toBe(0)
+    const { size, blocks } = await stat(target)
+    expect(size).toBe(256 * 1024)
+    expect(blocks * 512).toBeLessThan(size / 2)
+    const again = await runReader(restore)
+    expect([again.code, again.complaints.length]).toEqual([2, 1])
+  })
+
+  it('has no line of the app and no dependency but two', async () => {
+    const modules = new Set<string>()
+    for (const name of await readdir(join(projectFolder, 'reader/deltavault')))
+      for (const [, module] of (await readFile(join(projectFolder, 'reader/deltavault', name), 'utf8')).matchAll(
+        /^(?:from|import) ([a-z_0-9]+)/gm,
+      ))
+        modules.add(module ?? '')
+    const known = 'import sys; print("\\n".join(sys.stdlib_module_names))'
+    const standard = new Set(lines(execFileSync('/usr/bin/python3', ['-c', known], { encoding: 'utf8' })))
+    expect([...modules].filter((module) => !standard.has(module)).sort()).toEqual(['cryptography', 'zstandard'])
+  })
+})
+
+const lines = (text: string): readonly string[] => text.split('\n').filter((line) => line !== '')
+
+const keyOptions = (vault: string): readonly string[] => {
+  const keyFile = join(vault, 'key-file.txt')
+  return existsSync(keyFile) ? ['--key-file', keyFile] : []
+}
