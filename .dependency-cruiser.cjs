@@ -54,9 +54,15 @@ module.exports = {
       to: { path: 'node_modules/@azure/(arm-compute|storage-blob|identity|keyvault-keys|core-)' },
     },
     only(
+      'transfer-threads-compose',
+      '^shared/azure/transfer-',
+      ['^shared/(azure|domain|format|ports|vault)/', '^shared/config\\.ts$', nodeBuiltins],
+      'The composition root of transfer threads and what talks to it: functions cannot cross a thread, so it is composed there.',
+    ),
+    only(
       'azure-knows-ports',
-      '^shared/azure/',
-      ['^shared/(azure|ports|domain)/', '^shared/config\\.ts$', nodeBuiltins, 'node_modules/'],
+      '^shared/azure/(?!transfer-)',
+      ['^shared/azure/(?!transfer-)', '^shared/(ports|domain)/', '^shared/config\\.ts$', nodeBuiltins, 'node_modules/'],
       'Adapters know ports and domain types, never the vault or the app.',
     ),
     only(

@@ -11,7 +11,9 @@ import { connectKeys } from '../shared/azure/connect-keys.ts'
 import { createCredential } from '../shared/azure/credential.ts'
 import { createSasDiskReader } from '../shared/azure/sas-disk-reader.ts'
 import { createSasDiskWriter } from '../shared/azure/sas-disk-writer.ts'
+import { createSasSockets } from '../shared/azure/sas-request.ts'
 import { connectStorage } from '../shared/azure/storage-connection.ts'
+import { createTransferThreads } from '../shared/azure/transfer-threads.ts'
 import { type Config, type ConfigProblem, loadConfig } from '../shared/config.ts'
 import type { JobDeps } from '../shared/jobs/job-deps.ts'
 import { safeMessage, stepFailure } from '../shared/jobs/step-failure.ts'
@@ -70,10 +72,11 @@ const build = (): Services => {
 }
 
 const compose = (config: Config): Services => {
-  const { vault, control } = connectStorage(config.storage)
+  const { vault, control, tokens } = connectStorage(config.storage)
   const credential = createCredential(config.identityClientId)
   const clients = createArmClients({ credential, endpoint: config.armEndpoint })
   const access = createArmDiskAccess(clients)
+  const sockets = createSasSockets()
   return {
     clock: systemClock,
     newToken: randomUUID,
@@ -87,8 +90,9 @@ const compose = (config: Config): Services => {
     },
     access,
     restoreDisks: createArmRestoreDisks({ clients, accessSeconds: config.accessSeconds }),
-    openReader: (sasUrl, baseSasUrl) => createSasDiskReader({ sasUrl, baseSasUrl }),
-    openWriter: (sasUrl, sizeBytes) => createSasDiskWriter({ sasUrl, sizeBytes }),
+    openReader: (sasUrl, baseSasUrl) => createSasDiskReader({ sasUrl, baseSasUrl, sockets }),
+    openWriter: (sasUrl, sizeBytes) => createSasDiskWriter({ sasUrl, sizeBytes, sockets }),
+    moveSlice: createTransferThreads({ storage: config.storage, tokens }).move,
     limits: { sliceBytes: config.sliceBytes, lanesMax: config.lanesMax, accessSeconds: config.accessSeconds },
     subscriptionIds: config.subscriptionIds,
     windowHours: config.windowHours,

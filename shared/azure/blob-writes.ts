@@ -5,17 +5,6 @@ import { bodyOf, lengthOf } from './block-bodies.ts'
 import { storageCodeOf, storageStatusOf } from './storage-faults.ts'
 import { withTries } from './storage-tries.ts'
 
-/** Puts one object if there is none of that name; see BlobCreator.create. */
-export const createWhole = async (
-  container: ContainerClient,
-  name: string,
-  parts: readonly Uint8Array[],
-  options?: CallOptions,
-): Promise<'created' | 'exists'> => {
-  const etag = await upload(container, name, parts, { ifNoneMatch: '*' }, options)
-  return etag === null ? 'exists' : 'created'
-}
-
 /** Writes whatever was there before; see ControlStore.put. */
 export const putWhole = async (
   container: ContainerClient,
@@ -31,7 +20,7 @@ const upload = (
   container: ContainerClient,
   name: string,
   parts: readonly Uint8Array[],
-  conditions: { readonly ifNoneMatch?: string; readonly ifMatch?: string },
+  conditions: { readonly ifMatch?: string },
   options?: CallOptions,
 ): Promise<string | null> => {
   const lengthBytes = lengthOf(parts)

@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import type { ContainerClient } from '@azure/storage-blob'
-import { type CallOptions, StorageError } from '../ports/blob-store.ts'
+import { type CallOptions, type ObjectCreator, StorageError } from '../ports/blob-store.ts'
 import { isThere } from './blob-reads.ts'
-import { createWhole, isConditionNotMet, withContainer } from './blob-writes.ts'
+import { isConditionNotMet, withContainer } from './blob-writes.ts'
 import { blockBytesMin, blocksOf, bodyOf } from './block-bodies.ts'
 import { storageCodeOf } from './storage-faults.ts'
 import { withTries } from './storage-tries.ts'
@@ -14,6 +14,7 @@ const blocksPerBlobMax = 50_000
  * visible together or, where the call fails, never: the service drops them after a week. */
 export const createFromBlocks = async (
   container: ContainerClient,
+  objects: ObjectCreator,
   name: string,
   parts: AsyncIterable<Uint8Array>,
   options?: CallOptions,
@@ -22,14 +23,14 @@ export const createFromBlocks = async (
   const ids: string[] = []
   for await (const block of blocksOf(parts)) {
     // A block below the least size is the last one. Alone, it needs no staging: one request does it.
-    if (ids.length === 0 && block.byteLength < blockBytesMin) return createWhole(container, name, [block], options)
+    if (ids.length === 0 && block.byteLength < blockBytesMin) return objects.create(name, [block], options)
     if (ids.length >= blocksPerBlobMax) throw new StorageError({ code: 'too-large', name })
     const id = blockIdOf(runId, ids.length)
     await stage(container, name, id, block, options)
     ids.push(id)
   }
   // An empty list would commit an empty object just as well, but not make a missing container.
-  return ids.length === 0 ? createWhole(container, name, [], options) : commit(container, name, ids, options)
+  return ids.length === 0 ? objects.create(name, [], options) : commit(container, name, ids, options)
 }
 
 /** Ids of one blob must have one length (Put Block). They carry a text of this run's own: two writers of one name share the

@@ -4,6 +4,7 @@ import type { Clock } from '../ports/clock.ts'
 import type { DiskAccess, RestoreDisks, VmInventory, VmSnapshots } from '../ports/compute.ts'
 import type { DiskReader } from '../ports/disk-reader.ts'
 import type { DiskWriter } from '../ports/disk-writer.ts'
+import type { SliceTransfer, TransferSliceRequest } from '../vault/transfer-slice.ts'
 import type { VaultKeys } from '../vault/vault-keys.ts'
 
 /** Access grants with a memory of those that are live. */
@@ -36,5 +37,11 @@ export interface JobDeps {
   /** Opens a disk source, compared with its base where one is given. The URLs are secrets. */
   readonly openReader: (sasUrl: string, baseSasUrl: string | null) => DiskReader
   readonly openWriter: (sasUrl: string, sizeBytes: number) => DiskWriter
+  /** Chooses the thread that moves a slice, this one by calling `here`. Without it, this one moves them all. */
+  readonly moveSlice?: (
+    sasUrl: string,
+    request: TransferSliceRequest,
+    here: (request: TransferSliceRequest) => Promise<SliceTransfer>,
+  ) => Promise<SliceTransfer>
   readonly limits: JobLimits
 }

@@ -1,11 +1,11 @@
 import type { DiskRef, Failed, Pending, Stopped } from '../domain/job-ref.ts'
-import { transferSlice } from '../vault/transfer-slice.ts'
+import { type SliceTransfer, type TransferSliceRequest, transferSlice } from '../vault/transfer-slice.ts'
 import { findDisk } from './backup-plan.ts'
 import type { JobDeps } from './job-deps.ts'
 import { encodingOf } from './plan-encoding.ts'
 import { sliceProgress } from './slice-progress.ts'
 import { stopReasonOf } from './stop.ts'
-import { withReader } from './with-reader.ts'
+import { withAccess } from './with-reader.ts'
 
 export type SliceTransferred =
   | {
@@ -21,7 +21,7 @@ export type SliceTransferred =
 /** Moves one slice of a disk into the vault. Key: the slice of the disk of the recovery point; a slice that is there already is not
  * moved again. Reads the stop request at its start and between frames. */
 export const transferDiskSlice = async (
-  deps: Pick<JobDeps, 'access' | 'clock' | 'control' | 'keys' | 'limits' | 'openReader' | 'vault'>,
+  deps: Pick<JobDeps, 'access' | 'clock' | 'control' | 'keys' | 'limits' | 'moveSlice' | 'openReader' | 'vault'>,
   { slice, ...ref }: DiskRef & { readonly slice: number },
 ): Promise<SliceTransferred> => {
   const disk = await findDisk(deps.control, ref)
@@ -30,16 +30,27 @@ export const transferDiskSlice = async (
   const reason = await isStopped()
   if (reason !== null) return { kind: 'stopped', reason }
   const progress = sliceProgress(deps, ref, slice)
-  return withReader(deps, ref, { source: disk.source, base: null }, async (reader) => {
+  return withAccess(deps, ref, { source: disk.source, base: null }, async (sasUrl) => {
     const { recoveryPointId, jobId, disk: label } = ref
     const encoding = await encodingOf(deps, disk.plan.encoding)
     const shouldStop = async () => (await isStopped()) !== null
-    const moved = await transferSlice(
-      { vault: deps.vault, control: deps.control, clock: deps.clock, reader },
-      { recoveryPointId, jobId, disk: label, slice, encoding, shouldStop, onProgress: progress.note },
-    )
+    const request = { recoveryPointId, jobId, disk: label, slice, encoding, shouldStop, onProgress: progress.note }
+    const here = moveHere(deps, sasUrl)
+    const moved = await (deps.moveSlice === undefined ? here(request) : deps.moveSlice(sasUrl, request, here))
     if (moved.kind === 'stopped') return { kind: 'stopped' as const, reason: (await isStopped()) ?? 'cancelled' }
     const { changedBytes, readBytes, storedBytes } = moved
     return { kind: 'transferred' as const, changedBytes, readBytes, storedBytes }
   }).finally(progress.end)
 }
+
+/** Moves slices in this thread, on the ports of these services. */
+const moveHere =
+  (deps: Pick<JobDeps, 'clock' | 'control' | 'openReader' | 'vault'>, sasUrl: string) =>
+  async (request: TransferSliceRequest): Promise<SliceTransfer> => {
+    const reader = deps.openReader(sasUrl, null)
+    try {
+      return await transferSlice({ vault: deps.vault, control: deps.control, clock: deps.clock, reader }, request)
+    } finally {
+      reader.close()
+    }
+  }

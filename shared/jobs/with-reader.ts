@@ -5,20 +5,36 @@ import { SourceError } from '../ports/disk-reader.ts'
 import { isCurrent, readClaim } from './claim.ts'
 import type { JobDeps } from './job-deps.ts'
 
-type ReaderDeps = Pick<JobDeps, 'access' | 'control' | 'limits' | 'openReader'>
+type ReaderDeps = Pick<JobDeps, 'access' | 'control' | 'limits'>
 
 /** How long one activity may poll for a grant before it leaves the waiting to a durable timer. */
 const grantWaitMs = 10_000
 
-/** Opens a disk's source, and its base where one is given, for one step. Access that ended meanwhile is granted anew once; throttling
- * becomes `pending`. The URLs never leave this function's callees. A step of an attempt that is not the current one opens nothing,
- * and one whose job has ended meanwhile ends the access it was granted; a later attempt reads through the same URL and ends it itself.
- * Other faults are thrown. */
-export const withReader = async <Outcome>(
-  deps: ReaderDeps,
+/** Opens a disk's source, and its base where one is given, for one step; see `withAccess`. */
+export const withReader = <Outcome>(
+  deps: ReaderDeps & Pick<JobDeps, 'openReader'>,
   ref: JobRef,
   sources: { readonly source: DiskSource; readonly base: DiskSource | null },
   use: (reader: DiskReader) => Promise<Outcome>,
+): Promise<Outcome | Pending | Failed> =>
+  withAccess(deps, ref, sources, async (sasUrl, baseSasUrl) => {
+    const reader = deps.openReader(sasUrl, baseSasUrl)
+    try {
+      return await use(reader)
+    } finally {
+      reader.close()
+    }
+  })
+
+/** Gets access to a disk's source, and its base where one is given, for one step. Access that ended meanwhile is granted anew once;
+ * throttling becomes `pending`. The URLs never leave this function's callees. A step of an attempt that is not the current one opens
+ * nothing, and one whose job has ended meanwhile ends the access it was granted; a later attempt reads through the same URL and ends it
+ * itself. Other faults are thrown. */
+export const withAccess = async <Outcome>(
+  deps: ReaderDeps,
+  ref: JobRef,
+  sources: { readonly source: DiskSource; readonly base: DiskSource | null },
+  use: (sasUrl: string, baseSasUrl: string | null) => Promise<Outcome>,
 ): Promise<Outcome | Pending | Failed> => {
   if (!(await isCurrent(deps.control, ref))) return superseded
   const ids = [sources.source.resourceId, ...(sources.base === null ? [] : [sources.base.resourceId])]
@@ -59,7 +75,7 @@ const isOver = async (control: JobDeps['control'], ref: JobRef): Promise<boolean
 const once = async <Outcome>(
   deps: ReaderDeps,
   ids: readonly string[],
-  use: (reader: DiskReader) => Promise<Outcome>,
+  use: (sasUrl: string, baseSasUrl: string | null) => Promise<Outcome>,
 ): Promise<Outcome | Pending | Failed> => {
   const urls: string[] = []
   for (const id of ids) {
@@ -67,12 +83,7 @@ const once = async <Outcome>(
     if (granted.kind !== 'granted') return granted
     urls.push(granted.sasUrl)
   }
-  const reader = deps.openReader(urls[0]!, urls[1] ?? null)
-  try {
-    return await use(reader)
-  } finally {
-    reader.close()
-  }
+  return use(urls[0]!, urls[1] ?? null)
 }
 
 const expected = (error: unknown): Pending | Failed => {

@@ -63,6 +63,12 @@ describe('the import rules', { timeout: 60_000 }, () => {
       'functions/services.ts',
       "import { BlobServiceClient } from '@azure/storage-blob'\nexport const x = BlobServiceClient\n",
     ],
+    ['transfer-threads-compose', 'shared/azure/transfer-worker.ts', "import { x } from '../../functions/x.ts'\nx()\n"],
+    [
+      'azure-knows-ports',
+      'shared/azure/blob-reads.ts',
+      "import { x } from './transfer-worker.ts'\nexport const y = x\n",
+    ],
     [
       'nothing-imports-the-workshop',
       'shared/azure/bad.ts',

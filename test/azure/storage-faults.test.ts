@@ -76,7 +76,8 @@ describe('a request to the object store', () => {
     const { store, seen } = await storageAnswering(fails(500, 'InternalError'), hangsUp, gives('there'))
     expect(Buffer.from((await store.read('a'))?.bytes ?? []).toString()).toBe('there')
     expect(seen).toHaveLength(3)
-    expect(pauses).toHaveLength(2)
+    // A connection that was kept may be gone; that costs no pause.
+    expect(pauses).toHaveLength(1)
   })
 
   it('is given up after four tries, each pause longer than the one before', async () => {

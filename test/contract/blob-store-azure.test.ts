@@ -1,7 +1,7 @@
 import { BlobServiceClient } from '@azure/storage-blob'
 import { describe, it } from 'vitest'
-import { createAzureBlobStore } from '../../shared/azure/azure-blob-store.ts'
 import { createCredential } from '../../shared/azure/credential.ts'
+import { connectStorage } from '../../shared/azure/storage-connection.ts'
 import { freshContainerName } from '../support/azurite.ts'
 import { blobStoreContract } from './blob-store.contract.ts'
 
@@ -15,10 +15,13 @@ if (uri === undefined) {
   })
 } else {
   blobStoreContract('the blob store on Azure Blob Storage (a real account)', async () => {
-    const container = new BlobServiceClient(uri, createCredential(null)).getContainerClient(freshContainerName())
+    const controlContainer = freshContainerName()
+    const connection = { kind: 'identity', blobServiceUri: uri, clientId: null } as const
+    const { control } = connectStorage({ connection, vaultContainer: 'vault', controlContainer })
+    const container = new BlobServiceClient(uri, createCredential(null)).getContainerClient(controlContainer)
     const close = async () => {
       await container.deleteIfExists()
     }
-    return { store: createAzureBlobStore(container), close }
+    return { store: control, close }
   })
 }

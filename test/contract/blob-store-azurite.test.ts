@@ -1,10 +1,10 @@
-import { BlobServiceClient } from '@azure/storage-blob'
-import { createAzureBlobStore } from '../../shared/azure/azure-blob-store.ts'
+import { connectStorage } from '../../shared/azure/storage-connection.ts'
 import { freshContainerName, startTestAzurite } from '../support/azurite.ts'
 import { blobStoreContract } from './blob-store.contract.ts'
 
 blobStoreContract('the blob store on Azure Blob Storage (Azurite)', async () => {
   const azurite = await startTestAzurite()
-  const service = BlobServiceClient.fromConnectionString(azurite.connectionString)
-  return { store: createAzureBlobStore(service.getContainerClient(freshContainerName())), close: azurite.stop }
+  const connection = { kind: 'connectionString', connectionString: azurite.connectionString } as const
+  const { control } = connectStorage({ connection, vaultContainer: 'vault', controlContainer: freshContainerName() })
+  return { store: control, close: azurite.stop }
 })
