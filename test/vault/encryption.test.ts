@@ -125,16 +125,13 @@ describe('an encrypted vault', () => {
   })
 })
 
-/** What must never come twice: one key and one nonce for two payloads. */
+/** What must never come twice, whatever run it comes from: one frame key with one nonce. */
 const reusedNonces = (written: readonly WrittenFrame[]): string[] => {
-  const payloads = new Map<string, string>()
-  return written.flatMap(({ sealed, birth, digest }) => {
+  const names = written.map(({ sealed, birth }) => {
     const { recoveryPointId, disk, slice, attempt } = birth
-    const name = `${sealed?.keyId} ${recoveryPointId} ${disk} ${slice} ${attempt} ${sealed?.nonce.toString('hex')}`
-    const known = payloads.get(name) ?? digest.toString('hex')
-    payloads.set(name, known)
-    return known === digest.toString('hex') ? [] : [name]
+    return `${sealed?.keyId} ${recoveryPointId} ${disk} ${slice} ${attempt} ${sealed?.nonce.toString('hex')}`
   })
+  return names.filter((name, index) => names.indexOf(name) !== index)
 }
 
 describe(`the nonces of an encrypted vault (seed ${seed})`, () => {
