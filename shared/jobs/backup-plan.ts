@@ -5,6 +5,7 @@ import { failed } from '../domain/job-ref.ts'
 import type { VmDescription } from '../domain/vm.ts'
 import type { BlobReader } from '../ports/blob-store.ts'
 import type { SnapshotSet } from '../ports/compute.ts'
+import type { Comparison } from '../vault/comparison.ts'
 import { sourcesName, vmPlanName } from './control-names.ts'
 import { readJson } from './json-object.ts'
 
@@ -21,6 +22,10 @@ export interface PlannedDisk {
   readonly disk: string
   readonly base: PlannedBase | null
   readonly fullReason: string | null
+  /** What the transfer is compared with, should it be full; null where there is nothing, and all of it is stored. */
+  readonly comparison: Comparison | null
+  /** The image that the disk was made from, where its layer is to become the base of other disks made from it. */
+  readonly image: { readonly image: string; readonly imageKey: string } | null
 }
 
 /** How the frames of a backup are stored, decided once for all of its attempts. */

@@ -3,6 +3,8 @@ import type { CommittedDisk, RecoveryPoint } from '../domain/recovery-point.ts'
 import type { VmDisk } from '../domain/vm.ts'
 import type { PlannedDisk } from './backup-plan.ts'
 
+export type ChosenBase = Pick<PlannedDisk, 'base' | 'disk' | 'fullReason'>
+
 /** Azure computes no difference between two copies of a disk that was resized across 4 TiB in between (docs: incremental snapshots,
  * restrictions). Whether exactly 4 TiB lies on this side or that is not said, so both are taken to be a crossing. */
 const diffBoundaryBytes = 4 * 1024 ** 4
@@ -15,8 +17,8 @@ export const chooseBase = async (
   source: SourceKind,
   latest: RecoveryPoint | null,
   exists: (resourceId: string) => Promise<boolean>,
-): Promise<PlannedDisk> => {
-  const full = (fullReason: string): PlannedDisk => ({ disk: disk.disk, base: null, fullReason })
+): Promise<ChosenBase> => {
+  const full = (fullReason: string): ChosenBase => ({ disk: disk.disk, base: null, fullReason })
   if (latest === null) return full('first-backup')
   const before = latest.disks.find((committed) => committed.disk === disk.disk)
   if (before === undefined) return full('first-backup-of-disk')

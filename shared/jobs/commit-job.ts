@@ -7,6 +7,7 @@ import { latestReadableRecoveryPoint, readRecoveryPoint } from '../vault/recover
 import { type BackupPlan, planMissing, readBackupPlan, readSources } from './backup-plan.ts'
 import { isCurrent } from './claim.ts'
 import type { JobDeps } from './job-deps.ts'
+import { publishImageBases } from './publish-image-bases.ts'
 import { readSealed } from './seal-planned-disk.ts'
 
 type CommitDeps = Pick<JobDeps, 'clock' | 'control' | 'vault'>
@@ -22,22 +23,26 @@ export interface CommittedJob {
 export const commitJob = async (deps: CommitDeps, ref: JobRef): Promise<CommittedJob | Failed> => {
   if (!(await isCurrent(deps.control, ref))) return superseded
   const found = await readRecoveryPoint(deps.vault, ref)
-  if (found !== null) return committedJob(found.recoveryPoint)
   const plan = await readBackupPlan(deps.control, ref.recoveryPointId)
+  if (found !== null) return committedJob(deps, plan, found.recoveryPoint)
   const sources = await readSources(deps.control, ref.recoveryPointId)
   if (plan === null || sources === null) return planMissing
   const disks = await Promise.all(plan.disks.map(({ disk }) => committedDisk(deps, ref, plan, sources, disk)))
   const complete = disks.filter((disk) => disk !== null)
   if (complete.length < disks.length) return notSealed
   const committed = await commitRecoveryPoint(deps, await draftOf(deps, plan, sources, complete))
-  return committed.kind === 'committed' ? committedJob(committed.recoveryPoint) : aborted
+  return committed.kind === 'committed' ? committedJob(deps, plan, committed.recoveryPoint) : aborted
 }
 
-const committedJob = ({ consistency, disks }: RecoveryPoint): CommittedJob => ({
-  kind: 'committed',
-  consistency,
-  storedBytes: disks.reduce((sum, { storedBytes }) => sum + storedBytes, 0),
-})
+const committedJob = async (
+  deps: CommitDeps,
+  plan: BackupPlan | null,
+  recoveryPoint: RecoveryPoint,
+): Promise<CommittedJob> => {
+  if (plan !== null) await publishImageBases(deps, plan, recoveryPoint)
+  const { consistency, disks } = recoveryPoint
+  return { kind: 'committed', consistency, storedBytes: disks.reduce((sum, { storedBytes }) => sum + storedBytes, 0) }
+}
 
 const committedDisk = async (
   deps: CommitDeps,
@@ -59,7 +64,7 @@ const committedDisk = async (
     transfer: report.transfer ?? 'full',
     fullReason: report.fullReason,
     stack,
-    sidecar: null,
+    sidecar: sealed.sidecar,
     compression: plan.encoding.compression,
     changedBytes: report.changedBytes,
     readBytes: report.readBytes,

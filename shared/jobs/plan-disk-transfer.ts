@@ -1,9 +1,14 @@
 import type { DiskSource } from '../domain/disk-source.ts'
 import type { DiskRef, Failed, Pending, Stopped } from '../domain/job-ref.ts'
+import { VaultError } from '../format/vault-error.ts'
 import type { BlobReader } from '../ports/blob-store.ts'
-import { SourceError } from '../ports/disk-reader.ts'
+import { type DiskReader, SourceError } from '../ports/disk-reader.ts'
+import { withHolesCleared } from '../vault/compare-ranges.ts'
+import { type Comparison, layersBelow } from '../vault/comparison.ts'
 import { type DiskPlan, readDiskPlan } from '../vault/disk-plan.ts'
 import { planDisk } from '../vault/plan-disk.ts'
+import { openStack } from '../vault/stack.ts'
+import { noteStoredDamage, readStoredDamage } from '../vault/stored-damage.ts'
 import { findDisk, type PlannedBase } from './backup-plan.ts'
 import { crossesDiffBoundary } from './choose-base.ts'
 import { fullReasonName } from './control-names.ts'
@@ -25,7 +30,7 @@ export type DiskPlanned =
   | Stopped
   | Failed
 
-type PlanDeps = Pick<JobDeps, 'access' | 'clock' | 'control' | 'limits' | 'openReader'>
+type PlanDeps = Pick<JobDeps, 'access' | 'clock' | 'control' | 'limits' | 'openReader' | 'vault'>
 
 /** Lists what a disk's transfer has to move and cuts it into slices. Key: the disk of the recovery point; the first plan stays. Where
  * the platform cannot compare the source with its base, the plan is that of a full transfer, and the reason is recorded. */
@@ -37,13 +42,39 @@ export const planDiskTransfer = async (deps: PlanDeps, ref: DiskRef): Promise<Di
   const disk = await findDisk(deps.control, ref)
   if ('kind' in disk) return disk
   const { source, planned } = disk
-  const base = await usableBase(deps, ref, source, planned.base)
+  const usable = await usableBase(deps, ref, source, planned.base)
+  const damaged = (await readStoredDamage(deps.control, ref)) !== null
+  return listTolerantly(deps, ref, source, damaged ? plain : { base: usable, comparison: planned.comparison })
+}
+
+/** What the source is listed against. */
+interface Against {
+  readonly base: PlannedBase | null
+  readonly comparison: Comparison | null
+}
+
+const plain: Against = { base: null, comparison: null }
+
+/** Does without the base where the platform cannot compare with it, and without what is stored where its index is damaged: what would lie
+ * on it could not be restored. */
+const listTolerantly = async (
+  deps: PlanDeps,
+  ref: DiskRef,
+  source: DiskSource,
+  against: Against,
+): Promise<DiskPlanned> => {
   try {
-    return await list(deps, ref, source, base)
+    return await list(deps, ref, source, against)
   } catch (error) {
-    if (base === null || !(error instanceof SourceError) || error.fault.code !== 'diff-unsupported') throw error
-    await noteFull(deps, ref, 'diff-unsupported')
-    return list(deps, ref, source, null)
+    if (error instanceof SourceError && error.fault.code === 'diff-unsupported' && against.base !== null) {
+      await noteFull(deps, ref, 'diff-unsupported')
+      return listTolerantly(deps, ref, source, { ...against, base: null })
+    }
+    if (error instanceof VaultError && error.fault.name.startsWith('layers/') && against !== plain) {
+      await noteStoredDamage(deps.control, ref, error)
+      return listTolerantly(deps, ref, source, plain)
+    }
+    throw error
   }
 }
 
@@ -71,7 +102,7 @@ const obstacleBetween = (source: DiskSource, base: DiskSource): string | null =>
   return null
 }
 
-const list = (deps: PlanDeps, ref: DiskRef, source: DiskSource, base: PlannedBase | null): Promise<DiskPlanned> =>
+const list = (deps: PlanDeps, ref: DiskRef, source: DiskSource, { base, comparison }: Against): Promise<DiskPlanned> =>
   withReader(deps, ref, { source, base: base?.source ?? null }, async (reader) => {
     const { recoveryPointId, disk } = ref
     const { sliceBytes } = deps.limits
@@ -79,11 +110,29 @@ const list = (deps: PlanDeps, ref: DiskRef, source: DiskSource, base: PlannedBas
     if (base !== null && crossesDiffBoundary(base.sizeBytes, await reader.sizeBytes()))
       throw new SourceError({ code: 'diff-unsupported', serviceCode: 'resized-across-4-tib' })
     const plan = await planDisk(
-      { control: deps.control, clock: deps.clock, reader },
-      { recoveryPointId, disk, hasBase: base !== null, sliceBytes },
+      { control: deps.control, clock: deps.clock, reader: await hiding(deps, reader, { base, comparison }) },
+      {
+        recoveryPointId,
+        disk,
+        hasBase: base !== null,
+        comparedWith: base === null ? kindOf(comparison) : null,
+        sliceBytes,
+      },
     )
     return plannedOf(deps, plan)
   })
+
+const kindOf = (comparison: Comparison | null) => comparison?.kind ?? null
+
+/** The source with what the new layer has to hide of those it will lie on. An increment is told so by the platform, but for what older
+ * layers may hold behind the end that the disk had at its base. */
+const hiding = async (deps: PlanDeps, reader: DiskReader, { base, comparison }: Against): Promise<DiskReader> => {
+  if (comparison === null) return reader
+  const sizeBytes = await reader.sizeBytes()
+  if (base !== null && sizeBytes <= base.sizeBytes) return reader
+  const stack = await openStack(deps.vault, { stack: layersBelow(comparison), sizeBytes })
+  return withHolesCleared(reader, stack, base?.sizeBytes ?? 0)
+}
 
 const plannedOf = (deps: PlanDeps, plan: DiskPlan): DiskPlanned => ({
   kind: 'planned',

@@ -6,6 +6,7 @@ import { writeIntent } from '../vault/intents.ts'
 import { latestReadableRecoveryPoint } from '../vault/recovery-points.ts'
 import { type BackupPlan, readBackupPlan, windowEndOf } from './backup-plan.ts'
 import { chooseBase } from './choose-base.ts'
+import { chooseComparisons, findImageDisks, type ImageDisk } from './choose-comparison.ts'
 import { isCurrent } from './claim.ts'
 import { vmPlanName } from './control-names.ts'
 import type { JobDeps } from './job-deps.ts'
@@ -37,9 +38,11 @@ const decide = async (deps: PlanDeps, job: BackupJob): Promise<BackupPlan | Fail
   if ('kind' in encoding) return encoding
   const { found, damaged } = await latestReadableRecoveryPoint(deps.vault, job.vmKey)
   const latest = found?.recoveryPoint ?? null
-  await writeIntent(deps.control, intentOf(job, latest))
+  const imageDisks = await findImageDisks(deps.control, vm, latest, encoding.keyId !== null)
+  const intent = await writeIntent(deps.control, intentOf(job, latest, imageDisks))
   const disks = vm.disks.filter(({ disk }) => !job.excludedDisks.includes(disk))
-  const planned = await Promise.all(disks.map((disk) => chooseBase(disk, job.source, latest, deps.access.exists)))
+  const chosen = await Promise.all(disks.map((disk) => chooseBase(disk, job.source, latest, deps.access.exists)))
+  const planned = await chooseComparisons(deps, chosen, { latest, imageDisks, intent })
   return createOrRead<BackupPlan>(deps.control, vmPlanName(job.recoveryPointId), {
     job,
     vm,
@@ -51,11 +54,13 @@ const decide = async (deps: PlanDeps, job: BackupJob): Promise<BackupPlan | Fail
   })
 }
 
-const intentOf = (job: BackupJob, latest: RecoveryPoint | null) => ({
+const intentOf = (job: BackupJob, latest: RecoveryPoint | null, imageDisks: readonly ImageDisk[]) => ({
   kind: 'backup' as const,
   id: job.recoveryPointId,
   vmKey: job.vmKey,
-  dependsOn: latest === null ? [] : [latest.recoveryPointId],
+  dependsOn: [
+    ...new Set([latest, ...imageDisks.map(({ base }) => base)].flatMap((built) => built?.recoveryPointId ?? [])),
+  ],
 })
 
 const obstacleOf = (vm: VmDescription, job: BackupJob): Failed | null => {

@@ -1,20 +1,29 @@
 import type { DiskReport } from '../domain/job.ts'
 import type { DiskRef, Failed } from '../domain/job-ref.ts'
 import { failed } from '../domain/job-ref.ts'
-import type { LayerReference } from '../domain/recovery-point.ts'
+import type { LayerReference, SidecarReference } from '../domain/recovery-point.ts'
+import { keyRingOf } from '../format/data-key.ts'
 import type { BlobReader } from '../ports/blob-store.ts'
-import { readDiskPlan } from '../vault/disk-plan.ts'
+import { usableImageBase } from '../vault/choose-image-base.ts'
+import { layersBelow } from '../vault/comparison.ts'
+import { type DiskPlan, readDiskPlan } from '../vault/disk-plan.ts'
+import { readImageBase } from '../vault/image-bases.ts'
 import { readRecoveryPoint } from '../vault/recovery-points.ts'
 import { sealDisk } from '../vault/seal-disk.ts'
+import { readStoredDamage } from '../vault/stored-damage.ts'
+import { writeSidecar } from '../vault/write-sidecar.ts'
 import { type DiskToTransfer, findDisk, planMissing } from './backup-plan.ts'
 import { sealedName } from './control-names.ts'
 import type { JobDeps } from './job-deps.ts'
 import { createOrRead, readJson } from './json-object.ts'
 import { readFullReason } from './plan-disk-transfer.ts'
+import { encodingOf } from './plan-encoding.ts'
 
 /** `plans/<recoveryPointId>/sealed-<disk>.json` */
 export interface SealedDisk {
   readonly stack: readonly LayerReference[]
+  /** Null where none was made. */
+  readonly sidecar: SidecarReference | null
   readonly report: DiskReport
 }
 
@@ -24,10 +33,10 @@ export const readSealed = async (
 ): Promise<SealedDisk | null> =>
   (await readJson<SealedDisk>(control, sealedName(ref.recoveryPointId, ref.disk)))?.value ?? null
 
-/** Joins the slices of a disk to its layer. Key: the disk of the recovery point. The stored plan says whether the layer stands alone or
- * on those of the base: notes that were written beside it do not count. */
+/** Joins the slices of a disk to its layer. Key: the disk of the recovery point. The stored plan says whether the layer stands alone, on
+ * those of the base, or on what it was compared with: notes that were written beside it do not count. */
 export const sealPlannedDisk = async (
-  deps: Pick<JobDeps, 'control' | 'vault'>,
+  deps: SealDeps,
   ref: DiskRef,
 ): Promise<{ readonly kind: 'sealed'; readonly report: DiskReport } | Failed> => {
   const sealed = await readSealed(deps.control, ref)
@@ -36,14 +45,50 @@ export const sealPlannedDisk = async (
   if ('kind' in disk) return disk
   const plan = await readDiskPlan(deps.control, ref)
   if (plan === null) return planMissing
-  const isFull = plan.transfer === 'full'
-  const fullReason = isFull ? (disk.planned.fullReason ?? (await readFullReason(deps.control, ref))) : null
-  const parentStack = isFull ? [] : await stackOfBase(deps, ref, disk)
+  const fullReason = plan.transfer === 'full' ? await fullReasonOf(deps, ref, disk) : null
+  const parentStack = await parentsOf(deps, ref, disk, plan)
   if ('kind' in parentStack) return parentStack
   const { recoveryPointId, disk: label } = ref
-  const { stack, report } = await sealDisk(deps, { recoveryPointId, disk: label, parentStack, fullReason })
-  await createOrRead<SealedDisk>(deps.control, sealedName(recoveryPointId, label), { stack, report })
+  const { stack, layer, report } = await sealDisk(deps, { recoveryPointId, disk: label, parentStack, fullReason })
+  const sidecar = layer === null || parentStack.length > 0 ? null : await sidecarOf(deps, disk, layer, plan)
+  await createOrRead<SealedDisk>(deps.control, sealedName(recoveryPointId, label), { stack, sidecar, report })
   return { kind: 'sealed', report }
+}
+
+type SealDeps = Pick<JobDeps, 'control' | 'keys' | 'vault'>
+
+const fullReasonOf = async (deps: SealDeps, ref: DiskRef, { planned }: DiskToTransfer): Promise<string | null> => {
+  if ((await readStoredDamage(deps.control, ref)) !== null) return 'stored-bytes-damaged'
+  return planned.fullReason ?? (await readFullReason(deps.control, ref))
+}
+
+const parentsOf = async (
+  deps: SealDeps,
+  ref: DiskRef,
+  disk: DiskToTransfer,
+  { transfer, comparedWith }: DiskPlan,
+): Promise<readonly LayerReference[] | Failed> => {
+  if (transfer === 'incremental') return stackOfBase(deps, ref, disk)
+  if (comparedWith === null) return []
+  return disk.planned.comparison === null ? planMissing : layersBelow(disk.planned.comparison)
+}
+
+/** Only for the first disk of its image: hashing takes time, and one base is enough. */
+const sidecarOf = async (
+  deps: SealDeps,
+  { plan: { encoding }, planned: { image } }: DiskToTransfer,
+  layer: LayerReference,
+  { recoveryPointId, disk, sizeBytes }: DiskPlan,
+): Promise<SidecarReference | null> => {
+  if (image === null || (await isPublished(deps, image.imageKey))) return null
+  const { key } = await encodingOf(deps, encoding)
+  const keys = keyRingOf(key === null ? [] : [key])
+  return writeSidecar({ vault: deps.vault, keys }, { recoveryPointId, disk, layer, sizeBytes, key })
+}
+
+const isPublished = async (deps: SealDeps, imageKey: string): Promise<boolean> => {
+  const base = await readImageBase(deps.control, imageKey)
+  return base !== null && (await usableImageBase(deps.vault, base)) !== null
 }
 
 const stackOfBase = async (

@@ -1,4 +1,6 @@
 import type { DiskRef, Failed, Pending, Stopped } from '../domain/job-ref.ts'
+import type { Comparison } from '../vault/comparison.ts'
+import { readDiskPlan } from '../vault/disk-plan.ts'
 import { type SliceTransfer, type TransferSliceRequest, transferSlice } from '../vault/transfer-slice.ts'
 import { findDisk } from './backup-plan.ts'
 import type { JobDeps } from './job-deps.ts'
@@ -32,15 +34,27 @@ export const transferDiskSlice = async (
   const progress = sliceProgress(deps, ref, slice)
   return withAccess(deps, ref, { source: disk.source, base: null }, async (sasUrl) => {
     const { recoveryPointId, jobId, disk: label } = ref
-    const encoding = await encodingOf(deps, disk.plan.encoding)
     const shouldStop = async () => (await isStopped()) !== null
-    const request = { recoveryPointId, jobId, disk: label, slice, encoding, shouldStop, onProgress: progress.note }
+    const encoding = await encodingOf(deps, disk.plan.encoding)
+    const compared = await comparedWith(deps, ref, disk.planned.comparison)
+    const hooks = { shouldStop, onProgress: progress.note }
+    const request = { recoveryPointId, jobId, disk: label, slice, encoding, ...compared, ...hooks }
     const here = moveHere(deps, sasUrl)
     const moved = await (deps.moveSlice === undefined ? here(request) : deps.moveSlice(sasUrl, request, here))
     if (moved.kind === 'stopped') return { kind: 'stopped' as const, reason: (await isStopped()) ?? 'cancelled' }
     const { changedBytes, readBytes, storedBytes } = moved
     return { kind: 'transferred' as const, changedBytes, readBytes, storedBytes }
   }).finally(progress.end)
+}
+
+/** Nothing where the disk's plan compares with nothing. What is stored may lie under any of the vault's keys. */
+const comparedWith = async (
+  { control, keys }: Pick<JobDeps, 'control' | 'keys'>,
+  ref: DiskRef,
+  comparison: Comparison | null,
+): Promise<Pick<TransferSliceRequest, 'comparison' | 'comparisonKeys'>> => {
+  if (comparison === null || ((await readDiskPlan(control, ref))?.comparedWith ?? null) === null) return {}
+  return { comparison, comparisonKeys: await keys.opened() }
 }
 
 /** Moves slices in this thread, on the ports of these services. */

@@ -53,13 +53,18 @@ export const sealDisk = async (
   const { layer, totals, indexBytes } = assembly.assembled() ?? (await sealAside(deps.vault, plan, options))
   if (created === 'exists') await checkTwin(deps.vault, layer, options)
   const storedBytes = totals.segmentBytes + indexBytes + layer.lengthBytes
-  return { kind: 'sealed', stack: [layer, ...parents], layer, report: reportOf(plan, request, totals, storedBytes) }
+  const below = hidesAll(plan, totals) ? [] : parents
+  return { kind: 'sealed', stack: [layer, ...below], layer, report: reportOf(plan, request, totals, storedBytes) }
 }
 
 async function* startingWith<Value>(first: IteratorResult<Value>, rest: AsyncIterable<Value>): AsyncGenerator<Value> {
   if (!first.done) yield first.value
   yield* rest
 }
+
+/** True where nothing of what a disk was compared with is left to see: its new layer then stands alone. */
+const hidesAll = ({ comparedWith, changedBytes }: DiskPlan, totals: IndexTotals): boolean =>
+  comparedWith !== null && totals.changedBytes === changedBytes
 
 /** What the layer would be, for a store that saw it exists and did not take all of it. */
 const sealAside = async (vault: BlobReader, plan: DiskPlan, options: CallOptions) => {

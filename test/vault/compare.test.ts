@@ -139,6 +139,15 @@ describe('a full transfer that is compared with what the vault holds', { timeout
     expect((await readDisk(world, sealed.stack, mib)).equals(bytes)).toBe(true)
   })
 
+  it('stands alone where nothing of what it was compared with is left to see', async () => {
+    const world = openCompareWorld()
+    const { stack } = await full(world, 'r0', Buffer.alloc(mib, 'old'))
+    const bytes = Buffer.alloc(mib / 2, 'new')
+    const sealed = await again(world, 'r1', bytes, stack)
+    expect(sealed.stack).toEqual([sealed.layer])
+    expect((await readDisk(world, sealed.stack, bytes.length)).equals(bytes)).toBe(true)
+  })
+
   it('never lies on an index that is damaged', async () => {
     const world = openCompareWorld()
     const bytes = randomDisk(9, mib, 100)
