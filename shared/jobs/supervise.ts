@@ -1,7 +1,7 @@
 import { instanceIdOf } from '../domain/ids.ts'
 import type { Claim, JobOutcome } from '../domain/job.ts'
 import { refOf } from '../domain/job-ref.ts'
-import { type HeldClaim, listClaims, releaseClaim, renewClaim } from './claim.ts'
+import { type HeldClaim, listClaims, readClaim, releaseClaim, renewClaim } from './claim.ts'
 import { closeJob } from './close-job.ts'
 import { committedOutcome } from './committed-outcome.ts'
 import { endJob } from './finish-job.ts'
@@ -107,16 +107,18 @@ const nextAttempt = async (deps: SuperviseDeps, held: HeldClaim, runtimeStatus: 
 
 /** The last attempt has ended. Where it died between commit and ending, the job is complete all the same. */
 const giveUp = async (deps: SuperviseDeps, held: HeldClaim, runtimeStatus: string): Promise<Supervised> => {
-  const { job, attempt } = held.claim
+  const { job, attempt, token } = held.claim
   const closed = await closeJob(deps, refOf(held.claim))
   if (closed.kind === 'pending') return { kind: 'waits', jobId: job.jobId, attempt }
+  const closing = await readClaim(deps.control, job)
+  if (closing?.claim.token !== token) return { kind: 'left', jobId: job.jobId }
   const committed = job.kind === 'backup' ? await committedOutcome(deps, job) : null
   if (committed !== null) {
-    const { startedAt, endedAt } = await endJob(deps, held, committed)
+    const { startedAt, endedAt } = await endJob(deps, closing, committed)
     const milliseconds = Date.parse(endedAt ?? startedAt) - Date.parse(startedAt)
     return { kind: 'finished', jobId: job.jobId, vmKey: job.vmKey, attempt, milliseconds }
   }
-  await endJob(deps, held, attemptsExhausted(attempt, runtimeStatus))
+  await endJob(deps, closing, attemptsExhausted(attempt, runtimeStatus))
   return { kind: 'gaveUp', jobId: job.jobId, vmKey: job.vmKey, attempt, endedAs: runtimeStatus }
 }
 
