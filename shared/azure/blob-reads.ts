@@ -1,5 +1,5 @@
 import type { ContainerClient } from '@azure/storage-blob'
-import type { BlobEntry, CallOptions } from '../ports/blob-store.ts'
+import type { AccessTier, BlobEntry, CallOptions } from '../ports/blob-store.ts'
 import { storageStatusOf } from './storage-faults.ts'
 import { withTries } from './storage-tries.ts'
 
@@ -31,7 +31,18 @@ export async function* listNames(
       return next?.done ? null : (next?.value ?? null)
     })
     for (const { name, properties } of page?.segment.blobItems ?? [])
-      yield { name, lengthBytes: properties.contentLength ?? 0 }
+      yield { name, lengthBytes: properties.contentLength ?? 0, etag: quoted(properties.etag), ...ageOf(properties) }
     marker = page?.continuationToken || undefined
   } while (marker !== undefined)
 }
+
+/** Archived objects are never made here; one that somebody archived counts as the tier with the longest minimum. */
+const ageOf = ({ createdOn, accessTier }: { createdOn?: Date; accessTier?: string }) => ({
+  ...(createdOn === undefined ? {} : { createdAt: createdOn }),
+  ...(accessTier === undefined ? {} : { tier: tierOf(accessTier) }),
+})
+
+const tierOf = (name: string): AccessTier => (name === 'Hot' || name === 'Cool' ? name : 'Cold')
+
+/** Listings give ETags without the quotes that conditions want (List Blobs). */
+const quoted = (etag: string): string => (etag.startsWith('"') ? etag : `"${etag}"`)

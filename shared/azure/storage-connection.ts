@@ -1,6 +1,6 @@
 import { BlobServiceClient, type StoragePipelineOptions } from '@azure/storage-blob'
 import type { StorageConnection, StorageSettings } from '../config.ts'
-import type { BlobCreator, ControlStore } from '../ports/blob-store.ts'
+import type { ControlStore, VaultStore } from '../ports/blob-store.ts'
 import { createAzureBlobStore } from './azure-blob-store.ts'
 import { createCredential } from './credential.ts'
 import { createObjectStore } from './object-store.ts'
@@ -11,14 +11,14 @@ import { storageTokens } from './storage-tokens.ts'
 export const connectStorage = (
   settings: StorageSettings,
 ): {
-  readonly vault: BlobCreator
+  readonly vault: VaultStore
   readonly control: ControlStore
   /** For threads, which know no identity; rejects where the connection names none. */
   readonly tokens: TokenSource
 } => {
   const { service, tokens } = serviceOf(settings.connection)
   const account = storageAccountOf(settings.connection, tokens)
-  const storeOf = (container: string): ControlStore =>
+  const storeOf = (container: string): ControlStore & VaultStore =>
     createAzureBlobStore(service.getContainerClient(container), createObjectStore(account, container))
   return { vault: storeOf(settings.vaultContainer), control: storeOf(settings.controlContainer), tokens }
 }

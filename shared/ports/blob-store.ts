@@ -1,6 +1,6 @@
 /**
- * The object store, split by what its user may do. A restore is handed a BlobReader, a backup a BlobCreator; only the control
- * container, which is never under an immutability policy, is a ControlStore.
+ * The object store, split by what its user may do. A restore is handed a BlobReader, a backup a BlobCreator, a collector a VaultStore;
+ * only the control container, which is never under an immutability policy, is a ControlStore.
  *
  * Contract of every implementation: an object is seen whole or not at all; what a call has reported as written is read back
  * by every later call (Azure Blob Storage is strongly consistent per object); names are byte-wise sorted in listings.
@@ -32,6 +32,14 @@ export interface BlobCreator extends BlobReader, ObjectCreator {
   createFromStream(name: string, parts: AsyncIterable<Uint8Array>, options?: CallOptions): Promise<'created' | 'exists'>
 }
 
+/** The vault as its collector sees it. Objects are never overwritten, and nothing relies on their removal. */
+export interface VaultStore extends BlobCreator {
+  /** Gives the object up that was listed with this ETag; one that was made anew under its name is another and stays (`changed`). `removed` also
+   * where versioning or soft delete only hide it; `retained` where an immutability policy or a legal hold keeps it, which is no fault.
+   * Where an answer was lost, the repeated call tells what it finds. */
+  purge(name: string, etag: string, options?: CallOptions): Promise<'removed' | 'absent' | 'changed' | 'retained'>
+}
+
 export interface ControlStore extends BlobCreator {
   /** Replaces the object only if its ETag still is `etag`. */
   replace(
@@ -54,7 +62,15 @@ export interface BlobContent {
 export interface BlobEntry {
   readonly name: string
   readonly lengthBytes: number
+  readonly etag: string
+  /** When the object was made, by the store's clock; absent where the store does not say. For costs alone, never for safety. */
+  readonly createdAt?: Date
+  /** Absent where the store has no tiers. */
+  readonly tier?: AccessTier
 }
+
+/** What storing and early removal cost. Reading needs none of these to be woken up first, as archived objects would. */
+export type AccessTier = 'Hot' | 'Cool' | 'Cold'
 
 export interface CallOptions {
   readonly signal?: AbortSignal

@@ -17,11 +17,11 @@ if (uri === undefined) {
   blobStoreContract('the blob store on Azure Blob Storage (a real account)', async () => {
     const controlContainer = freshContainerName()
     const connection = { kind: 'identity', blobServiceUri: uri, clientId: null } as const
-    const { control } = connectStorage({ connection, vaultContainer: 'vault', controlContainer })
+    const stores = connectStorage({ connection, vaultContainer: controlContainer, controlContainer })
     const container = new BlobServiceClient(uri, createCredential(null)).getContainerClient(controlContainer)
     const close = async () => {
       await container.deleteIfExists()
     }
-    return { store: control, close }
+    return { store: { ...stores.vault, ...stores.control }, close }
   })
 }

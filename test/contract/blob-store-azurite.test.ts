@@ -5,6 +5,7 @@ import { blobStoreContract } from './blob-store.contract.ts'
 blobStoreContract('the blob store on Azure Blob Storage (Azurite)', async () => {
   const azurite = await startTestAzurite()
   const connection = { kind: 'connectionString', connectionString: azurite.connectionString } as const
-  const { control } = connectStorage({ connection, vaultContainer: 'vault', controlContainer: freshContainerName() })
-  return { store: control, close: azurite.stop }
+  const container = freshContainerName()
+  const stores = connectStorage({ connection, vaultContainer: container, controlContainer: container })
+  return { store: { ...stores.vault, ...stores.control }, close: azurite.stop }
 })

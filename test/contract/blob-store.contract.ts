@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { type ControlStore, StorageError } from '../../shared/ports/blob-store.ts'
+import { type ControlStore, StorageError, type VaultStore } from '../../shared/ports/blob-store.ts'
 
 /** A store to test and what to do with it afterwards. Each suite gets a store whose names nobody else uses. */
 export interface StoreUnderTest {
-  readonly store: ControlStore
+  readonly store: ControlStore & VaultStore
   close(): Promise<void>
 }
 
@@ -24,7 +24,7 @@ const etagOf = async (store: ControlStore, name: string): Promise<string> => {
 export const blobStoreContract = (title: string, open: () => Promise<StoreUnderTest>): void => {
   describe(title, () => {
     let under: StoreUnderTest
-    let store: ControlStore
+    let store: ControlStore & VaultStore
     beforeAll(async () => {
       under = await open()
       store = under.store
@@ -159,6 +159,11 @@ export const blobStoreContract = (title: string, open: () => Promise<StoreUnderT
         await Promise.all(names.map((name) => store.create(name, [text('x')])))
         expect(await namesOf(store, 'pages/')).toEqual(names)
       })
+      it('tells when an object was made, where it tells it at all', async () => {
+        await store.create('age/object', [text('x')])
+        for await (const { createdAt } of store.list('age/'))
+          expect(Math.abs((createdAt ?? new Date()).getTime() - Date.now())).toBeLessThan(600_000)
+      })
       it('may be left before its end', async () => {
         for await (const entry of store.list('pages/')) {
           expect(entry.name).toBe('pages/0000')
@@ -234,6 +239,37 @@ export const blobStoreContract = (title: string, open: () => Promise<StoreUnderT
       })
       it('tells absent also with an ETag', async () => {
         expect(await store.remove('remove/never', '"0x0"')).toBe('absent')
+      })
+    })
+
+    describe('purge', () => {
+      const etagInList = async (name: string): Promise<string> => {
+        for await (const entry of store.list(name)) return entry.etag
+        throw new Error(`${name} is not listed`)
+      }
+      it('gives an object up, and tells when there is none', async () => {
+        await store.create('purge/object', [text('x')])
+        const etag = await etagInList('purge/object')
+        expect(etag).toBe(await etagOf(store, 'purge/object'))
+        expect(await store.purge('purge/object', etag)).toBe('removed')
+        expect(await store.read('purge/object')).toBeNull()
+        expect(await namesOf(store, 'purge/')).toEqual([])
+        expect(await store.purge('purge/object', etag)).toBe('absent')
+      })
+      it('leaves an object that was made anew under the name', async () => {
+        await store.create('purge/again', [text('old')])
+        const etag = await etagInList('purge/again')
+        expect(await store.purge('purge/again', etag)).toBe('removed')
+        expect(await store.create('purge/again', [text('old')])).toBe('created')
+        expect(await store.purge('purge/again', etag)).toBe('changed')
+        expect(Buffer.from((await store.read('purge/again'))?.bytes ?? []).toString()).toBe('old')
+      })
+      it('lets exactly one of many at the same moment have removed it', async () => {
+        await store.create('purge/race', [text('x')])
+        const etag = await etagInList('purge/race')
+        const outcomes = await Promise.all(Array.from({ length: 6 }, () => store.purge('purge/race', etag)))
+        expect(outcomes.filter((outcome) => outcome === 'removed')).toHaveLength(1)
+        expect(outcomes.filter((outcome) => outcome === 'absent')).toHaveLength(5)
       })
     })
   })

@@ -5,7 +5,9 @@ import {
   type CallOptions,
   type ControlStore,
   StorageError,
+  type VaultStore,
 } from '../../shared/ports/blob-store.ts'
+import { createStorageRules, type StorageRules } from './storage-rules.ts'
 
 export type StoreOperation =
   | 'read'
@@ -16,6 +18,7 @@ export type StoreOperation =
   | 'replace'
   | 'put'
   | 'remove'
+  | 'purge'
 
 /** One call of the store, counted from 1. */
 export interface StoreCall {
@@ -32,8 +35,9 @@ export class SimulatedCrash extends Error {
   override readonly name = 'SimulatedCrash'
 }
 
-export interface MemoryBlobStore extends ControlStore {
+export interface MemoryBlobStore extends ControlStore, VaultStore {
   readonly objects: Map<string, BlobContent>
+  readonly rules: StorageRules
   readonly calls: StoreCall[]
   /** Asked before each call; null lets it pass. */
   fault: (call: StoreCall) => StoreFault | null
@@ -46,8 +50,12 @@ export interface MemoryBlobStore extends ControlStore {
 const readBytesMaxDefault = 64 * 1024 * 1024
 const listPageNames = 2
 
-/** A store in memory under the contract of shared/ports/blob-store.ts, with faults by call. */
-export const createMemoryBlobStore = (objects = new Map<string, BlobContent>()): MemoryBlobStore => {
+/** A store in memory under the contract of shared/ports/blob-store.ts, with faults by call.
+ * @param rules of the storage account that lie under it; without them objects are removed for good and have no tier */
+export const createMemoryBlobStore = (
+  objects = new Map<string, BlobContent>(),
+  rules: StorageRules = createStorageRules(),
+): MemoryBlobStore => {
   const calls: StoreCall[] = []
   let hasCrashed = false
   const faultOf = (operation: StoreOperation, name: string): StoreFault | null => {
@@ -76,6 +84,7 @@ export const createMemoryBlobStore = (objects = new Map<string, BlobContent>()):
   }
   const write = (name: string, bytes: Buffer): string => {
     const etag = `"${createHash('sha256').update(`${name}\n${etagCount++}\n`).digest('hex').slice(0, 16)}"`
+    rules.overwrite(name, objects.get(name))
     objects.set(name, { bytes, etag })
     return etag
   }
@@ -86,10 +95,11 @@ export const createMemoryBlobStore = (objects = new Map<string, BlobContent>()):
   }
   const store: MemoryBlobStore = {
     objects,
+    rules,
     calls,
     fault: () => null,
     pause: () => Promise.resolve(),
-    reopen: () => createMemoryBlobStore(objects),
+    reopen: () => createMemoryBlobStore(objects, rules),
     read: (name, options) =>
       around(
         'read',
@@ -157,11 +167,26 @@ export const createMemoryBlobStore = (objects = new Map<string, BlobContent>()):
         },
         options?.signal,
       ),
+    purge: (name, etag, options) =>
+      around(
+        'purge',
+        name,
+        () => {
+          const found = objects.get(name)
+          if (found === undefined) return 'absent' as const
+          if (rules.isRetained(name)) return 'retained' as const
+          if (found.etag !== etag) return 'changed' as const
+          objects.delete(name)
+          rules.hide(name, found)
+          return 'removed' as const
+        },
+        options?.signal,
+      ),
   }
   async function* listPages(prefix: string, options?: CallOptions): AsyncGenerator<BlobEntry> {
     let after = ''
     for (;;) {
-      const page = await around('list', prefix, () => pageOf(objects, prefix, after), options?.signal)
+      const page = await around('list', prefix, () => pageOf(objects, rules, prefix, after), options?.signal)
       yield* page
       const last = page.at(-1)
       if (last === undefined || page.length < listPageNames) return
@@ -174,12 +199,12 @@ export const createMemoryBlobStore = (objects = new Map<string, BlobContent>()):
 let etagCount = 0
 
 /** Names sort by their bytes, which for ASCII names is the order of their code units. */
-const pageOf = (objects: Map<string, BlobContent>, prefix: string, after: string): BlobEntry[] =>
+const pageOf = (objects: Map<string, BlobContent>, rules: StorageRules, prefix: string, after: string): BlobEntry[] =>
   [...objects]
     .filter(([name]) => name.startsWith(prefix) && name > after)
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .slice(0, listPageNames)
-    .map(([name, { bytes }]) => ({ name, lengthBytes: bytes.length }))
+    .map(([name, { bytes, etag }]) => ({ name, lengthBytes: bytes.length, etag, ...rules.entryOf(name) }))
 
 /** The call took effect, its answer was lost and the store's own retry did it once more, as an SDK would. */
 const lostAnswer = async <T>(operation: StoreOperation, name: string, act: () => T | Promise<T>): Promise<T> => {
