@@ -55,10 +55,11 @@ export const backUpWrites = async (
   return { point, truth: new Map(disks.map(({ disk, bytes }) => [disk, bytes])) }
 }
 
-/** Single pages of random bytes, a few of zeros, a few cleared stretches. */
+/** Single pages of random bytes, a few of zeros, a few cleared stretches; most in the first eighth of the disk, as on a disk in use. */
 export const pageWrites = (random: SeededRandom, sizeBytes: number, count: number): readonly DiskWrite[] =>
   Array.from({ length: count }, (): DiskWrite => {
-    const offsetBytes = random.below(sizeBytes / 4096) * 4096
+    const pages = sizeBytes / 4096
+    const offsetBytes = random.below(random.below(4) === 0 ? pages : pages / 8) * 4096
     const kind = random.below(12)
     if (kind === 0) return { kind: 'clear', offsetBytes, lengthBytes: Math.min(16 * 4096, sizeBytes - offsetBytes) }
     return { kind: 'data', offsetBytes, bytes: kind === 1 ? Buffer.alloc(4096) : random.bytes(4096) }

@@ -57,7 +57,7 @@ const runHistory = async (seed: number, acts: number) => {
   const sum = { folded: 0, rewrittenBytes: 0, removed: 0 }
   for (let act = 0; act < acts; act += 1) {
     const kind = act === 0 ? 0 : random.below(10)
-    if (kind < 5) await backUpOne(history)
+    if (kind < 4) await backUpOne(history)
     else if (kind < 7) await expireOne(history)
     else if (kind < 9) {
       const request = { vmKey, stepsMax: 1 + random.below(4), pointsMax: 1 + random.below(4) }
@@ -78,18 +78,18 @@ const runHistory = async (seed: number, acts: number) => {
   return { ...sum, folded: sum.folded + last.folded, rewrittenBytes: sum.rewrittenBytes + last.rewrittenBytes }
 }
 
-describe('a history with compaction', { timeout: 60_000 }, () => {
+describe('a history with compaction', { timeout: 600_000 }, () => {
   it('restores every recovery point that has not expired to the bytes of its time', async () => {
     await fc.assert(
       fc.asyncProperty(fc.integer({ min: 0 }), async (seed) => {
-        await runHistory(seed, 16)
+        await runHistory(seed, 24)
       }),
-      { numRuns: 4 },
+      { numRuns: process.env.SOAK === '1' ? 500 : 6 },
     )
   })
 
   it('folds, moves data and leaves garbage to collect in such histories', async () => {
-    const { folded, rewrittenBytes, removed } = await runHistory(4, 34)
+    const { folded, rewrittenBytes, removed } = await runHistory(1, 30)
     expect(folded).toBeGreaterThan(10)
     expect(rewrittenBytes).toBeGreaterThan(0)
     expect(removed).toBeGreaterThan(0)
