@@ -34,7 +34,8 @@ export interface FramePlaces {
   readonly storedLength: number
 }
 
-export const frameEntryBytes = 56
+const frameEntryBytes = 56
+export const runBytes = 12
 
 /** The frames of the shard that begins at `shardAt`. */
 export const framesOf = (layer: Buffer, shardAt: number): readonly FramePlaces[] => {
