@@ -14,6 +14,7 @@ import type { SegmentRange } from '../format/segment-ranges.ts'
 import { createShardBuilder, type Run } from '../format/shard-builder.ts'
 import { compress, compressedBytesMax } from '../format/zstd.ts'
 import type { CallOptions, ObjectCreator } from '../ports/blob-store.ts'
+import { createSegment } from './create-segment.ts'
 
 /** Makes frames, packs them into segments of one attempt and uploads these, a few at a time. */
 export interface SegmentWriter {
@@ -68,7 +69,8 @@ export const createSegmentWriter = (
     const trailer = encodeSegmentTrailer(shard.bytes, { isLast, frames, framesBytes: filledBytes, n })
     const memory = buffer
     const parts = [...(memory === null ? [] : [memory.subarray(0, filledBytes)]), shard.bytes, trailer]
-    const done = deps.vault.create(segmentName(attempt.key, attempt.attempt, n), parts, limits.options).then(() => {
+    const name = segmentName(attempt.key, attempt.attempt, n)
+    const done = createSegment(deps.vault, name, parts, limits.options).then(() => {
       if (memory !== null) pool.push(memory)
       uploads.delete(done)
     })

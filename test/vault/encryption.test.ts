@@ -173,7 +173,7 @@ describe(`the nonces of an encrypted vault (seed ${seed})`, () => {
     const order = await orderOf('r1', Buffer.alloc(mib / 4), null)
     const changed = {
       ...order,
-      disks: [{ ...order.disks[0]!, bytes: Buffer.from(order.disks[0]!.bytes).fill(7, 8192, 8192 + 512) }],
+      disks: [{ ...order.disks[0]!, bytes: Buffer.from(order.disks[0]!.bytes).fill(7, 4096, 4096 + 512) }],
     }
     const written: WrittenFrame[] = []
     for (const one of [order, changed]) {
@@ -190,6 +190,29 @@ describe(`the nonces of an encrypted vault (seed ${seed})`, () => {
     expect(new Set(written.map(({ digest }) => digest.toString('hex'))).size).toBe(written.length)
     expect(reusedNonces(written)).toEqual([])
   })
+})
+
+describe('an attempt number that was given twice, as its marker was lost', () => {
+  it.each([true, false])(
+    'never brings frames of one run under the index of another: encrypted %s',
+    async (isEncrypted) => {
+      const given = await orderOf('r1', Buffer.alloc(mib / 4), null)
+      const key = isEncrypted ? await world.keys.current() : null
+      const encoding = { compression: 'none' as const, key }
+      const bytes = Buffer.from(given.disks[0]!.bytes)
+      bytes.write(marker.toUpperCase(), 4096)
+      const dying = { ...world, vault: world.vault.reopen() }
+      dying.vault.fault = ({ operation, name }) =>
+        operation === 'create' && name.startsWith('slices/') ? 'crashBefore' : null
+      const other = { ...given, encoding, disks: [{ ...given.disks[0]!, bytes }] }
+      await expect(backUp(dying, other)).rejects.toThrow(SimulatedCrash)
+      for (const name of world.control.objects.keys())
+        if (name.startsWith('attempts/')) world.control.objects.delete(name)
+      await expect(backUp(world, { ...given, encoding })).rejects.toThrow('was written by another run')
+      const point = await backUp(world, { ...given, encoding })
+      expect((await restored(point, world.keys)).equals(given.disks[0]!.bytes)).toBe(true)
+    },
+  )
 })
 
 describe('the keys of the golden vaults', () => {
