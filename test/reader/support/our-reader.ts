@@ -55,7 +55,7 @@ const refuse = (code: string, object: string): never => {
 const nameOf = (fault: VaultError['fault']): string => fault.name
 
 /** A fresh disk of which only the pages that were written are held: its size may be anything. */
-export const pageWriter = (sizeBytes: number): DiskWriter & { digest(): string } => {
+const pageWriter = (sizeBytes: number): DiskWriter & { digest(): string } => {
   const pages = new Map<number, Buffer>()
   return {
     counters: { writeCalls: 0, writtenBytes: 0 },
@@ -83,13 +83,6 @@ const shownPages = (sizeBytes: number, pages: ReadonlyMap<number, Buffer>): stri
   for (const [page, bytes] of [...pages].sort(([a], [b]) => a - b))
     if (!bytes.equals(zero)) digest.update(u64(page)).update(bytes)
   return digest.digest('hex')
-}
-
-/** The digest of a whole disk. */
-export const digestOfDisk = async (bytes: Buffer): Promise<string> => {
-  const writer = pageWriter(bytes.length)
-  await writer.write(0, bytes)
-  return writer.digest()
 }
 
 const u64 = (value: number): Buffer => {
