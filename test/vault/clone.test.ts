@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { LayerReference, SidecarReference } from '../../shared/domain/recovery-point.ts'
 import type { DataKey } from '../../shared/format/data-key.ts'
+import { createPageHasher } from '../../shared/format/page-hash.ts'
 import type { Comparison } from '../../shared/vault/comparison.ts'
 import { readStoredDamage } from '../../shared/vault/stored-damage.ts'
 import { backUpCompared, type CompareWorld, openCompareWorld, readDisk, sidecarOf } from '../support/compared-backup.ts'
@@ -139,6 +140,22 @@ describe('a damaged sidecar', { timeout: 60_000 }, () => {
         bytes[at]! ^= 1 << (seed % 8)
         return bytes
       })
+  })
+
+  it('is not believed where it holds the hash of a page that the image has not', async () => {
+    const world = openCompareWorld()
+    const image = await firstOf(world, Buffer.alloc(diskBytes, 'image'))
+    const bytes = Buffer.from(image.bytes).fill('clone', 0, page)
+    const { stack } = await backUpCompared(world, {
+      recoveryPointId: 'clone',
+      bytes,
+      comparison: comparisonOf(image),
+      afterPlan: () => {
+        const stored = world.vault.objects.get('sidecars/base/os')!.bytes
+        stored.set(createPageHasher(null)(bytes.subarray(0, page)), 512)
+      },
+    })
+    expect((await readDisk(world, stack, diskBytes)).equals(bytes)).toBe(true)
   })
 
   it('costs space alone where it is cut, gone or another one, and is told of', async () => {
