@@ -84,7 +84,7 @@ const hintOf = (fault: VaultFault): string => {
     case 'key-missing':
       return 'Configure the key that this vault is encrypted under. If the object of the data key is gone from the vault, look for it among soft-deleted or earlier versions in the storage account.'
     case 'key-locked':
-      return 'Let the identity of this program unwrap with the wrapping key (Key Vault: role Key Vault Crypto User), and see that the key is enabled and not deleted; a deleted one can be recovered while it is soft-deleted.'
+      return 'Name the wrapping key in the settings, let the identity of this program unwrap with it (Key Vault: role Key Vault Crypto Service Encryption User), and see that it is enabled and not deleted; a deleted one can be recovered while it is soft-deleted.'
     case 'wrong-key':
       return 'Another key than the one this was written under goes by the same id. Configure the wrapping key of this very vault.'
     default:

@@ -6,6 +6,7 @@ import { handlerOf } from '../../functions/durable.ts'
 import type { Claim, JobOutcome } from '../../shared/domain/job.ts'
 import { refOf } from '../../shared/domain/job-ref.ts'
 import type { JobDeps } from '../../shared/jobs/job-deps.ts'
+import { stepFailure } from '../../shared/jobs/step-failure.ts'
 import { runStory, type StoryRun } from '../support/run-story.ts'
 
 type Step = (deps: unknown, input: unknown) => Promise<unknown>
@@ -32,6 +33,13 @@ const handlers = async (): Promise<Readonly<Record<string, OrchestrationHandler>
   }
 }
 
+/** As `registerActivity` does: what another try cannot cure is an outcome. */
+const failureOf = (error: unknown): unknown => {
+  const failure = stepFailure(error)
+  if (failure === null) throw error
+  return failure
+}
+
 export interface JobRun {
   readonly outcome: JobOutcome | undefined
   readonly error: string | null
@@ -53,7 +61,8 @@ export const runJob = async (
   const instances: StoryRun[] = []
   const activity = async (name: string, input: unknown): Promise<unknown> => {
     await before(name, input)
-    return JSON.parse(JSON.stringify((await steps.get(name)!(deps, input)) ?? null)) as unknown
+    const outcome = await steps.get(name)!(deps, input).catch(failureOf)
+    return JSON.parse(JSON.stringify(outcome ?? null)) as unknown
   }
   const run = async (name: string, input: unknown, instanceId: string): Promise<StoryRun> => {
     const ended = await runStory(stories[name]!, input, instanceId, { activity, child })
