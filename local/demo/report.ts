@@ -105,7 +105,7 @@ const diskRow = (result: VmResult, disk: DiskReport): readonly string[] => {
       ? disk.kind
       : disk.fullReason === null
         ? disk.transfer
-        : `${disk.transfer} (${disk.fullReason})`,
+        : `${disk.transfer} (${disk.fullReason}${disk.comparedWith === null ? '' : ', compared'})`,
   ]
 }
 

@@ -54,6 +54,11 @@ describe('the table of a run', () => {
     expect(text).toMatch(/24 MiB +- +4\.0 MiB .* full \(first-backup\)/)
   })
 
+  it('says where a full transfer stored only what differs', () => {
+    const full = disk({ transfer: 'full', fullReason: 'base-gone', comparedWith: 'vault' })
+    expect(runTable([result(full, null)]).join('\n')).toContain('full (base-gone, compared)')
+  })
+
   it('gives reason and hint of a VM that failed', () => {
     const outcome = { kind: 'failed', reason: 'disk-failed', message: 'No.', hint: 'Look.', disks: [disk()] } as const
     const text = runTable([{ ...result(disk(), 0), outcome }]).join('\n')
