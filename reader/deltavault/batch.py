@@ -83,7 +83,7 @@ def outcome(case: dict[str, Any], store: MemoryStore) -> dict[str, Any]:
     key_file = case.get('keyFile')
     keys = KeyRing(read_key_file(key_file) if key_file else [], [])
     if case.get('check'):
-        return {'outcome': 'checked', 'damaged': Check(store, keys, lambda _line: None).run().damaged}
+        return {'outcome': 'checked', 'damaged': list(Check(store, keys, lambda _line: None).run().damaged)}
     disk = disk_of_point(find_point(store, case['vmKey'], case['recoveryPointId']), case['disk'])
     sink = PageDigest(disk.size_bytes)
     restore_disk(store, keys, disk, sink)

@@ -19,7 +19,7 @@ from .stores import Store
 class Findings:
     """What a check saw. `damaged` has one line for each place, `touched` names what hangs on it."""
 
-    damaged: list[str] = field(default_factory=list)
+    damaged: dict[str, None] = field(default_factory=dict)
     touched: list[str] = field(default_factory=list)
     recovery_points: int = 0
     layers: int = 0
@@ -58,7 +58,7 @@ class Check:
         except Refused as refused:
             line = refused.line()
             if line not in self.findings.damaged:
-                self.findings.damaged.append(line)
+                self.findings.damaged[line] = None
                 self.tell(f'damaged: {line}')
             return False
 
@@ -151,12 +151,21 @@ class Check:
                 self.attempt(self.check_frame, entry)
 
         shards_are_whole = [self.attempt(check_shard, number) for number in range(len(layer.fences))]
-        for key in segments.all():
-            self.attempt(check_segment, self.store, segment_name(key))
+        for number, key in enumerate(segments.all()):
+            self.attempt(self.check_segment, key, segments.marks[number] == 1 or not all(shards_are_whole))
         if all(shards_are_whole):
             same = totals == [layer.runs, layer.data_bytes, layer.zero_bytes]
             demand(same, reference.name, 'footer', 'its figures of runs, data and zeros are not those of the shards')
-            demand(segments.all_marked(), reference.name, 'footer', 'it names a segment that no shard names')
+
+    def check_segment(self, key: SegmentKey, is_named: bool) -> None:
+        """One that no shard names may only be there for a slice without data."""
+        frames = check_segment(self.store, segment_name(key))
+        demand(
+            is_named or frames == 0,
+            segment_name(key),
+            '',
+            'has frames, but no shard of the layer that lists it names it',
+        )
 
     def check_frame(self, entry: FrameEntry) -> None:
         frame = read_frame(self.store, entry)
@@ -196,6 +205,3 @@ class Segments:
             number, key = self.layer.range_of(name), segment_key(name)
             if number is not None and key is not None:
                 self.marks[self.offsets[number] + key[4] - self.layer.ranges[number].first] = 1
-
-    def all_marked(self) -> bool:
-        return all(self.marks)

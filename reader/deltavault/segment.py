@@ -12,8 +12,8 @@ MAGIC = b'DVSEGEND'
 TRAILER_BYTES = 68
 
 
-def check_segment(store: Store, name: str) -> None:
-    """Proves trailer and directory, from which a lost index can be made again."""
+def check_segment(store: Store, name: str) -> int:
+    """Proves trailer and directory, from which a lost index can be made again; returns the number of frames."""
     length = store.size(name)
     demand(length >= TRAILER_BYTES, name, '', 'is too short for a trailer')
     origin = length - TRAILER_BYTES
@@ -38,14 +38,11 @@ def check_segment(store: Store, name: str) -> None:
     same_digest(directory, bytes(fields.take(32)), name, f'directory at byte {directory_place}')
     shard = Shard(directory, name, directory_place)
     demand(len(shard.frames) == frames, name, place, 'the number of frames is not that of the directory')
-    demand(
-        shard.segments == [name],
-        name,
-        f'directory at byte {directory_place}',
-        'it is about other segments than its own',
-    )
+    own = shard.segments == ([name] if frames > 0 else [])
+    demand(own, name, f'directory at byte {directory_place}', 'it is about other segments than its own')
     at = 0
     for entry in sorted(shard.frames, key=lambda frame: frame.place):
         demand(entry.place == at, name, f'byte {at}', 'the frames do not follow each other')
         at += entry.stored_length
     demand(at == directory_place, name, f'byte {at}', 'the frames do not end where the directory begins')
+    return frames
