@@ -1,15 +1,8 @@
 import { backupJobIdOf, recoveryPointIdOf } from './ids.ts'
 import type { BackupJob, Compression, SourceKind, WindowFor } from './job.ts'
+import type { Retention } from './retention.ts'
 import { latestSlot, type Schedule } from './schedule.ts'
 import type { Consistency, VmDescription } from './vm.ts'
-
-/** How long recovery points are kept: the newest of each of so many days, weeks, months, years. */
-export interface Retention {
-  readonly daily?: number | undefined
-  readonly weekly?: number | undefined
-  readonly monthly?: number | undefined
-  readonly yearly?: number | undefined
-}
 
 /** Which VMs a policy or a request means; without subscriptions, those that the app is set up for. */
 export interface PolicySelection {

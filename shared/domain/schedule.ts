@@ -50,6 +50,9 @@ const instantOf = (timeZone: string, wall: number): number => {
 const wallDay = (timeZone: string, now: Date): number =>
   Math.floor((now.getTime() + offsetMs(timeZone, now.getTime())) / dayMs) * dayMs
 
+/** The wall clock of the zone at an instant, as if it were UTC. */
+export const wallTime = (timeZone: string, at: Date): Date => new Date(at.getTime() + offsetMs(timeZone, at.getTime()))
+
 /** How far the zone's clock is ahead of UTC at an instant. */
 const offsetMs = (timeZone: string, instant: number): number => {
   const parts = Object.fromEntries(

@@ -10,6 +10,16 @@ export interface SliceKey extends DiskKey {
   readonly slice: number
 }
 
+/** What the names of each kind of object begin with. */
+export const segmentsRoot = 'segments/'
+export const slicesRoot = 'slices/'
+export const layersRoot = 'layers/'
+export const sidecarsRoot = 'sidecars/'
+export const recoveryPointsRoot = 'recovery-points/'
+export const plansRoot = 'plans/'
+export const attemptsRoot = 'attempts/'
+export const progressRoot = 'progress/'
+
 /** Object names of the vault container (docs/format.md, section 2). All are functions of ids alone; ids are checked. */
 export const segmentName = (key: SliceKey, attempt: number, n: number): string =>
   `segments/${diskPath(key)}/${digits(key.slice, 6)}.${digits(attempt, 4)}-${digits(n, 5)}`
@@ -37,7 +47,7 @@ export const dataKeysPrefix = 'keys/'
 export const dataKeyName = (keyId: string, revision: number): string =>
   `${dataKeysPrefix}${checked(keyId)}/${digits(revision, 4)}.json`
 
-export const recoveryPointsPrefix = (vmKey: string): string => `recovery-points/${checked(vmKey)}/`
+export const recoveryPointsPrefix = (vmKey: string): string => `${recoveryPointsRoot}${checked(vmKey)}/`
 
 export const revisionsPrefix = (vmKey: string, recoveryPointId: string): string =>
   `${recoveryPointsPrefix(vmKey)}${checked(recoveryPointId)}/`

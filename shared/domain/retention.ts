@@ -1,0 +1,71 @@
+import { wallTime } from './schedule.ts'
+
+/** How long recovery points are kept: the newest of each of so many days, weeks, months, years that have one. */
+export interface Retention {
+  readonly daily?: number | undefined
+  readonly weekly?: number | undefined
+  readonly monthly?: number | undefined
+  readonly yearly?: number | undefined
+}
+
+export interface PointInTime {
+  readonly recoveryPointId: string
+  /** ISO 8601, UTC. */
+  readonly takenAt: string
+}
+
+const dayMs = 24 * 3600 * 1000
+/** 1970-01-01 was a Thursday; weeks begin on Monday, as in ISO 8601. */
+const mondayOffsetDays = 3
+
+/** The period that a wall-clock time falls in. */
+const periods = {
+  daily: (wall) => String(Math.floor(wall.getTime() / dayMs)),
+  weekly: (wall) => String(Math.floor((wall.getTime() / dayMs + mondayOffsetDays) / 7)),
+  monthly: (wall) => wall.toISOString().slice(0, 7),
+  yearly: (wall) => wall.toISOString().slice(0, 4),
+} as const satisfies Record<keyof Retention, (wall: Date) => string>
+
+/** The recovery points that no rule keeps, oldest first. The rules are united: what one of them keeps is kept. Periods without a recovery
+ * point do not count, so a VM that was not backed up for a year keeps what it has. The newest is always kept.
+ * @param retentions one for each policy; a retention without any rule keeps everything
+ * @param timeZone IANA name: where days begin */
+export const toExpire = <Point extends PointInTime>(
+  points: readonly Point[],
+  retentions: readonly Retention[],
+  timeZone: string,
+): readonly Point[] => {
+  const newestFirst = [...points].sort(compareNewestFirst)
+  const kept = new Set<Point>(newestFirst.slice(0, 1))
+  for (const retention of retentions) {
+    if (rulesOf(retention).length === 0) return []
+    for (const [rule, count] of rulesOf(retention))
+      for (const point of newestOfEach(newestFirst, count, (at) => periods[rule](wallTime(timeZone, at))))
+        kept.add(point)
+  }
+  return retentions.length === 0 ? [] : newestFirst.filter((point) => !kept.has(point)).reverse()
+}
+
+const rulesOf = (retention: Retention): (readonly [keyof Retention, number])[] =>
+  (Object.keys(periods) as (keyof Retention)[]).flatMap((rule) => {
+    const count = retention[rule]
+    return count === undefined ? [] : [[rule, count] as const]
+  })
+
+const compareNewestFirst = (a: PointInTime, b: PointInTime): number =>
+  Date.parse(b.takenAt) - Date.parse(a.takenAt) || (a.recoveryPointId < b.recoveryPointId ? 1 : -1)
+
+const newestOfEach = <Point extends PointInTime>(
+  newestFirst: readonly Point[],
+  count: number,
+  periodOf: (at: Date) => string,
+): readonly Point[] => {
+  const chosen = new Map<string, Point>()
+  for (const point of newestFirst) {
+    const period = periodOf(new Date(point.takenAt))
+    if (chosen.has(period)) continue
+    if (chosen.size === count) break
+    chosen.set(period, point)
+  }
+  return [...chosen.values()]
+}

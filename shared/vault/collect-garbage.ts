@@ -1,0 +1,130 @@
+import { layersRoot } from '../format/names.ts'
+import { parseVaultName } from '../format/vault-name.ts'
+import type { BlobEntry, CallOptions, ControlStore, VaultStore } from '../ports/blob-store.ts'
+import type { Clock } from '../ports/clock.ts'
+import { collectControl } from './collect-control.ts'
+import { type Condemned, dropCondemned, findCondemned, listPasses, writeCondemned } from './condemned.ts'
+import { addUnnamedLayer, readIntents, readRecords } from './mark-reachable.ts'
+import { callOptions } from './objects.ts'
+import { createReachability, type Reachability, type Unreadable } from './reachability.ts'
+import { type Swept, sweepVault } from './sweep-vault.ts'
+
+export interface CollectRequest {
+  /** Names the pass; a call with the same name takes up where the last one ended, or died. */
+  readonly passId: string
+  /** Objects that one call removes, at most. */
+  readonly objectsMax: number
+  /** True for a job that has ended: what it left in the control container goes. Recovery points are known without it. */
+  readonly hasEnded?: (jobId: string) => Promise<boolean>
+  readonly signal?: AbortSignal
+}
+
+export interface Collected {
+  /** `more`: the call has removed as much as it may; the pass goes on with the next one. */
+  readonly kind: 'done' | 'more'
+  readonly swept: Swept
+  /** Objects removed from the control container. */
+  readonly removedFromControl: number
+  /** Records and layers that cannot be read. While there are any, only what belongs to recovery points that never were is removed:
+   * nobody knows what they name. Ending those recovery points, or bringing the objects back, lets the next pass go on. */
+  readonly unreadable: readonly Unreadable[]
+}
+
+export interface CollectDeps {
+  readonly vault: VaultStore
+  readonly control: ControlStore
+  readonly clock: Clock
+}
+
+/** Layers that one pass condemns, at most: its list is read by every backup that begins meanwhile. What is left waits for the next pass. */
+const layersMax = 20_000
+
+/** Removes what no recovery point and no running job needs. It takes no lock, stops nobody and compares no clocks: the order of its steps
+ * makes it safe next to backups, restores, folds and other passes (docs/adr/0015; test/model goes through all orders). Passes that
+ * others left unfinished are finished first. Key: the pass; repeatable, also at the same time.
+ * @throws VaultError where an intent or a condemned list cannot be read: nothing is removed then */
+export const collectGarbage = async (deps: CollectDeps, request: CollectRequest): Promise<Collected> => {
+  const options = callOptions(request.signal)
+  const reach = createReachability()
+  await readRecords(deps.vault, reach, options)
+  for await (const passId of listPasses(deps.control, options)) {
+    if (passId === request.passId) continue
+    const left = await runPass(deps, reach, { ...request, passId }, options)
+    if (left.kind === 'more') return left
+  }
+  return runPass(deps, reach, request, options)
+}
+
+/** @param reach knows all commit records, as they were at some earlier moment */
+const runPass = async (
+  deps: CollectDeps,
+  reach: Reachability,
+  request: CollectRequest,
+  options: CallOptions,
+): Promise<Collected> => {
+  const { passId } = request
+  const begun = await findCondemned(deps.control, passId, options)
+  const condemned = begun ?? (await condemn(deps, reach, passId, options))
+  const backups = await readIntents(deps, reach, options)
+  await readRecords(deps.vault, reach, options)
+  await keepOtherLayers(deps, reach, condemned, options)
+  const swept = await sweepVault(deps, reach, condemned, request.objectsMax, options)
+  const ended = { swept, unreadable: reach.unreadable }
+  if (swept.isCutShort) return { kind: 'more', removedFromControl: 0, ...ended }
+  const removedFromControl = await collectControl(deps.control, reach, { backups, ...request }, options)
+  // The process that began the pass may be about to remove what is still there: only it may end a list that still means something.
+  if (begun === null || swept.condemnedLeft === 0) await dropCondemned(deps.control, passId, options)
+  return { kind: 'done', removedFromControl, ...ended }
+}
+
+/** Lists what is there, looks again who needs it, and tells everybody what is about to go. A layer that a fold has just made is seen as decided
+ * only if its intent was gone after it was listed, so the commit record that names it is read. */
+const condemn = async (
+  deps: CollectDeps,
+  reach: Reachability,
+  passId: string,
+  options: CallOptions,
+): Promise<Condemned> => {
+  const listed: string[] = []
+  for await (const { layerId, isGarbage } of layersOf(deps, reach, options)) {
+    if (isGarbage) listed.push(layerId)
+    if (listed.length === layersMax) break
+  }
+  await readIntents(deps, reach, options)
+  await readRecords(deps.vault, reach, options)
+  const layerIds = listed.filter((layerId) => isGarbageLayer(reach, layerId))
+  const recoveryPointIds = [...reach.points].flatMap(([id, { state, hasOlder }]) =>
+    state === 'expired' && hasOlder && reach.isDecided(id) ? [id] : [],
+  )
+  return writeCondemned(deps.control, { passId, recoveryPointIds, layerIds }, options)
+}
+
+const isGarbageLayer = (reach: Reachability, layerId: string): boolean =>
+  !reach.layers.has(layerId) && reach.isDecided(layerId.slice(0, layerId.indexOf('/')))
+
+async function* layersOf(
+  deps: CollectDeps,
+  reach: Reachability,
+  options: CallOptions,
+): AsyncGenerator<{ readonly entry: BlobEntry; readonly layerId: string; readonly isGarbage: boolean }> {
+  for await (const entry of deps.vault.list(layersRoot, options)) {
+    if (parseVaultName(entry.name).kind !== 'layer') continue
+    const layerId = entry.name.slice(layersRoot.length)
+    yield { entry, layerId, isGarbage: isGarbageLayer(reach, layerId) }
+  }
+}
+
+/** A layer that is not condemned may be built on by whoever comes: it is kept, and so are the segments that it uses. */
+const keepOtherLayers = async (
+  deps: CollectDeps,
+  reach: Reachability,
+  { layerIds }: Condemned,
+  options: CallOptions,
+): Promise<void> => {
+  const condemned = new Set(layerIds)
+  for await (const { entry, layerId, isGarbage } of layersOf(deps, reach, options))
+    if (isGarbage && !condemned.has(layerId)) {
+      reach.layers.add(layerId)
+      await addUnnamedLayer(deps.vault, reach, entry, options)
+    }
+}

@@ -1,0 +1,179 @@
+import type { LayerReference, RecoveryPoint } from '../domain/recovery-point.ts'
+import { footerLengthOf, footerTailBytes, openIndexFooter } from '../format/index-footer.ts'
+import { recoveryPointsRoot, revisionsPrefix } from '../format/names.ts'
+import { VaultError } from '../format/vault-error.ts'
+import { parseVaultName } from '../format/vault-name.ts'
+import type { BlobEntry, BlobReader, CallOptions } from '../ports/blob-store.ts'
+import { inBatches } from './in-batches.ts'
+import { listIntents } from './intents.ts'
+import { openLayer } from './layer-reader.ts'
+import { readExactly } from './objects.ts'
+import type { PointState, Reachability } from './reachability.ts'
+import { type RecoveryPointKey, readRevision } from './recovery-points.ts'
+
+/** Records and footers read at the same time; the footer of a full 32 TiB disk has 8 MiB. */
+const readsAtOnce = 16
+
+/** Reads the newest revision of every commit record that is not known yet, and the footers of the layers that it names: their lists of
+ * segments, no index. Comes after `readIntents` wherever something is to be removed. */
+export const readRecords = async (vault: BlobReader, reach: Reachability, options: CallOptions): Promise<void> => {
+  await inBatches(newestRevisions(vault, recoveryPointsRoot, options), readsAtOnce, async (key) => {
+    const known = reach.points.get(key.recoveryPointId)
+    if (known?.newest !== key.revision) await markPoint(vault, reach, key, options)
+  })
+}
+
+interface ListedRevision extends RecoveryPointKey {
+  /** The newest. */
+  readonly revision: number
+  readonly hasOlder: boolean
+}
+
+async function* newestRevisions(
+  vault: BlobReader,
+  prefix: string,
+  options: CallOptions,
+): AsyncGenerator<ListedRevision> {
+  let last: ListedRevision | null = null
+  for await (const { name } of vault.list(prefix, options)) {
+    const parsed = parseVaultName(name)
+    if (parsed.kind !== 'recoveryPoint') continue
+    const hasOlder: boolean = last?.recoveryPointId === parsed.recoveryPointId && last.vmKey === parsed.vmKey
+    if (last !== null && !hasOlder) yield last
+    last = { ...parsed, hasOlder }
+  }
+  if (last !== null) yield last
+}
+
+const markPoint = async (
+  vault: BlobReader,
+  reach: Reachability,
+  key: ListedRevision,
+  options: CallOptions,
+): Promise<void> => {
+  const { vmKey, recoveryPointId, revision, hasOlder } = key
+  const note = (state: PointState): void =>
+    void reach.points.set(recoveryPointId, { vmKey, newest: revision, hasOlder, state })
+  try {
+    const found = await readRevision(vault, key, revision, options)
+    // Only older revisions are ever removed: a newer one has come since this one was listed.
+    if (found === null) return await markAgain(vault, reach, key, options)
+    if ('disks' in found.record) {
+      await addRecord(vault, reach, found.record, options)
+      note('live')
+    } else note('aborted' in found.record ? 'aborted' : 'expired')
+  } catch (error) {
+    reach.unreadable.push(unreadableBy(error, `${revisionsPrefix(vmKey, recoveryPointId)}*`))
+    note('unreadable')
+  }
+}
+
+const markAgain = async (
+  vault: BlobReader,
+  reach: Reachability,
+  key: ListedRevision,
+  options: CallOptions,
+): Promise<void> => {
+  for await (const newer of newestRevisions(vault, revisionsPrefix(key.vmKey, key.recoveryPointId), options))
+    if (newer.revision > key.revision) await markPoint(vault, reach, newer, options)
+}
+
+/** @throws whatever is not the fault of stored bytes */
+const unreadableBy = (error: unknown, name: string): { readonly name: string; readonly reason: string } => {
+  if (!(error instanceof VaultError)) throw error
+  return { name: 'name' in error.fault ? error.fault.name : name, reason: error.fault.code }
+}
+
+/** @param layersMayBeGone for a revision that may not be the newest: layers are given up once its recovery point is re-pointed */
+const addRecord = async (
+  vault: BlobReader,
+  reach: Reachability,
+  { disks }: RecoveryPoint,
+  options: CallOptions,
+  layersMayBeGone = false,
+): Promise<void> => {
+  for (const { stack, sidecar } of disks) {
+    if (sidecar !== null) reach.sidecars.add(sidecar.sidecarId)
+    for (const layer of stack) await addLayer(vault, reach, layer, options, layersMayBeGone)
+  }
+}
+
+const addLayer = async (
+  vault: BlobReader,
+  reach: Reachability,
+  layer: LayerReference,
+  options: CallOptions,
+  mayBeGone: boolean,
+): Promise<void> => {
+  if (reach.layers.has(layer.layerId)) return
+  reach.layers.add(layer.layerId)
+  try {
+    reach.addSegments((await openLayer(vault, layer, options)).footer.segmentRanges)
+  } catch (error) {
+    const fault = unreadableBy(error, layer.layerId)
+    if (!mayBeGone || fault.reason !== 'object-missing') reach.unreadable.push(fault)
+    else reach.layers.delete(layer.layerId)
+  }
+}
+
+/** A layer that no record names and that is kept all the same: what it uses is kept, too. */
+export const addUnnamedLayer = async (
+  vault: BlobReader,
+  reach: Reachability,
+  { name, lengthBytes }: BlobEntry,
+  options: CallOptions,
+): Promise<void> => {
+  const read = (offsetBytes: number) =>
+    readExactly(vault, name, { offsetBytes, lengthBytes: lengthBytes - offsetBytes }, options)
+  try {
+    const tailAt = Math.max(0, lengthBytes - footerTailBytes)
+    const footerBytes = footerLengthOf(await read(tailAt), { name, place: tailAt })
+    const place = Math.max(0, lengthBytes - footerBytes)
+    reach.addSegments(openIndexFooter(await read(place), { name, place }, lengthBytes).segmentRanges)
+  } catch (error) {
+    reach.unreadable.push(unreadableBy(error, name))
+  }
+}
+
+/** Marks what running jobs depend on: every revision of each recovery point that an intent names. Comes before `readRecords`: a job that ends in
+ * between has its record by then.
+ * @param reach knows the recovery points of an earlier `readRecords`
+ * @returns ids of the intents of backups
+ * @throws VaultError where an intent cannot be read */
+export const readIntents = async (
+  from: { readonly vault: BlobReader; readonly control: BlobReader },
+  reach: Reachability,
+  options: CallOptions,
+): Promise<readonly string[]> => {
+  const backups: string[] = []
+  for await (const { kind, id, makes, dependsOn } of listIntents(from.control, options)) {
+    if (kind === 'backup') backups.push(id)
+    for (const own of [id, ...(makes ?? [])]) reach.protectedIds.add(own)
+    await inBatches(dependsOn, readsAtOnce, (recoveryPointId) =>
+      addAllRevisions(from.vault, reach, recoveryPointId, options),
+    )
+  }
+  return backups
+}
+
+const addAllRevisions = async (
+  vault: BlobReader,
+  reach: Reachability,
+  recoveryPointId: string,
+  options: CallOptions,
+): Promise<void> => {
+  const point = reach.points.get(recoveryPointId)
+  reach.protectedIds.add(recoveryPointId)
+  if (point === undefined) return
+  const key = { vmKey: point.vmKey, recoveryPointId }
+  for await (const { name } of vault.list(revisionsPrefix(key.vmKey, recoveryPointId), options)) {
+    const parsed = parseVaultName(name)
+    if (parsed.kind !== 'recoveryPoint') continue
+    try {
+      const found = await readRevision(vault, key, parsed.revision, options)
+      if (found !== null && 'disks' in found.record) await addRecord(vault, reach, found.record, options, true)
+    } catch (error) {
+      reach.unreadable.push(unreadableBy(error, name))
+    }
+  }
+}

@@ -1,0 +1,86 @@
+import type { SegmentRange } from '../format/segment-ranges.ts'
+import type { VaultName } from '../format/vault-name.ts'
+
+/** What a commit record's newest revision says of its recovery point; `unreadable` where it is damaged or of a later format. */
+export type PointState = 'live' | 'expired' | 'aborted' | 'unreadable'
+
+export interface MarkedPoint {
+  readonly vmKey: string
+  /** Its newest revision. */
+  readonly newest: number
+  readonly hasOlder: boolean
+  readonly state: PointState
+}
+
+/** Something that cannot be read, and what is kept because of it. */
+export interface Unreadable {
+  readonly name: string
+  readonly reason: string
+}
+
+/** Everything that is known to be needed. It only ever grows while a pass goes on: what was needed at one look is kept. Memory: some 300
+ * bytes for each recovery point, none for segments. */
+export interface Reachability {
+  readonly points: Map<string, MarkedPoint>
+  /** Ids that intents speak for: nothing below them is touched. */
+  readonly protectedIds: Set<string>
+  /** Layer ids. */
+  readonly layers: Set<string>
+  readonly sidecars: Set<string>
+  readonly unreadable: Unreadable[]
+  addSegments(ranges: Iterable<SegmentRange>): void
+  needsSegment(segment: VaultName & { readonly kind: 'segment' }): boolean
+  /** True for what may be given up as soon as nobody names it. */
+  isDecided(id: string): boolean
+}
+
+/** Begins the ids of compactions, which have no commit record of their own: their intent stands until they are decided. */
+const compactionIdPrefix = 'fold-'
+
+export const createReachability = (): Reachability => {
+  const points = new Map<string, MarkedPoint>()
+  const protectedIds = new Set<string>()
+  const segments = new Map<string, number[]>()
+  const unreadable: Unreadable[] = []
+  const isOutOfDoubt = (id: string): boolean => {
+    if (protectedIds.has(id)) return false
+    const state = points.get(id)?.state
+    // No record that can be read, or cannot, names anything of a recovery point that never was.
+    if (state === 'aborted') return true
+    if (unreadable.length > 0 || state === 'unreadable') return false
+    return state !== undefined || id.startsWith(compactionIdPrefix)
+  }
+  return {
+    points,
+    protectedIds,
+    layers: new Set(),
+    sidecars: new Set(),
+    unreadable,
+    addSegments: (ranges) => {
+      for (const range of ranges) {
+        const key = sliceKeyOf(range.recoveryPointId, range)
+        const known = segments.get(key)
+        if (known === undefined) segments.set(key, [range.attempt, range.firstN, range.lastN])
+        else if (!hasRange(known, range)) known.push(range.attempt, range.firstN, range.lastN)
+      }
+    },
+    needsSegment: (segment) => {
+      const { id, attempt, n } = segment
+      return hasRange(segments.get(sliceKeyOf(id, segment)) ?? [], { attempt, firstN: n, lastN: n })
+    },
+    isDecided: isOutOfDoubt,
+  }
+}
+
+const sliceKeyOf = (id: string, { disk, slice }: { readonly disk: string; readonly slice: number }): string =>
+  `${id}/${disk}/${slice}`
+
+/** @param flat attempt, first and last n, one range after another; a slice has few */
+const hasRange = (
+  flat: readonly number[],
+  { attempt, firstN, lastN }: Pick<SegmentRange, 'attempt' | 'firstN' | 'lastN'>,
+): boolean => {
+  for (let at = 0; at < flat.length; at += 3)
+    if (flat[at] === attempt && (flat[at + 1] as number) <= firstN && (flat[at + 2] as number) >= lastN) return true
+  return false
+}

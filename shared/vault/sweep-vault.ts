@@ -1,0 +1,147 @@
+import { layersRoot, recoveryPointsRoot, segmentsRoot, sidecarsRoot, slicesRoot } from '../format/names.ts'
+import { parseVaultName } from '../format/vault-name.ts'
+import type { AccessTier, BlobEntry, CallOptions, VaultStore } from '../ports/blob-store.ts'
+import type { Clock } from '../ports/clock.ts'
+import type { Condemned } from './condemned.ts'
+import { inBatches } from './in-batches.ts'
+import type { Reachability } from './reachability.ts'
+
+/** What became of the objects that nothing needs. */
+export interface Swept {
+  readonly removed: number
+  readonly removedBytes: number
+  /** Kept by an immutability policy or a legal hold. */
+  readonly retained: number
+  readonly retainedBytes: number
+  /** Left to a later pass, as their tier charges for its minimum time anyhow. */
+  readonly early: number
+  /** Objects of the condemned list that are still there. */
+  readonly condemnedLeft: number
+  readonly isCutShort: boolean
+}
+
+const removalsAtOnce = 16
+
+/** Goes through the listings of the vault, whatever their length, and removes what is not needed. Layers go before the segments that they
+ * use, and of a recovery point that has ended the oldest record first: nothing that is half removed looks whole. */
+export const sweepVault = async (
+  deps: { readonly vault: VaultStore; readonly clock: Clock },
+  reach: Reachability,
+  condemned: Condemned,
+  objectsMax: number,
+  options: CallOptions,
+): Promise<Swept> => {
+  const swept = { removed: 0, removedBytes: 0, retained: 0, retainedBytes: 0, early: 0, condemnedLeft: 0 }
+  const condemnedLayers = new Set(condemned.layerIds)
+  const purge = async (entry: BlobEntry): Promise<boolean> => {
+    const isRemoved = await purgeOne(deps, swept, entry, options)
+    if (!isRemoved && condemnedLayers.has(entry.name.slice(layersRoot.length))) swept.condemnedLeft += 1
+    return isRemoved
+  }
+  const isSpent = () => swept.removed >= objectsMax
+  const recordsAtOnce = 1
+  for (const root of [recoveryPointsRoot, layersRoot, sidecarsRoot, slicesRoot, segmentsRoot]) {
+    const garbage = garbageBelow(deps.vault, root, reach, condemned, condemnedLayers, options)
+    const isRecords = root === recoveryPointsRoot
+    const work = isRecords ? oldestFirst(purge) : async (entry: BlobEntry) => void (await purge(entry))
+    const end = { isReached: true }
+    await inBatches(until(garbage, isSpent, end), isRecords ? recordsAtOnce : removalsAtOnce, work)
+    if (!end.isReached) return { ...swept, isCutShort: true }
+  }
+  return { ...swept, isCutShort: false }
+}
+
+/** A record stays where an older one of its recovery point could not be removed: alone, that one would look like the newest to a reader that
+ * counts up. */
+const oldestFirst = (purge: (entry: BlobEntry) => Promise<boolean>): ((entry: BlobEntry) => Promise<void>) => {
+  let stuck: string | null = null
+  return async (entry) => {
+    const point = entry.name.slice(0, entry.name.lastIndexOf('/'))
+    if (stuck !== point && !(await purge(entry))) stuck = point
+  }
+}
+
+/** @param end learns whether all items were given out */
+async function* until<Item>(
+  items: AsyncIterable<Item>,
+  isSpent: () => boolean,
+  end: { isReached: boolean },
+): AsyncGenerator<Item> {
+  for await (const item of items) {
+    if (isSpent()) {
+      end.isReached = false
+      return
+    }
+    yield item
+  }
+}
+
+async function* garbageBelow(
+  vault: VaultStore,
+  root: string,
+  reach: Reachability,
+  condemned: Condemned,
+  condemnedLayers: ReadonlySet<string>,
+  options: CallOptions,
+): AsyncGenerator<BlobEntry> {
+  const endedPoints = new Set(condemned.recoveryPointIds)
+  for await (const entry of vault.list(root, options)) {
+    const parsed = parseVaultName(entry.name)
+    switch (parsed.kind) {
+      case 'layer':
+        if (isGone(reach, parsed) && condemnedLayers.has(`${parsed.id}/${parsed.disk}`)) yield entry
+        break
+      case 'slice':
+        if (isGone(reach, parsed)) yield entry
+        break
+      case 'sidecar':
+        if (reach.isDecided(parsed.id) && !reach.sidecars.has(`${parsed.id}/${parsed.disk}`)) yield entry
+        break
+      case 'segment':
+        if (reach.isDecided(parsed.id) && !reach.needsSegment(parsed)) yield entry
+        break
+      case 'recoveryPoint': {
+        const point = reach.points.get(parsed.recoveryPointId)
+        const isOld = point?.state === 'expired' && parsed.revision < point.newest
+        if (isOld && endedPoints.has(parsed.recoveryPointId) && reach.isDecided(parsed.recoveryPointId)) yield entry
+        break
+      }
+      case 'key':
+      case 'other':
+        break
+      default:
+        parsed satisfies never
+    }
+  }
+}
+
+/** A slice index stays as long as the layer that it was joined into: that one can be made again from it. */
+const isGone = (reach: Reachability, { id, disk }: { readonly id: string; readonly disk: string }): boolean =>
+  reach.isDecided(id) && !reach.layers.has(`${id}/${disk}`)
+
+const dayMs = 24 * 3600 * 1000
+/** Azure Blob Storage: an object that leaves its tier earlier is charged as if it had stayed. */
+const minimumDays = { Hot: 0, Cool: 30, Cold: 90 } as const satisfies Record<AccessTier, number>
+
+/** @returns whether it is gone. The clock decides about costs alone: garbage that stays longer harms nobody */
+const purgeOne = async (
+  { vault, clock }: { readonly vault: VaultStore; readonly clock: Clock },
+  swept: { removed: number; removedBytes: number; retained: number; retainedBytes: number; early: number },
+  { name, etag, lengthBytes, createdAt, tier }: BlobEntry,
+  options: CallOptions,
+): Promise<boolean> => {
+  if (createdAt !== undefined && clock.now().getTime() - createdAt.getTime() < minimumDays[tier ?? 'Hot'] * dayMs) {
+    swept.early += 1
+    return false
+  }
+  const outcome = await vault.purge(name, etag, options)
+  if (outcome === 'removed') {
+    swept.removed += 1
+    swept.removedBytes += lengthBytes
+  }
+  if (outcome === 'retained') {
+    swept.retained += 1
+    swept.retainedBytes += lengthBytes
+  }
+  return outcome === 'removed' || outcome === 'absent'
+}
