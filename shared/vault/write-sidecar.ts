@@ -66,27 +66,13 @@ async function* sidecarPieces(
   yield encodeSidecarFooter(of, entries)
 }
 
-async function* hashGroups(
-  parts: AsyncIterable<DiskPart>,
-  hashOf: PageHasher,
-): AsyncGenerator<{ readonly number: number; readonly bytes: Buffer }> {
-  let group = { number: -1, pages: [] as number[], hashes: [] as Uint8Array[] }
-  for await (const { page, bytes } of wholePages(parts)) {
-    const number = Math.floor(page / pagesPerGroup)
-    if (number !== group.number) {
-      if (group.pages.length > 0) yield { number: group.number, bytes: encodeSidecarGroup(group) }
-      group = { number, pages: [], hashes: [] }
-    }
-    group.pages.push(page % pagesPerGroup)
-    group.hashes.push(hashOf(bytes))
-  }
-  if (group.pages.length > 0) yield { number: group.number, bytes: encodeSidecarGroup(group) }
+interface HashedGroup {
+  readonly number: number
+  readonly bytes: Buffer
 }
 
-/** The disk's pages that are data from their first byte to their last; good until the next one is asked for. */
-async function* wholePages(
-  parts: AsyncIterable<DiskPart>,
-): AsyncGenerator<{ readonly page: number; readonly bytes: Uint8Array }> {
+async function* hashGroups(parts: AsyncIterable<DiskPart>, hashOf: PageHasher): AsyncGenerator<HashedGroup> {
+  const hashes = createGroupHasher(hashOf)
   const pieced = Buffer.alloc(pageBytes)
   let piecedEnd = -1
   for await (const { offsetBytes, lengthBytes, bytes } of parts) {
@@ -97,15 +83,35 @@ async function* wholePages(
       const count = Math.min(lengthBytes - at, pageBytes - within)
       const piece = bytes.subarray(at, at + count)
       at += count
-      const page = (offset - within) / pageBytes
-      if (count === pageBytes) {
-        yield { page, bytes: piece }
-        continue
+      if (count < pageBytes) {
+        if (within !== 0 && piecedEnd !== offset) continue
+        pieced.set(piece, within)
+        piecedEnd = offset + count
+        if (within + count < pageBytes) continue
       }
-      if (within !== 0 && piecedEnd !== offset) continue
-      pieced.set(piece, within)
-      piecedEnd = offset + count
-      if (within + count === pageBytes) yield { page, bytes: pieced }
+      const complete = hashes.add((offset - within) / pageBytes, count === pageBytes ? piece : pieced)
+      if (complete !== null) yield complete
     }
+  }
+  const last = hashes.finish()
+  if (last !== null) yield last
+}
+
+/** Gathers the hashes of pages that are data from their first byte to their last, given in order. */
+const createGroupHasher = (hashOf: PageHasher) => {
+  let group = { number: -1, pages: [] as number[], hashes: [] as Uint8Array[] }
+  const finish = (): HashedGroup | null =>
+    group.pages.length === 0 ? null : { number: group.number, bytes: encodeSidecarGroup(group) }
+  return {
+    /** Returns the group before, where the page begins another one. */
+    add: (page: number, bytes: Uint8Array): HashedGroup | null => {
+      const number = Math.floor(page / pagesPerGroup)
+      const complete = number === group.number ? null : finish()
+      if (number !== group.number) group = { number, pages: [], hashes: [] }
+      group.pages.push(page % pagesPerGroup)
+      group.hashes.push(hashOf(bytes))
+      return complete
+    },
+    finish,
   }
 }
