@@ -4,6 +4,7 @@ import { type Console, consoleOn } from './demo/console.ts'
 import { requireFunc } from './demo/find-func.ts'
 import { curlHints } from './demo/hints.ts'
 import { interruption } from './demo/interruption.ts'
+import { loadOrCreateKeyFile } from './demo/key-file.ts'
 import { helpText, parseOptions, type StartOptions } from './demo/options.ts'
 import { prepareFleet } from './demo/prepare-fleet.ts'
 import { type LocalAzure, startLocalAzure } from './demo/processes.ts'
@@ -37,18 +38,20 @@ const start = async (options: StartOptions, console: Console): Promise<number> =
   const funcPath = options.host === 'func' ? await requireFunc(process.env.PATH) : null
   await using _ = await lockForStart(options.dataFolder)
   const prepared = await prepareFleet(options, console)
+  const keyFile = await loadOrCreateKeyFile(options.dataFolder)
   console.title('The local Azure starts')
+  console.say(`Recovery points are encrypted; without the key file ${keyFile} they cannot be restored.`)
   const azure = await startLocalAzure({
     dataFolder: options.dataFolder,
     fleetPath: prepared.fleet.path,
     subscriptionIds: [prepared.fleet.subscription],
     ports: 'usual',
     funcPath,
-    settings: prepared.sample === null ? {} : sampleSettings,
+    settings: { VAULT_KEY: 'file', KEY_FILE: keyFile, ...(prepared.sample === null ? {} : sampleSettings) },
     say: console.say,
   })
   try {
-    const told = tellStory(azure, prepared, console).then(
+    const told = tellStory({ azure, keyFile }, prepared, console).then(
       (wrong) => verdict(wrong, options),
       (error: unknown) => afterPartsSpoke(error, azure),
     )

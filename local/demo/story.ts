@@ -1,6 +1,8 @@
 import { mkdir, rm } from 'node:fs/promises'
+import { createKeyFileWrapper } from '../../shared/azure/key-file-wrapper.ts'
 import { connectStorage } from '../../shared/azure/storage-connection.ts'
 import type { BlobReader } from '../../shared/ports/blob-store.ts'
+import { createVaultKeys, type VaultKeys } from '../../shared/vault/vault-keys.ts'
 import { changeSampleFleet } from '../fleet/change-sample-fleet.ts'
 import type { SampleFleet } from '../fleet/make-sample-fleet.ts'
 import { appApi } from './app-api.ts'
@@ -16,9 +18,10 @@ import { restoreAndCompare } from './restore-run.ts'
 import { counted, formatBytes } from './units.ts'
 
 /** The main job in front of the user, on a local Azure that is up.
+ * @param local `keyFile`: path of the file that wraps the app's data keys
  * @returns what went wrong, in words; empty when all is well */
 export const tellStory = async (
-  azure: LocalAzure,
+  { azure, keyFile }: { readonly azure: LocalAzure; readonly keyFile: string },
   prepared: PreparedFleet,
   console: Console,
 ): Promise<readonly string[]> => {
@@ -27,13 +30,15 @@ export const tellStory = async (
     vaultContainer: 'vault',
     controlContainer: 'control',
   })
+  const wrappers = { wrapWith: null, unwrapWith: [createKeyFileWrapper(keyFile)] }
+  const keys = createVaultKeys({ vault, control, wrappers, clock: { now: () => new Date() } })
   const parts = { api: appApi(azure.hostOrigin), control, hostOrigin: azure.hostOrigin, fleet: prepared.fleet, console }
   return prepared.sample === null
-    ? tellOwnFleet({ ...parts, vault }, prepared.policies)
-    : tellSampleFleet({ ...parts, vault, azure }, prepared.policies, prepared.sample)
+    ? tellOwnFleet({ ...parts, vault, keys }, prepared.policies)
+    : tellSampleFleet({ ...parts, vault, keys, azure }, prepared.policies, prepared.sample)
 }
 
-type StoryParts = RunParts & { readonly vault: BlobReader }
+type StoryParts = RunParts & { readonly vault: BlobReader; readonly keys: VaultKeys }
 
 /** The user's fleet is backed up by its own policies, once; everything else is left to the HTTP API. */
 const tellOwnFleet = async (parts: StoryParts, policies: readonly FleetPolicy[]): Promise<readonly string[]> => {
@@ -107,13 +112,17 @@ const restoreFirst = async (
   return restoreAndCompare({ ...parts, compute: parts.azure.compute }, vm, { vmKey: result.vmKey, recoveryPointId })
 }
 
-const checkVault = async ({ vault, console }: StoryParts, results: readonly VmResult[]): Promise<readonly string[]> => {
+const checkVault = async (
+  { vault, keys, console }: StoryParts,
+  results: readonly VmResult[],
+): Promise<readonly string[]> => {
   console.title('The vault is checked: every byte of the newest recovery points is read, all digests verified')
   const wrong: string[] = []
+  const ring = await keys.ring()
   for (const { vm, vmKey, outcome } of results) {
     if (outcome.kind !== 'completed') continue
     try {
-      const checkedBytes = await checkRecoveryPoint(vault, { vmKey, recoveryPointId: outcome.recoveryPointId })
+      const checkedBytes = await checkRecoveryPoint(vault, { vmKey, recoveryPointId: outcome.recoveryPointId }, ring)
       console.say(`${vm} ${outcome.recoveryPointId}: ${formatBytes(checkedBytes)} are sound.`)
     } catch (error) {
       wrong.push(

@@ -19,7 +19,7 @@ export interface DataKeyDeps {
   readonly vault: BlobCreator
   readonly control: ControlStore
   readonly wrappers: KeyWrappers
-  readonly clock: Clock
+  readonly clock: Pick<Clock, 'now'>
 }
 
 /** The key that new frames are encrypted under, by its id; made at first use. Key: the vault: of several first uses at once one names the
