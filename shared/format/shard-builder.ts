@@ -55,6 +55,7 @@ export const createShardBuilder = (): ShardBuilder => {
   const births = createTable()
   const segments = createTable()
   const placed = new Map<string, number>()
+  const known = new Map<FramePlace, number>()
   let runs = 0
   let frames = 0
   let firstBytes = 0
@@ -91,6 +92,14 @@ export const createShardBuilder = (): ShardBuilder => {
     frames += 1
     return frames - 1
   }
+  /** A frame that another object of the same place has listed is listed already. */
+  const addPlacedFrame = (frame: FramePlace): number => {
+    const key = `${frame.segment}@${frame.placeBytes}`
+    const number = placed.get(key) ?? addFrame(frame)
+    placed.set(key, number)
+    known.set(frame, number)
+    return number
+  }
   const header = (): Buffer => {
     const writer = createByteWriter(64)
     writer.raw(shardMagic)
@@ -107,7 +116,7 @@ export const createShardBuilder = (): ShardBuilder => {
     return writer.finish()
   }
   const clear = (): void => {
-    for (const part of [runList, frameTable, births, segments, placed]) part.clear()
+    for (const part of [runList, frameTable, births, segments, placed, known]) part.clear()
     runs = 0
     frames = 0
   }
@@ -128,12 +137,7 @@ export const createShardBuilder = (): ShardBuilder => {
       assert(positionBytes === (frame?.plainBytes ?? 0), 'the data runs use up their frame')
     },
     addPlaced: ({ offsetBytes, lengthBytes, frame, framePosition }) => {
-      let number = 0
-      if (frame !== null) {
-        const key = `${frame.segment}@${frame.placeBytes}`
-        number = placed.get(key) ?? addFrame(frame)
-        placed.set(key, number)
-      }
+      const number = frame === null ? 0 : (known.get(frame) ?? addPlacedFrame(frame))
       addRun({ offsetBytes, lengthBytes, isZero: frame === null }, number, framePosition)
     },
     finish: () => {

@@ -1,5 +1,6 @@
 import type { LayerReference } from '../domain/recovery-point.ts'
 import { digestBytes, hexOf } from '../format/digest.ts'
+import type { FramePlace } from '../format/frame.ts'
 import { encodeIndexFooter, type FenceKey, footerTailBytes, type IndexHead } from '../format/index-footer.ts'
 import { layerIdOf } from '../format/names.ts'
 import { createShardBuilder, type PlacedRun } from '../format/shard-builder.ts'
@@ -30,6 +31,7 @@ export interface FoldedIndex {
 export const foldedIndex = (head: FoldedHead, runs: AsyncIterable<PlacedRun>): FoldedIndex => {
   const builder = createShardBuilder()
   const segments = createSegmentSet()
+  const framesOfShard = new Set<FramePlace>()
   const fences: FenceKey[] = []
   const totals = { ...noTotals, dataBytes: 0, zeroBytes: 0, frames: 0, runs: 0 }
   let placeBytes = 0
@@ -37,11 +39,14 @@ export const foldedIndex = (head: FoldedHead, runs: AsyncIterable<PlacedRun>): F
   const add = (run: PlacedRun): void => {
     builder.addPlaced(run)
     totals[run.frame === null ? 'zeroBytes' : 'dataBytes'] += run.lengthBytes
-    if (run.frame !== null) segments.add(run.frame.segment)
+    if (run.frame === null || framesOfShard.has(run.frame)) return
+    framesOfShard.add(run.frame)
+    segments.add(run.frame.segment)
   }
   const close = (): Uint8Array | null => {
     const shard = builder.finish()
     if (shard === null) return null
+    framesOfShard.clear()
     const { bytes, firstBytes, endBytes, frames } = shard
     fences.push({ firstBytes, endBytes, placeBytes, lengthBytes: bytes.length, frames, digest: digestBytes(bytes) })
     totals.frames += frames
