@@ -34,11 +34,11 @@ async function* newestRevisions(
   prefix: string,
   options: CallOptions,
 ): AsyncGenerator<ListedRevision> {
-  let last: ListedRevision | null = null
+  let last = null as ListedRevision | null
   for await (const { name } of vault.list(prefix, options)) {
     const parsed = parseVaultName(name)
     if (parsed.kind !== 'recoveryPoint') continue
-    const hasOlder: boolean = last?.recoveryPointId === parsed.recoveryPointId && last.vmKey === parsed.vmKey
+    const hasOlder = last?.recoveryPointId === parsed.recoveryPointId && last.vmKey === parsed.vmKey
     if (last !== null && !hasOlder) yield last
     last = { ...parsed, hasOlder }
   }

@@ -130,7 +130,8 @@ const purgeOne = async (
   { name, etag, lengthBytes, createdAt, tier }: BlobEntry,
   options: CallOptions,
 ): Promise<boolean> => {
-  if (createdAt !== undefined && clock.now().getTime() - createdAt.getTime() < minimumDays[tier ?? 'Hot'] * dayMs) {
+  const minimumMs = minimumDays[tier ?? 'Hot'] * dayMs
+  if (minimumMs > 0 && createdAt !== undefined && clock.now().getTime() - createdAt.getTime() < minimumMs) {
     swept.early += 1
     return false
   }
