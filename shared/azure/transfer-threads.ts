@@ -18,6 +18,10 @@ const threadsMax = 4
 /** A thread that has nothing to do for so long is ended, and its memory given back. */
 const idleMsMax = 30_000
 
+/** A slice's bytes lie outside the heap; what is in it is a plan of 65,536 ranges and the index made of it. A small young generation is
+ * collected more often and takes tens of MiB less. */
+const resourceLimits = { maxYoungGenerationSizeMb: 8, maxOldGenerationSizeMb: 256 }
+
 /** Slices that are moved at the same time: one in the main thread, and one in a thread of its own for every further core. */
 export const transferThreadsMax = Math.min(threadsMax, availableParallelism())
 
@@ -52,7 +56,8 @@ export const createTransferThreads = (
   const started = new Set<Thread>()
   let movedHere = 0
   const start = (): Thread => {
-    const thread: Thread = { worker: new Worker(workerUrl, { name: 'transfer' }), isBusy: false, idleTimer: null }
+    const worker = new Worker(workerUrl, { name: 'transfer', resourceLimits })
+    const thread: Thread = { worker, isBusy: false, idleTimer: null }
     started.add(thread)
     // Each slice listens for itself; an error that nobody listens for would end the process.
     thread.worker.on('error', () => started.delete(thread))

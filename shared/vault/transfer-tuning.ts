@@ -1,4 +1,4 @@
-/** What a transfer may hold in memory and in flight. The sum of the buffers is the transfer's memory: about 60 MiB as set here, less
+/** What a transfer may hold in memory and in flight. The sum of the buffers is the transfer's memory: about 45 MiB as set here, less
  * for a slice that is smaller. */
 export interface TransferTuning {
   /** Holes up to this size are read through. 120 KiB costs as much as a request at 60 MiB/s and 500 requests/s (Azure page blob
@@ -22,8 +22,8 @@ const mib = 1024 * 1024
 
 export const defaultTuning: TransferTuning = {
   gapBytes: 120 * 1024,
-  readBytesMax: 4 * mib,
-  readAheadBytes: 16 * mib,
+  readBytesMax: 2 * mib,
+  readAheadBytes: 8 * mib,
   readsInFlightMax: 128,
   frameCapacityBytes: mib,
   /** 16 incompressible frames with their headers. */

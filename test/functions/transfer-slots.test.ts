@@ -22,4 +22,22 @@ describe('the slots of a worker process', () => {
     expect(ends.map(({ status }) => status === 'rejected')).toEqual(order.map((number) => number % 3 === 0))
     expect(await slots(async () => 'free again')).toBe('free again')
   })
+
+  it('are taken several at a time by larger tasks, which smaller ones behind do not overtake', async () => {
+    const slots = createSlots(4)
+    const order: string[] = []
+    let taken = 0
+    let most = 0
+    const task = (name: string, count: number) =>
+      slots(async () => {
+        order.push(name)
+        taken += Math.min(count, 4)
+        most = Math.max(most, taken)
+        await new Promise((resolve) => setTimeout(resolve, 5))
+        taken -= Math.min(count, 4)
+      }, count)
+    await Promise.all([task('a', 1), task('b', 2), task('large', 9), task('c', 1), task('d', 2), task('e', 2)])
+    expect(order).toEqual(['a', 'b', 'large', 'c', 'd', 'e'])
+    expect(most).toBe(4)
+  })
 })
