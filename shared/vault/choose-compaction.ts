@@ -10,7 +10,8 @@ import { findSparseSegments, type IndexedLayer, indexLayers } from './sparse-seg
 
 /** One layer to be made, and what it is made of. */
 export interface Making {
-  /** Follows from what is made of what: a repeated run makes the same under the same name. */
+  /** Follows from what is made of what, for which revisions: while those are nobody's, a repeated run makes the same under the same name; after that
+   * no run ever uses the name again, so nobody builds on what a collection may be removing. */
   readonly id: string
   readonly disk: string
   /** Neighbours in the stacks that have them, newest first. */
@@ -31,23 +32,22 @@ type IsShared = (layer: LayerReference) => boolean
 
 /** One fold for each disk that has one to be made; null where there is none.
  * @param points newest first
- * @param pointsMax as many recovery points take the layers over, the newest first; the others follow in a later step, by the same id */
+ * @param pointsMax as many recovery points take the layers over, the newest first; the others follow in a later step with layers of their own */
 export const chooseFoldStep = (
   vmKey: string,
   points: readonly LivePoint[],
   isShared: IsShared,
   pointsMax: number,
 ): CompactionStep | null => {
-  const makings: Making[] = []
+  const makings: Wanted[] = []
   for (const [disk, stacks] of stacksByDisk(points)) {
     const from = chooseFold(stacks, isShared)
     if (from === null) continue
     const having = stacks.filter((stack) => placeIn(stack, from) !== -1)
     const isLowest = having.every((stack) => placeIn(stack, from) + from.length === stack.length)
-    const digests = from.map(({ digest }) => digest)
-    makings.push({ id: idOf(['fold', vmKey, disk, isLowest, digests]), disk, from, isLowest, sparse: new Set() })
+    makings.push({ disk, from, isLowest, sparse: new Set() })
   }
-  return makings.length === 0 ? null : stepOf(points, makings, pointsMax)
+  return makings.length === 0 ? null : stepOf(vmKey, points, makings, pointsMax)
 }
 
 /** The sparse segments of one disk, and all layers that need something of them; null where no disk has any. Reads folded layers.
@@ -67,12 +67,8 @@ export const chooseRewriteStep = async (
     if (segments.length === 0) continue
     const sparse = new Set(segments.map(({ name }) => name))
     const named = judged.filter((layer) => layer.isFolded && needsAny(layer, sparse))
-    const digests = named.map(({ reference }) => reference.digest)
-    const makings = named.map(({ reference }): Making => {
-      const id = idOf(['rewrite', vmKey, disk, reference.digest, digests, [...sparse]])
-      return { id, disk, from: [reference], isLowest: false, sparse }
-    })
-    return stepOf(points, makings, points.length)
+    const makings = named.map(({ reference }): Wanted => ({ disk, from: [reference], isLowest: false, sparse }))
+    return stepOf(vmKey, points, makings, points.length)
   }
   return null
 }
@@ -96,15 +92,28 @@ const needsAny = ({ ranges }: IndexedLayer, sparse: ReadonlySet<string>): boolea
   return false
 }
 
-const stepOf = (points: readonly LivePoint[], makings: readonly Making[], pointsMax: number): CompactionStep => {
-  const having = points.filter(({ disks }) => makings.some((making) => disks.some((one) => fits(one, making))))
-  const taken = having.slice(0, pointsMax)
+type Wanted = Omit<Making, 'id'>
+
+const stepOf = (
+  vmKey: string,
+  points: readonly LivePoint[],
+  makings: readonly Wanted[],
+  pointsMax: number,
+): CompactionStep => {
+  const taken = points
+    .filter(({ disks }) => makings.some((making) => disks.some((one) => fits(one, making))))
+    .slice(0, pointsMax)
   const used = makings.filter((making) => taken.some(({ disks }) => disks.some((one) => fits(one, making))))
+  const to = taken.map(({ recoveryPointId, revision }) => ({ recoveryPointId, revision: revision + 1 }))
+  const digests = used.map(({ from }) => from.map(({ digest }) => digest))
   return {
-    makings: used,
-    points: taken.map(({ recoveryPointId, revision }) => ({ recoveryPointId, revision: revision + 1 })),
+    makings: used.map((making, index) => {
+      const { disk, isLowest, sparse } = making
+      return { ...making, id: idOf([vmKey, disk, index, isLowest, digests, [...sparse], to]) }
+    }),
+    points: to,
   }
 }
 
-const fits = (of: { readonly disk: string; readonly stack: Stack }, making: Making): boolean =>
+const fits = (of: { readonly disk: string; readonly stack: Stack }, making: Wanted): boolean =>
   of.disk === making.disk && placeIn(of.stack, making.from) !== -1

@@ -51,7 +51,8 @@ export const compactVm = async (deps: CompactionDeps, request: CompactVmRequest)
   return { kind: 'more', ...sum }
 }
 
-const pointsMaxDefault = 256
+/** Two small calls for each; later ones would need a layer of their own. */
+const pointsMaxDefault = 1000
 /** One round is enough unless other runs of the same VM's compaction keep declaring. */
 const fenceRoundsMax = 4
 
