@@ -44,11 +44,10 @@ export const startBackup: Endpoint = {
     POST: async (call) => {
       const request = await readBody(call.request, requestSchema)
       const target = targetOf(request)
-      if (request.encryption === true && !call.deps.keys.isConfigured) throw noKey
-      if (target.kind === 'vm') return startOne(call, target.vmId, wishOf(request, null))
-      if (target.kind === 'selection') return startMany(call, target.selection, wishOf(request, null))
+      if (target.kind === 'vm') return startOne(call, target.vmId, wishOf(call, request, null))
+      if (target.kind === 'selection') return startMany(call, target.selection, wishOf(call, request, null))
       const policy = await policyOf(call, target.policy)
-      return startMany(call, policy.selection, wishOf(request, policy))
+      return startMany(call, policy.selection, wishOf(call, request, policy))
     },
   },
 }
@@ -58,7 +57,7 @@ const noKey = invalidField(
   422,
   'encryption',
   'The app has no wrapping key.',
-  'Set VAULT_KEY with KEY_VAULT_KEY_URL or KEY_FILE, or leave this field out.',
+  'Set VAULT_KEY with KEY_VAULT_KEY_URL or KEY_FILE, or do without encryption in the request or the policy.',
 )
 
 type Target =
@@ -100,11 +99,12 @@ interface Wish {
   readonly windowFor: WindowFor
 }
 
-const wishOf = (request: BackupRequest, policy: Policy | null): Wish => ({
-  choices: { ...(policy ?? defaultChoices), ...given(request) },
-  policy: policy?.name ?? null,
-  windowFor: request.windowHours == null ? 'increments' : 'everything',
-})
+const wishOf = ({ deps }: Call, request: BackupRequest, policy: Policy | null): Wish => {
+  const choices = { ...(policy ?? defaultChoices), ...given(request) }
+  if (choices.encryption === true && !deps.keys.isConfigured) throw noKey
+  const windowFor = request.windowHours == null ? 'increments' : 'everything'
+  return { choices, policy: policy?.name ?? null, windowFor }
+}
 
 const start = (call: Call, vm: VmDescription, { choices, policy, windowFor }: Wish): Promise<StartOutcome> => {
   const now = call.deps.clock.now()

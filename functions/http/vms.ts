@@ -106,13 +106,26 @@ const recoveryPointView = (recoveryPoint: RecoveryPoint) => ({
   consistency: recoveryPoint.consistency,
   consistentAcrossDisks: recoveryPoint.consistentAcrossDisks,
   baseRecoveryPointId: recoveryPoint.baseRecoveryPointId,
+  keyId: recoveryPoint.keyId,
   disks: recoveryPoint.disks.map(
-    ({ disk, name, sizeBytes, transfer, fullReason, changedBytes, readBytes, storedPlainBytes, storedBytes }) => ({
+    ({
       disk,
       name,
       sizeBytes,
       transfer,
       fullReason,
+      compression,
+      changedBytes,
+      readBytes,
+      storedPlainBytes,
+      storedBytes,
+    }) => ({
+      disk,
+      name,
+      sizeBytes,
+      transfer,
+      fullReason,
+      compression,
       changedBytes,
       readBytes,
       storedPlainBytes,

@@ -54,11 +54,16 @@ export const createVaultKeys = (deps: DataKeyDeps): VaultKeys => {
     const stored = await listDataKeys(deps.vault)
     return Promise.all(stored.map(async (one) => [one.keyId, await open(one.keyId, one)] as const))
   }
+  /** Jobs that begin together ask once, so that a first use does not make a key for each. */
+  let asked: Promise<string | null> | null = null
   const find = async (keyId: string): Promise<DataKey> => orThrow(await open(keyId, null))
   return {
     isConfigured: deps.wrappers.wrapWith !== null,
     current: async () => {
-      const keyId = await currentKeyId(deps)
+      asked ??= currentKeyId(deps).finally(() => {
+        asked = null
+      })
+      const keyId = await asked
       return keyId === null ? null : find(keyId)
     },
     find,

@@ -1,8 +1,15 @@
 import { describe, expect, it } from 'vitest'
 import { rotateKeys } from '../../functions/http/rotate-keys.ts'
 import { startBackup } from '../../functions/http/start-backup.ts'
+import { encodeJson } from '../../shared/jobs/json-object.ts'
 import { fakeInstances, fakeWorld, vmId } from '../jobs/world.ts'
 import { ask } from './call-endpoint.ts'
+
+const daily = {
+  name: 'daily',
+  selection: { tags: { backup: 'daily' } },
+  schedule: { kind: 'daily', times: ['02:00'], timeZone: 'UTC' },
+}
 
 const app = (encryption = true) => {
   const world = fakeWorld({ encryption })
@@ -84,6 +91,28 @@ describe('POST backups', () => {
     const body = { vmId, compression: 'none', encryption: true }
     expect((await ask(startBackup, app().world, instances, { body })).status).toBe(202)
     expect(instances.started[0]?.job).toMatchObject({ compression: 'none', encryption: true })
+  })
+
+  it('takes those of a policy', async () => {
+    const { world } = app()
+    const instances = fakeInstances()
+    await world.control.put('policies/daily.json', encodeJson({ ...daily, compression: 'none', encryption: true }))
+    expect((await ask(startBackup, world, instances, { body: { policy: 'daily' } })).status).toBe(202)
+    expect(instances.started[0]?.job).toMatchObject({ compression: 'none', encryption: true })
+  })
+
+  it('says what is wrong with those of a policy', async () => {
+    for (const [wishes, detail] of [
+      [{ compression: 'gzip' }, /compression: Expected "zstd" or "none"/],
+      [{ encryption: 1 }, /encryption: Expected true, false or null/],
+      [{ encryption: true }, /no wrapping key/],
+    ] as const) {
+      const { world } = app(false)
+      await world.control.put('policies/daily.json', encodeJson({ ...daily, ...wishes }))
+      const { status, body } = await ask(startBackup, world, fakeInstances(), { body: { policy: 'daily' } })
+      expect(status).toBe(422)
+      expect(body.detail).toMatch(detail)
+    }
   })
 
   it('refuses encryption without a wrapping key', async () => {

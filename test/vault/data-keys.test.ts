@@ -65,6 +65,13 @@ describe('the current data key', () => {
     }
   })
 
+  it('is made once by one instance, however many jobs begin at the same time', async () => {
+    const keys = keysOf()
+    const asked = await Promise.all(Array.from({ length: 6 }, () => keys.current()))
+    expect(new Set(asked).size).toBe(1)
+    expect(recordNames()).toHaveLength(1)
+  })
+
   it('is there after a crash at any call, or a lost answer, of its first use', async () => {
     for (const fault of ['crashBefore', 'crashAfter', 'lostAnswer'] as const)
       for (const store of ['vault', 'control'] as const)
