@@ -9,6 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { createDurableEngine } from '../local/host/durable/engine.ts'
 import type { InvocationRequest } from '../local/host/invocation.ts'
 import { runInvocation } from '../local/host/worker/child/run-invocation.ts'
+import { createVaultKeys } from '../shared/vault/vault-keys.ts'
 import { startHubServer } from '../test/sim/support/hub-server.ts'
 import { loadBuiltApp } from './support/loaded-app.ts'
 import { manyVms } from './support/many-vms.ts'
@@ -20,7 +21,12 @@ const rounds = 5
 const [folder = '', many = '1000'] = process.argv.slice(2)
 
 const [vault, control] = [createQuietStore(), createQuietStore()]
-const { app } = await loadBuiltApp((real) => ({ ...real(), ...manyVms(), vault, control }))
+const { app } = await loadBuiltApp((real) => {
+  // Slices are moved in this thread: no other one reaches a store in memory.
+  const { moveSlice: _, ...others } = real()
+  const keys = createVaultKeys({ vault, control, clock: others.clock, wrappers: { wrapWith: null, unwrapWith: [] } })
+  return { ...others, ...manyVms(), vault, control, keys }
+})
 const hub = await startHubServer()
 const functions = [...app.loaded.functions.values()].map(({ metadata }) => ({
   name: metadata.name,

@@ -14,6 +14,8 @@ export interface Sample {
   readonly peakRssBytes: number
   /** What the operation added to the store; 0 for a restore. */
   readonly storedBytes: number
+  /** Of our own runs: seconds in each kind of step; steps at the same time count each. */
+  readonly stepSeconds?: Readonly<Record<string, number>>
 }
 
 /** A backup program with a fresh store of its own. Operations come in their order; the restore is that of day A. */

@@ -54,6 +54,7 @@ export const ourContestant = async (parts: OurParts): Promise<Ours> => {
       allCpuSeconds: result.jobCpuSeconds + others() - before,
       peakRssBytes: result.peakRssBytes,
       storedBytes: result.report?.storedBytes ?? 0,
+      stepSeconds: result.stepSeconds,
     }
     return { sample, result }
   }

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
-import { type BlobContent, type ControlStore, StorageError } from '../../shared/ports/blob-store.ts'
+import { type BlobContent, type ControlStore, StorageError, type VaultStore } from '../../shared/ports/blob-store.ts'
 
-export interface QuietStore extends ControlStore {
+export interface QuietStore extends ControlStore, VaultStore {
   /** How many objects lie below the first part of a name: `claims`. */
   countBelow(folder: string): number
 }
@@ -25,6 +25,13 @@ export const createQuietStore = (): QuietStore => {
     write(name, bytes)
     return 'created'
   }
+  const remove = async (name: string, etag?: string): Promise<'removed' | 'absent' | 'changed'> => {
+    const found = folderOf(name).get(name)
+    if (found === undefined) return 'absent'
+    if (etag !== undefined && found.etag !== etag) return 'changed'
+    folderOf(name).delete(name)
+    return 'removed'
+  }
   return {
     countBelow: (folder) => folders.get(folder)?.size ?? 0,
     read: async (name) => folderOf(name).get(name) ?? null,
@@ -36,7 +43,10 @@ export const createQuietStore = (): QuietStore => {
     },
     async *list(prefix) {
       const names = [...folderOf(prefix).keys()].filter((name) => name.startsWith(prefix)).sort()
-      for (const name of names) yield { name, lengthBytes: folderOf(name).get(name)?.bytes.length ?? 0 }
+      for (const name of names) {
+        const { bytes, etag } = folderOf(name).get(name) ?? { bytes: Buffer.alloc(0), etag: '' }
+        yield { name, lengthBytes: bytes.length, etag }
+      }
     },
     create: async (name, parts) => createOnce(name, Buffer.concat(parts)),
     createFromStream: async (name, parts) => {
@@ -51,12 +61,7 @@ export const createQuietStore = (): QuietStore => {
     put: async (name, body) => {
       write(name, Buffer.from(body))
     },
-    remove: async (name, etag) => {
-      const found = folderOf(name).get(name)
-      if (found === undefined) return 'absent'
-      if (etag !== undefined && found.etag !== etag) return 'changed'
-      folderOf(name).delete(name)
-      return 'removed'
-    },
+    remove,
+    purge: remove,
   }
 }
