@@ -23,7 +23,7 @@ const idleMsMax = 30_000
 const resourceLimits = { maxYoungGenerationSizeMb: 8, maxOldGenerationSizeMb: 256 }
 
 /** Slices that are moved at the same time: one in the main thread, and one in a thread of its own for every further core. */
-export const transferThreadsMax = Math.min(threadsMax, availableParallelism())
+const transferThreadsMax = Math.min(threadsMax, availableParallelism())
 
 export interface TransferThreads {
   /** Moves one slice in the thread that is free: the caller's own comes first, as it costs no memory, then one that was started.
@@ -101,11 +101,9 @@ export const createTransferThreads = (
   }
 }
 
-/** The worker's module beside this one, as source or as built. */
-const workerUrl = new URL(
-  import.meta.url.endsWith('.ts') ? './transfer-worker.ts' : './transfer-worker.js',
-  import.meta.url,
-)
+/** The worker's module beside this one; the built one where this is built. */
+const workerSource = new URL('./transfer-worker.ts', import.meta.url)
+const workerUrl = import.meta.url.endsWith('.ts') ? workerSource : new URL(workerSource.href.replace(/ts$/, 'js'))
 
 const moveIn = async (
   worker: Worker,
