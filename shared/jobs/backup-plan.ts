@@ -2,6 +2,7 @@ import type { DiskSource } from '../domain/disk-source.ts'
 import type { BackupJob, Compression } from '../domain/job.ts'
 import type { Failed } from '../domain/job-ref.ts'
 import { failed } from '../domain/job-ref.ts'
+import type { LayerReference } from '../domain/recovery-point.ts'
 import type { VmDescription } from '../domain/vm.ts'
 import type { BlobReader } from '../ports/blob-store.ts'
 import type { SnapshotSet } from '../ports/compute.ts'
@@ -15,6 +16,8 @@ export interface PlannedBase {
   readonly source: DiskSource
   /** Size of the disk then. */
   readonly sizeBytes: number
+  /** What the new layer lies on, newest first: as it was behind the intent, whatever becomes of the recovery point since. */
+  readonly stack: readonly LayerReference[]
 }
 
 /** One disk of a backup. Exactly one of `base` and `fullReason` is null. */

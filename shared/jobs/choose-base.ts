@@ -27,7 +27,12 @@ export const chooseBase = async (
   if (!(await exists(before.source.resourceId))) return full('base-gone')
   return {
     disk: disk.disk,
-    base: { recoveryPointId: latest.recoveryPointId, source: before.source, sizeBytes: before.sizeBytes },
+    base: {
+      recoveryPointId: latest.recoveryPointId,
+      source: before.source,
+      sizeBytes: before.sizeBytes,
+      stack: before.stack,
+    },
     fullReason: null,
   }
 }

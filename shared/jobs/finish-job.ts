@@ -9,7 +9,7 @@ import { noteEnding } from './unfinished.ts'
 /** Records the job's outcome, then gives its claim back. Key: the job; the first outcome stays. An attempt that is not the claim's
  * changes nothing. */
 export const finishJob = async (
-  deps: Pick<JobDeps, 'clock' | 'control'>,
+  deps: Pick<JobDeps, 'clock' | 'control' | 'vault'>,
   { outcome, ...ref }: JobRef & { readonly outcome: JobOutcome },
 ): Promise<{ readonly kind: 'finished'; readonly milliseconds: number } | { readonly kind: 'superseded' }> => {
   const held = await readClaim(deps.control, ref)
@@ -18,16 +18,16 @@ export const finishJob = async (
   return { kind: 'finished', milliseconds: Date.parse(endedAt ?? startedAt) - Date.parse(startedAt) }
 }
 
-/** The ending of a job whose claim is at hand: outcome, intent, claim. A backup without a commit keeps its intent while it can go on with its slices. */
+/** The ending of a job whose claim is at hand: outcome, intent, claim. A backup without a commit keeps its intent while it can go on with its slices; else it is fenced off. */
 export const endJob = async (
-  deps: Pick<JobDeps, 'clock' | 'control'>,
+  deps: Pick<JobDeps, 'clock' | 'control' | 'vault'>,
   held: HeldClaim,
   outcome: JobOutcome,
 ): Promise<JobRecord> => {
   const { job, attempt } = held.claim
   const record = await recordOutcome(deps.control, { job, attempts: attempt, outcome, now: deps.clock.now() })
   if (job.kind === 'restore') await dropIntent(deps.control, job.jobId)
-  else await noteEnding(deps.control, job, record.outcome?.kind === 'completed')
+  else await noteEnding(deps, job, record.outcome?.kind === 'completed')
   await releaseClaim(deps.control, held)
   return record
 }

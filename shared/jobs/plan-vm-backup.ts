@@ -2,6 +2,7 @@ import type { BackupJob } from '../domain/job.ts'
 import { type Failed, failed, refOf, superseded } from '../domain/job-ref.ts'
 import type { RecoveryPoint } from '../domain/recovery-point.ts'
 import type { VmDescription } from '../domain/vm.ts'
+import { checkBase } from '../vault/check-base.ts'
 import { writeIntent } from '../vault/intents.ts'
 import { latestReadableRecoveryPoint } from '../vault/recovery-points.ts'
 import { type BackupPlan, readBackupPlan, windowEndOf } from './backup-plan.ts'
@@ -37,18 +38,21 @@ const decide = async (deps: PlanDeps, job: BackupJob): Promise<BackupPlan | Fail
   const encoding = await planEncoding(deps, job)
   if ('kind' in encoding) return encoding
   const { found, damaged } = await latestReadableRecoveryPoint(deps.vault, job.vmKey)
-  const latest = found?.recoveryPoint ?? null
-  const imageDisks = await findImageDisks(deps.control, vm, latest, encoding.keyId !== null)
-  const intent = await writeIntent(deps.control, intentOf(job, latest, imageDisks))
+  const seen = found?.recoveryPoint ?? null
+  const imageDisks = await findImageDisks(deps.control, vm, seen, encoding.keyId !== null)
+  const intent = await writeIntent(deps.control, intentOf(job, seen, imageDisks))
+  const latest = seen === null ? null : await checkBase(deps, intent, seen)
   const disks = vm.disks.filter(({ disk }) => !job.excludedDisks.includes(disk))
   const chosen = await Promise.all(disks.map((disk) => chooseBase(disk, job.source, latest, deps.access.exists)))
   const planned = await chooseComparisons(deps, chosen, { latest, imageDisks, intent })
   return createOrRead<BackupPlan>(deps.control, vmPlanName(job.recoveryPointId), {
     job,
     vm,
-    disks: planned.map((disk) =>
-      disk.base === null && damaged > 0 ? { ...disk, fullReason: 'base-record-damaged' } : disk,
-    ),
+    disks: planned.map((disk) => {
+      if (disk.base !== null) return disk
+      if (damaged > 0) return { ...disk, fullReason: 'base-record-damaged' }
+      return latest === null && seen !== null ? { ...disk, fullReason: 'base-ended' } : disk
+    }),
     encoding,
     plannedAt: deps.clock.now().toISOString(),
   })

@@ -20,7 +20,8 @@ export const planVmRestore = async (
   const found = await readRecoveryPoint(deps.vault, { vmKey, recoveryPointId })
   const missing = job.disks.filter(({ disk }) => !found?.recoveryPoint.disks.some((other) => other.disk === disk))
   if (missing.length > 0) return notInVault(missing.map(({ disk }) => disk))
-  await createOrRead<RestorePlan>(deps.control, restorePlanName(jobId), { job })
+  const revision = found?.recoveryPoint.revision ?? 1
+  await createOrRead<RestorePlan>(deps.control, restorePlanName(jobId), { job, revision })
   return plannedOf(job)
 }
 

@@ -3,13 +3,15 @@ import { type DiskRef, type Failed, failed } from '../domain/job-ref.ts'
 import type { RecoveryPoint } from '../domain/recovery-point.ts'
 import type { BlobReader } from '../ports/blob-store.ts'
 import type { RestoreDiskRequest } from '../ports/compute.ts'
-import { readRecoveryPoint } from '../vault/recovery-points.ts'
+import { readRevision } from '../vault/recovery-points.ts'
 import { restorePlanName } from './control-names.ts'
 import { readJson } from './json-object.ts'
 
 /** `plans/<jobId>/restore.json` */
 export interface RestorePlan {
   readonly job: RestoreJob
+  /** Of the commit record: it is kept while the job's intent is there, even where the recovery point ends meanwhile. */
+  readonly revision: number
 }
 
 export const readRestorePlan = async (control: BlobReader, jobId: string): Promise<RestorePlan | null> =>
@@ -27,13 +29,14 @@ export const findRestoreDisk = async (
   from: { readonly control: BlobReader; readonly vault: BlobReader },
   ref: DiskRef,
 ): Promise<DiskToRestore | Failed> => {
-  const job = (await readRestorePlan(from.control, ref.jobId))?.job
-  const target = job?.disks.find(({ disk }) => disk === ref.disk)
-  if (job === undefined || target === undefined) return planMissing
-  const found = await readRecoveryPoint(from.vault, { vmKey: job.vmKey, recoveryPointId: job.recoveryPointId })
-  const committed = found?.recoveryPoint.disks.find(({ disk }) => disk === ref.disk)
-  if (found === null || committed === undefined) return notInVault(job.recoveryPointId, ref.disk)
-  const { recoveryPoint } = found
+  const plan = await readRestorePlan(from.control, ref.jobId)
+  const target = plan?.job.disks.find(({ disk }) => disk === ref.disk)
+  if (plan === null || target === undefined) return planMissing
+  const { job, revision } = plan
+  const record = (await readRevision(from.vault, job, revision, {}))?.record
+  const recoveryPoint = record !== undefined && 'disks' in record ? record : null
+  const committed = recoveryPoint?.disks.find(({ disk }) => disk === ref.disk)
+  if (recoveryPoint === null || committed === undefined) return notInVault(job.recoveryPointId, ref.disk)
   const request = requestOf(job, recoveryPoint, ref.disk, target.targetDiskId, committed.sizeBytes)
   return { recoveryPoint, sizeBytes: committed.sizeBytes, request }
 }

@@ -23,7 +23,7 @@ export type ResumeOutcome =
   | { readonly kind: 'busy'; readonly running: Claim }
   | { readonly kind: 'impossible'; readonly why: string }
 
-export type ResumeDeps = Pick<JobDeps, 'access' | 'clock' | 'control' | 'newToken'> & {
+export type ResumeDeps = Pick<JobDeps, 'access' | 'clock' | 'control' | 'newToken' | 'vault'> & {
   readonly instances: JobInstances
 }
 
@@ -87,7 +87,7 @@ const resumable = async (
   if ((await readUnfinished(deps.control, job.vmKey))?.jobId !== job.jobId) return { why: replaced }
   const exist = await Promise.all(sources.disks.map(({ source }) => deps.access.exists(source.resourceId)))
   if (exist.includes(false)) {
-    await giveUnfinishedUp(deps.control, job)
+    await giveUnfinishedUp(deps, job)
     return { why: 'The platform does not have the copies of the disks any more.' }
   }
   const windowMs = Date.parse(plan.job.deadline) - Date.parse(plan.job.requestedAt)

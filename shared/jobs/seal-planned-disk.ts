@@ -1,6 +1,5 @@
 import type { DiskReport } from '../domain/job.ts'
 import type { DiskRef, Failed } from '../domain/job-ref.ts'
-import { failed } from '../domain/job-ref.ts'
 import type { LayerReference, SidecarReference } from '../domain/recovery-point.ts'
 import { keyRingOf } from '../format/data-key.ts'
 import type { BlobReader } from '../ports/blob-store.ts'
@@ -8,7 +7,6 @@ import { usableImageBase } from '../vault/choose-image-base.ts'
 import { layersBelow } from '../vault/comparison.ts'
 import { type DiskPlan, readDiskPlan } from '../vault/disk-plan.ts'
 import { readImageBase } from '../vault/image-bases.ts'
-import { readRecoveryPoint } from '../vault/recovery-points.ts'
 import { sealDisk } from '../vault/seal-disk.ts'
 import { readStoredDamage } from '../vault/stored-damage.ts'
 import { writeSidecar } from '../vault/write-sidecar.ts'
@@ -46,7 +44,7 @@ export const sealPlannedDisk = async (
   const plan = await readDiskPlan(deps.control, ref)
   if (plan === null) return planMissing
   const fullReason = plan.transfer === 'full' ? await fullReasonOf(deps, ref, disk) : null
-  const parentStack = await parentsOf(deps, ref, disk, plan)
+  const parentStack = parentsOf(disk, plan)
   if ('kind' in parentStack) return parentStack
   const { recoveryPointId, disk: label } = ref
   const { stack, layer, report } = await sealDisk(deps, { recoveryPointId, disk: label, parentStack, fullReason })
@@ -62,13 +60,8 @@ const fullReasonOf = async (deps: SealDeps, ref: DiskRef, { planned }: DiskToTra
   return planned.fullReason ?? (await readFullReason(deps.control, ref))
 }
 
-const parentsOf = async (
-  deps: SealDeps,
-  ref: DiskRef,
-  disk: DiskToTransfer,
-  { transfer, comparedWith }: DiskPlan,
-): Promise<readonly LayerReference[] | Failed> => {
-  if (transfer === 'incremental') return stackOfBase(deps, ref, disk)
+const parentsOf = (disk: DiskToTransfer, { transfer, comparedWith }: DiskPlan): readonly LayerReference[] | Failed => {
+  if (transfer === 'incremental') return disk.planned.base?.stack ?? planMissing
   if (comparedWith === null) return []
   return disk.planned.comparison === null ? planMissing : layersBelow(disk.planned.comparison)
 }
@@ -89,22 +82,4 @@ const sidecarOf = async (
 const isPublished = async (deps: SealDeps, imageKey: string): Promise<boolean> => {
   const base = await readImageBase(deps.control, imageKey)
   return base !== null && (await usableImageBase(deps.vault, base)) !== null
-}
-
-const stackOfBase = async (
-  deps: Pick<JobDeps, 'vault'>,
-  ref: DiskRef,
-  { planned }: DiskToTransfer,
-): Promise<readonly LayerReference[] | Failed> => {
-  if (planned.base === null) return planMissing
-  const { recoveryPointId } = planned.base
-  const base = await readRecoveryPoint(deps.vault, { vmKey: ref.vmKey, recoveryPointId })
-  return (
-    base?.recoveryPoint.disks.find(({ disk }) => disk === ref.disk)?.stack ??
-    failed(
-      'base-record-missing',
-      `The recovery point ${recoveryPointId}, which this transfer was compared with, is not in the vault.`,
-      'Start a new backup: without that record it is a full one.',
-    )
-  )
 }

@@ -12,7 +12,7 @@ import { selectVms } from './select-vms.ts'
 import { type StartOutcome, startJob } from './start-job.ts'
 import { safeMessage } from './step-failure.ts'
 
-export interface SweepDeps extends Pick<JobDeps, 'access' | 'clock' | 'control' | 'inventory' | 'newToken'> {
+export interface SweepDeps extends Pick<JobDeps, 'access' | 'clock' | 'control' | 'inventory' | 'newToken' | 'vault'> {
   readonly instances: JobInstances
   readonly subscriptionIds: readonly string[]
   readonly windowHours: number

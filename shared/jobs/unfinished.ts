@@ -1,8 +1,10 @@
 import type { BackupJob } from '../domain/job.ts'
-import type { BlobReader, ControlStore } from '../ports/blob-store.ts'
+import type { BlobReader } from '../ports/blob-store.ts'
+import { fenceRecoveryPoint } from '../vault/fence-recovery-point.ts'
 import { dropIntent } from '../vault/intents.ts'
 import { readSources } from './backup-plan.ts'
 import { unfinishedName } from './control-names.ts'
+import type { JobDeps } from './job-deps.ts'
 import { encodeJson, readJson } from './json-object.ts'
 
 /** `unfinished/<vmKey>`: the VM's last backup, where it took its copies and ended without a commit. It is the one that can go on; written
@@ -16,22 +18,28 @@ export interface Unfinished {
 export const readUnfinished = async (control: BlobReader, vmKey: string): Promise<Unfinished | null> =>
   (await readJson<Unfinished>(control, unfinishedName(vmKey)))?.value ?? null
 
-/** Notes the ending of a backup, and drops the intents that nothing can need any more: its own unless it can go on, and that of the
- * unfinished backup whose place it takes. Key: the job; repeatable. */
-export const noteEnding = async (control: ControlStore, job: BackupJob, isCommitted: boolean): Promise<void> => {
+type EndingDeps = Pick<JobDeps, 'control' | 'vault'>
+
+/** Notes the ending of a backup. What can never be committed any more is fenced off, so that a late step of it cannot commit either, and only
+ * then loses its intent: this backup unless it is committed or can go on, and the unfinished one whose place it takes. Key: the
+ * job; repeatable. */
+export const noteEnding = async (deps: EndingDeps, job: BackupJob, isCommitted: boolean): Promise<void> => {
+  const { control } = deps
   const { jobId, vmKey, recoveryPointId } = job
   const canGoOn = !isCommitted && (await readSources(control, recoveryPointId)) !== null
-  if (!canGoOn) await dropIntent(control, recoveryPointId)
-  if (!canGoOn && !isCommitted) return
+  if (isCommitted) await dropIntent(control, recoveryPointId)
+  else if (!canGoOn) return fenceRecoveryPoint(deps, job)
   const before = await readUnfinished(control, vmKey)
-  if (before !== null && before.jobId !== jobId) await dropIntent(control, before.recoveryPointId)
+  if (before !== null && before.jobId !== jobId)
+    await fenceRecoveryPoint(deps, { vmKey, recoveryPointId: before.recoveryPointId })
   if (canGoOn) await control.put(unfinishedName(vmKey), encodeJson({ jobId, recoveryPointId } satisfies Unfinished))
   else if (before !== null) await control.remove(unfinishedName(vmKey))
 }
 
 /** Gives an unfinished backup up whose copies are gone. Repeatable. */
-export const giveUnfinishedUp = async (control: ControlStore, job: BackupJob): Promise<void> => {
-  await dropIntent(control, job.recoveryPointId)
+export const giveUnfinishedUp = async (deps: EndingDeps, job: BackupJob): Promise<void> => {
+  const { control } = deps
+  await fenceRecoveryPoint(deps, job)
   const noted = await readJson<Unfinished>(control, unfinishedName(job.vmKey))
   if (noted?.value.jobId === job.jobId) await control.remove(unfinishedName(job.vmKey), noted.etag)
 }
