@@ -1,4 +1,4 @@
-import { createServer, type IncomingMessage, type RequestListener } from 'node:http'
+import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { buffer } from 'node:stream/consumers'
 import type { StorageSettings } from '../../shared/config.ts'
@@ -8,7 +8,11 @@ export interface StorageStub extends AsyncDisposable {
   /** By container and name. */
   readonly objects: Map<string, Buffer>
   /** Answers in the place of the store where it returns true. */
-  before: (request: IncomingMessage, answer: (status: number, code: string) => void) => boolean
+  before: (
+    request: IncomingMessage,
+    answer: (status: number, code: string) => void,
+    response: ServerResponse,
+  ) => boolean
 }
 
 /** A blob service in memory, as much of it as a transfer uses: whole objects are created once and read, in ranges too. */
@@ -19,7 +23,7 @@ export const startStorageStub = async (): Promise<StorageStub> => {
       request.resume()
       response.writeHead(status, { 'x-ms-error-code': code, 'content-length': 0 }).end()
     }
-    if (stub.before(request, answer)) return
+    if (stub.before(request, answer, response)) return
     const name = decodeURIComponent(request.url?.split('?')[0] ?? '')
     const held = objects.get(name)
     if (request.method === 'PUT') {

@@ -100,6 +100,26 @@ describe('a slice in a thread of its own', { timeout: 30_000 }, () => {
     await expect(move(0, { signal: stop.signal })).rejects.toThrow('the window has ended')
   })
 
+  it('gets its tokens from the thread that knows the identity, and the errors of that', async () => {
+    const { connectionString = '' } = storage.settings.connection as { connectionString?: string }
+    const blobServiceUri = /BlobEndpoint=([^;]+)/.exec(connectionString)?.[1] ?? ''
+    const settings = { ...storage.settings, connection: { kind: 'identity', blobServiceUri, clientId: null } as const }
+    const seen = new Set<string | undefined>()
+    storage.before = (request) => {
+      seen.add(request.headers.authorization)
+      return false
+    }
+    let token: Promise<string> = Promise.resolve('good')
+    threads = createTransferThreads({ storage: settings, tokens: () => token }, 1)
+    busy()
+    expect((await move(0)).kind).toBe('transferred')
+    expect([...seen]).toEqual(['Bearer good'])
+    token = Promise.reject(Object.assign(new Error('no identity here'), { name: 'CredentialUnavailableError' }))
+    token.catch(() => undefined)
+    await expect(move(1)).rejects.toMatchObject({ fault: { code: 'forbidden' } })
+    await threads.close()
+  })
+
   it('fails with errors of their own classes and faults', async () => {
     await expect(move(77)).rejects.toMatchObject({ fault: { code: 'object-missing' } })
     await expect(move(77)).rejects.toBeInstanceOf(VaultError)
