@@ -50,7 +50,7 @@ const rounds = async (
   const peers = await peersHere()
   for (let round = 0; round < choices.runs; round += 1) {
     // What a clone stores does not change from run to run.
-    const ofRound = wanted.filter((operation) => round === 0 || operation !== 'clone')
+    const ofRound = wanted.filter((operation) => round === 0 || !['original', 'clone'].includes(operation))
     const options = { images, wanted: new Set(ofRound), say, isChecked: round === 0 }
     await runRound(round, () => contestants(images, source, peers), options, samples)
   }

@@ -1,7 +1,8 @@
 import type { WorkImage, WorkImages } from './work-images.ts'
 
-/** `late`: day A again, with 10 ms of source latency. `clone`: another VM of the same image. */
-export const operations = ['full', 'dayA', 'late', 'dayB', 'restore', 'clone'] as const
+/** `late`: day A again, with 10 ms of source latency. `original`: the first VM of a marketplace image, whose pages are noted for the VMs that
+ * come from the same one; `clone`: the second. */
+export const operations = ['full', 'dayA', 'late', 'dayB', 'restore', 'original', 'clone'] as const
 export type Operation = (typeof operations)[number]
 
 /** One run of one operation by one program. */
@@ -32,6 +33,7 @@ export interface Contestant extends AsyncDisposable {
 export const imageOf = (images: WorkImages, operation: Operation): WorkImage => {
   switch (operation) {
     case 'full':
+    case 'original':
       return images.base
     case 'dayB':
       return images.dayB

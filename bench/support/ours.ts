@@ -27,6 +27,8 @@ export interface Ours extends Contestant {
 
 export interface OurBackup {
   readonly vm: string
+  /** Null, the default: of no image that others come from, too. */
+  readonly imageReference?: string | null
   readonly image: WorkImage
   /** Name of the source, one for each backup. */
   readonly source: string
@@ -59,11 +61,11 @@ export const ourContestant = async (parts: OurParts): Promise<Ours> => {
     return { sample, result }
   }
 
-  const backUp = async ({ vm, image, source: name, latencyMs = 0 }: OurBackup) => {
+  const backUp = async ({ vm, imageReference = null, image, source: name, latencyMs = 0 }: OurBackup) => {
     const { path, sizeBytes, allocatedPath, changedPath } = image
     const url = diskUrl(source.origin, { kind: 'file', path, sizeBytes, allocatedPath, changedPath, latencyMs })
     sources[vm] = { ...sources[vm], [name]: url }
-    const order = { vm, imageReference: 'bench:image:1', sizeBytes, source: name, sources: sources[vm] }
+    const order = { vm, imageReference, sizeBytes, source: name, sources: sources[vm] }
     return measured({ kind: 'backup', ...order })
   }
 
@@ -85,10 +87,12 @@ export const ourContestant = async (parts: OurParts): Promise<Ours> => {
     backUp,
     async run(operation) {
       if (operation === 'restore') return restore()
-      const vm = operation === 'clone' ? 'clone' : 'measured'
+      const isOfImage = operation === 'original' || operation === 'clone'
+      const vm = isOfImage ? operation : 'measured'
+      const imageReference = isOfImage ? 'bench:image:1' : null
       const latencyMs = operation === 'late' ? lateMs : 0
       const image = imageOf(images, operation)
-      const { sample, result } = await backUp({ vm, image, source: operation, latencyMs })
+      const { sample, result } = await backUp({ vm, imageReference, image, source: operation, latencyMs })
       recoveryPoints[operation] = result.recoveryPointId
       return sample
     },
