@@ -6,6 +6,7 @@ import type { VmDescription } from '../../shared/domain/vm.ts'
 import { readSealed } from '../../shared/jobs/seal-planned-disk.ts'
 import { startJob } from '../../shared/jobs/start-job.ts'
 import type { DiskReader } from '../../shared/ports/disk-reader.ts'
+import { collectGarbage } from '../../shared/vault/collect-garbage.ts'
 import { createSealed } from '../../shared/vault/objects.ts'
 import { latestRecoveryPoint } from '../../shared/vault/recovery-points.ts'
 import { runJob } from '../jobs/run-job.ts'
@@ -135,6 +136,20 @@ describe('the first backups of VMs made from one image', { timeout: 30_000 }, ()
     expect(diskOf(second)).toMatchObject({ stack: [{}], sidecar: { sidecarId: `${second.recoveryPointId}/os` } })
     const third = await backUp(world, machine('c'), changed(system, [9]))
     expect(diskOf(third).stack.at(-1)).toEqual(diskOf(second).stack[0])
+  })
+
+  it('keep the image when the recovery point it came with has expired and is collected', async () => {
+    const world = fakeWorld()
+    const first = await backUp(world, machine('a'), system)
+    const bytes = changed(system, [5])
+    const second = await backUp(world, machine('b'), bytes)
+    await expire(world, first)
+    for (const passId of ['one', 'two'])
+      await collectGarbage(world, { passId, objectsMax: 1000, hasEnded: async () => true })
+    const names = [...world.vault.objects.keys()]
+    expect(names.filter((name) => name.startsWith('sidecars/'))).toEqual([])
+    expect(names).toContain(`layers/${first.recoveryPointId}/os`)
+    expect((await restored(world, second)).equals(bytes)).toBe(true)
   })
 
   it('do without a base that a collection is about to remove', async () => {
