@@ -6,6 +6,14 @@
 
 import type { BackupJob, DiskReport, JobOutcome, RestoreJob, StopReason } from '../shared/domain/job.ts'
 import type { DiskRef, Failed, JobRef, Pending, Stopped } from '../shared/domain/job-ref.ts'
+import type {
+  MaintenanceCounts,
+  MaintenanceOutcome,
+  MaintenanceProblem,
+  MaintenanceStage,
+  MaintenanceStep,
+  MaintenanceStepOutcome,
+} from '../shared/domain/maintenance.ts'
 import type { Moved } from '../shared/domain/progress.ts'
 import type { Consistency } from '../shared/domain/vm.ts'
 import type { DiskPlanned } from '../shared/jobs/plan-disk-transfer.ts'
@@ -54,6 +62,14 @@ export interface RestoreVmInput {
   readonly token: string
 }
 
+/** Where a pass over the vault is, carried over when it continues as new. `cursor`: where the stage goes on; null at its start. */
+export interface MaintenanceInput {
+  readonly passId: string
+  readonly stage: MaintenanceStage
+  readonly cursor: string | null
+  readonly counts: MaintenanceCounts
+  readonly problems: readonly MaintenanceProblem[]
+}
 /** `deadline`: when the transfers are stopped; null for never. */
 export type BackupPlanOutcome =
   | { readonly kind: 'planned'; readonly disks: readonly string[]; readonly deadline: string | null }
@@ -93,6 +109,9 @@ export const restoreVm = orchestration<RestoreVmInput, JobOutcome>('restoreVm')
 /** One per disk of a restore: open, write, finish. */
 export const restoreDisk = orchestration<RestoreDiskInput, DiskOutcome>('restoreDisk')
 
+/** One at a time for the whole vault: expire, compact, collect, scrub. */
+export const maintainVault = orchestration<MaintenanceInput, MaintenanceOutcome>('maintainVault')
+
 export const planBackup = activity<{ job: BackupJob; token: string }, BackupPlanOutcome>('planBackup')
 export const takeRestorePoint = activity<JobRef, RestorePointOutcome>('takeRestorePoint')
 /** The second source: a snapshot of each disk, one after another. */
@@ -119,6 +138,15 @@ export const finishRestoreDisk = activity<DiskRef, { readonly kind: 'finished' }
 export const abandonRestoreDisk = activity<DiskRef, { readonly kind: 'abandoned' } | Pending | Failed>(
   'abandonRestoreDisk',
 )
+
+/** Ends recovery points by the retention of their policies. */
+export const expireRecoveryPoints = activity<MaintenanceStep, MaintenanceStepOutcome>('expireRecoveryPoints')
+/** Folds the layers of some VMs and moves data out of sparse segments. */
+export const compactLayers = activity<MaintenanceStep, MaintenanceStepOutcome>('compactLayers')
+/** Removes what nothing needs any more. */
+export const collectGarbage = activity<MaintenanceStep, MaintenanceStepOutcome>('collectGarbage')
+/** Reads and proves what was not checked for longest. */
+export const scrubVault = activity<MaintenanceStep, MaintenanceStepOutcome>('scrubVault')
 
 /** The event that asks a job to stop. */
 export const cancelEvent = 'cancel'

@@ -1,8 +1,9 @@
 import type { DurableClient } from 'durable-functions'
-import { instanceIdOf } from '../shared/domain/ids.ts'
+import { instanceIdOf, maintenanceInstanceId } from '../shared/domain/ids.ts'
 import type { Claim } from '../shared/domain/job.ts'
+import { nothingMaintained } from '../shared/domain/maintenance.ts'
 import type { InstanceStatus, JobInstances } from '../shared/jobs/job-instances.ts'
-import { cancelEvent, protectVm, restoreVm } from './contracts.ts'
+import { cancelEvent, type MaintenanceInput, maintainVault, protectVm, restoreVm } from './contracts.ts'
 
 const runningStates = ['Pending', 'Running', 'ContinuedAsNew', 'Suspended']
 
@@ -15,6 +16,7 @@ export const durableInstances = (client: DurableClient): JobInstances => {
     cancel: async (instanceId) => {
       if ((await status(instanceId))?.state === 'running') await client.raiseEvent(instanceId, cancelEvent, {})
     },
+    startMaintenance: (passId) => startMaintenance(client, passId),
   }
 }
 
@@ -32,12 +34,27 @@ const statusOf = async (client: DurableClient, instanceId: string): Promise<Inst
   }
 }
 
-/** The engine refuses the id of an instance that runs (409); somebody else was faster, with the same claim. */
-const start = async (client: DurableClient, claim: Claim): Promise<'started' | 'exists'> => {
-  const instanceId = instanceIdOf(claim.job.jobId, claim.attempt)
+const start = (client: DurableClient, claim: Claim): Promise<'started' | 'exists'> => {
   const { name } = claim.job.kind === 'backup' ? protectVm : restoreVm
+  return startOnce(client, name, instanceIdOf(claim.job.jobId, claim.attempt), { job: claim.job, token: claim.token })
+}
+
+const startMaintenance = async (client: DurableClient, passId: string): Promise<'started' | 'exists'> => {
+  if ((await statusOf(client, maintenanceInstanceId))?.state === 'running') return 'exists'
+  const begin = { stage: 'expire', cursor: null, counts: nothingMaintained, problems: [] } as const
+  const input: MaintenanceInput = { passId, ...begin }
+  return startOnce(client, maintainVault.name, maintenanceInstanceId, input)
+}
+
+/** The engine refuses the id of an instance that runs (409): somebody else was faster. */
+const startOnce = async (
+  client: DurableClient,
+  name: string,
+  instanceId: string,
+  input: unknown,
+): Promise<'started' | 'exists'> => {
   try {
-    await client.startNew(name, { instanceId, input: { job: claim.job, token: claim.token } })
+    await client.startNew(name, { instanceId, input })
     return 'started'
   } catch (error) {
     if ((await statusOf(client, instanceId))?.state === 'running') return 'exists'

@@ -1,5 +1,6 @@
 /** The composition root: the only place that knows adapters and configuration. */
 import { randomUUID } from 'node:crypto'
+import type { InvocationContext } from '@azure/functions'
 import * as df from 'durable-functions'
 import { createArmClients } from '../shared/azure/arm-clients.ts'
 import { createArmDiskAccess } from '../shared/azure/arm-disk-access.ts'
@@ -107,27 +108,34 @@ export interface Told<Input, Outcome> {
   readonly facts: ReturnType<typeof jobFacts>
 }
 
-/** Registers a step under its contract's name. What another try cannot cure becomes the outcome `failed`; all else is thrown for the
- * retry policy, with a message that may be stored in the history. Outside a Functions host this does nothing.
+/** Registers a step of a job under its contract's name, as `registerStep` does.
  * @param tell writes the business event of the step's outcome */
 export const registerActivity = <Input extends object, Outcome extends { readonly kind: string }>(
   activity: Activity<Input, Outcome>,
   step: (deps: Services, input: Input) => Promise<Outcome>,
   tell: (events: Events, told: Told<Input, Outcome>) => void = () => undefined,
+): void =>
+  registerStep(activity, step, (context, input, outcome) => {
+    const events = eventsIn(context)
+    const facts = jobFacts(refIn(input), context.triggerMetadata?.instanceId)
+    if ('retryAfterSeconds' in outcome)
+      events.platformThrottled({ ...facts, step: activity.name, retryAfterSeconds: Number(outcome.retryAfterSeconds) })
+    tell(events, { input, outcome, facts })
+  })
+
+/** Registers a step under its contract's name. What another try cannot cure becomes the outcome `failed`; all else is thrown for the
+ * retry policy, with a message that may be stored in the history. Outside a Functions host this does nothing.
+ * @param tell is called with every outcome but thrown ones */
+export const registerStep = <Input extends object, Outcome extends { readonly kind: string }>(
+  activity: Activity<Input, Outcome>,
+  step: (deps: Services, input: Input) => Promise<Outcome>,
+  tell: (context: InvocationContext, input: Input, outcome: Outcome) => void,
 ): void => {
   df.app.activity(activity.name, {
     handler: async (input: Input, context) => {
       try {
         const outcome = await step(services(), input)
-        const events = eventsIn(context)
-        const facts = jobFacts(refIn(input), context.triggerMetadata?.instanceId)
-        if ('retryAfterSeconds' in outcome)
-          events.platformThrottled({
-            ...facts,
-            step: activity.name,
-            retryAfterSeconds: Number(outcome.retryAfterSeconds),
-          })
-        tell(events, { input, outcome, facts })
+        tell(context, input, outcome)
         return outcome
       } catch (error) {
         const failure = stepFailure(error)

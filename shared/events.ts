@@ -1,5 +1,6 @@
 /** What the app says about itself, one function for each thing that happens in its business. Facts are plain values: no URL, key,
  * token or error text of a platform ever comes here, only ids, counts, times and reason codes. */
+import type { MaintenanceCounts } from './domain/maintenance.ts'
 
 export type EventLevel = 'information' | 'warning' | 'error'
 
@@ -129,6 +130,17 @@ export const eventsTo = (sink: EventSink) => {
       'jobEnded',
       'information',
       ({ jobId, outcome }) => `Job ${jobId} has ended: ${outcome}.`,
+    ),
+    vaultMaintained: write<{ readonly passId: string; readonly stage: string } & Partial<MaintenanceCounts>>(
+      'vaultMaintained',
+      'information',
+      ({ passId, stage }) => `A step of ${passId} has ended: ${stage}.`,
+    ),
+    damageFound: write<{ readonly passId: string; readonly damaged: number }>(
+      'damageFound',
+      'error',
+      ({ damaged }) =>
+        `${damaged} damages were found in the vault. GET damage names the objects and the recovery points they touch.`,
     ),
     jobFailed: write<JobFacts & { readonly outcome: string; readonly reason: string; readonly hint: string }>(
       'jobFailed',

@@ -33,6 +33,7 @@ export const appEnvironment = (from: {
     IDENTITY_HEADER: from.compute.identityHeader,
     NODE_EXTRA_CA_CERTS: from.compute.certificatePath,
     BACKUP_SWEEP_SCHEDULE: sweepSchedule,
+    MAINTENANCE_SCHEDULE: maintenanceSchedule,
     ACTIVITY_RETRY_FIRST_MS: '500',
   }
 }
@@ -49,3 +50,6 @@ export const coreToolsEnvironment = (environment: NodeJS.ProcessEnv, nodeFolder:
 
 /** Each quarter of a minute: people who look on do not wait for minutes. */
 const sweepSchedule = '*/15 * * * * *'
+
+/** Once a day, as in Azure; `POST maintenance` begins a pass at once. */
+const maintenanceSchedule = '0 30 3 * * *'

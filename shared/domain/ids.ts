@@ -33,6 +33,13 @@ export const recoveryPointIdOf = (beganAt: Date, jobId: string): string =>
 export const restoreJobIdOf = (at: Date, vmKey: string, cause: string): string =>
   `restore-${vmKey}-${stampOf(at)}-${digestOf(`${vmKey}\n${cause}`, 10)}`
 
+/** The one Durable instance that runs passes over the vault: the engine lets no second one run under its id. */
+export const maintenanceInstanceId = 'maintenance'
+
+/** Names one pass over the vault.
+ * @param token a random text */
+export const passIdOf = (at: Date, token: string): string => `pass-${stampOf(at)}-${digestOf(token, markCharacters)}`
+
 /** The Durable instance that runs one attempt of a job. */
 export const instanceIdOf = (jobId: string, attempt: number): string => `${jobId}.${attempt}`
 

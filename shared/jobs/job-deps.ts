@@ -1,5 +1,5 @@
 import type { SourceKind } from '../domain/job.ts'
-import type { BlobCreator, ControlStore } from '../ports/blob-store.ts'
+import type { ControlStore, VaultStore } from '../ports/blob-store.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { DiskAccess, RestoreDisks, VmInventory, VmSnapshots } from '../ports/compute.ts'
 import type { DiskReader } from '../ports/disk-reader.ts'
@@ -26,7 +26,7 @@ export interface JobDeps {
   readonly clock: Clock
   /** A new random text; used for tokens and causes. */
   readonly newToken: () => string
-  readonly vault: BlobCreator
+  readonly vault: VaultStore
   readonly control: ControlStore
   /** Encrypt and decrypt what lies in the vault. */
   readonly keys: VaultKeys

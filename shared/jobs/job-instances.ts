@@ -18,4 +18,6 @@ export interface JobInstances {
   status(instanceId: string): Promise<InstanceStatus | null>
   /** Raises the cancel event; harmless where the instance has ended or is unknown. */
   cancel(instanceId: string): Promise<void>
+  /** Starts a pass over the vault. `exists` where one runs. */
+  startMaintenance(passId: string): Promise<'started' | 'exists'>
 }

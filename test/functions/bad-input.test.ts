@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { listVaultDamage } from '../../functions/http/damage.ts'
 import type { Endpoint } from '../../functions/http/endpoint.ts'
 import { cancelRunningJob, getJob, listJobs } from '../../functions/http/jobs.ts'
 import { startBackup } from '../../functions/http/start-backup.ts'
@@ -86,7 +87,7 @@ const rows: readonly Row[] = [
       'method',
     ]),
   ),
-  ...[getJob, listJobs, listVms, listVmRecoveryPoints].flatMap((endpoint): Row[] =>
+  ...[getJob, listJobs, listVms, listVmRecoveryPoints, listVaultDamage].flatMap((endpoint): Row[] =>
     ['POST', 'PUT', 'DELETE', 'PATCH'].map((method) => [`the method ${method}`, endpoint, { method }, 405, 'method']),
   ),
 ]

@@ -5,6 +5,7 @@ import { vi } from 'vitest'
 import { handlerOf } from '../../functions/durable.ts'
 import type { Claim, JobOutcome } from '../../shared/domain/job.ts'
 import { refOf } from '../../shared/domain/job-ref.ts'
+import { type MaintenanceOutcome, nothingMaintained } from '../../shared/domain/maintenance.ts'
 import type { JobDeps } from '../../shared/jobs/job-deps.ts'
 import { stepFailure } from '../../shared/jobs/step-failure.ts'
 import { runStory, type StoryRun } from '../support/run-story.ts'
@@ -16,6 +17,7 @@ const folder = join(import.meta.dirname, '../../functions/activities')
 /** The real activities and stories, with services that the test brings. Import this before anything from `functions/activities`. */
 vi.mock('../../functions/services.ts', () => ({
   registerActivity: (activity: { name: string }, step: Step) => void steps.set(activity.name, step),
+  registerStep: (activity: { name: string }, step: Step) => void steps.set(activity.name, step),
 }))
 
 const handlers = async (): Promise<Readonly<Record<string, OrchestrationHandler>>> => {
@@ -24,12 +26,14 @@ const handlers = async (): Promise<Readonly<Record<string, OrchestrationHandler>
   const { transferLaneStory } = await import('../../functions/orchestrators/transfer-lane.ts')
   const { restoreVmStory } = await import('../../functions/orchestrators/restore-vm.ts')
   const { restoreDiskStory } = await import('../../functions/orchestrators/restore-disk.ts')
+  const { maintainVaultStory } = await import('../../functions/orchestrators/maintain-vault.ts')
   return {
     protectVm: handlerOf(protectVmStory),
     protectDisk: handlerOf(protectDiskStory),
     transferLane: handlerOf(transferLaneStory),
     restoreVm: handlerOf(restoreVmStory),
     restoreDisk: handlerOf(restoreDiskStory),
+    maintainVault: handlerOf(maintainVaultStory),
   }
 }
 
@@ -56,33 +60,51 @@ export const runJob = async (
   claim: Claim,
   before: (activity: string, input: unknown) => void | Promise<void> = () => undefined,
 ): Promise<JobRun> => {
-  for (const file of readdirSync(folder)) await import(join(folder, file))
-  const stories = await handlers()
-  const instances: StoryRun[] = []
-  const activity = async (name: string, input: unknown): Promise<unknown> => {
-    await before(name, input)
-    const outcome = await steps.get(name)!(deps, input).catch(failureOf)
-    return JSON.parse(JSON.stringify(outcome ?? null)) as unknown
-  }
-  const run = async (name: string, input: unknown, instanceId: string): Promise<StoryRun> => {
-    const ended = await runStory(stories[name]!, input, instanceId, { activity, child })
-    instances.push(ended)
-    return ended.continuedWith === undefined ? ended : run(name, ended.continuedWith, instanceId)
-  }
-  const child = async (name: string, input: unknown, instanceId: string) => {
-    const { state } = await run(name, input, instanceId)
-    return state.error === null ? { outcome: state.output, seconds: 30 } : { throws: state.error, seconds: 30 }
-  }
   const story = claim.job.kind === 'backup' ? 'protectVm' : 'restoreVm'
-  const { state } = await run(
-    story,
-    { job: claim.job, token: refOf(claim).token },
-    `${claim.job.jobId}.${claim.attempt}`,
-  )
+  const input = { job: claim.job, token: refOf(claim).token }
+  const { state, instances } = await runWhole(deps, story, input, `${claim.job.jobId}.${claim.attempt}`, before)
   return {
     outcome: state.output as JobOutcome | undefined,
     error: state.error,
     instances,
     calls: instances.flatMap(({ calls }) => calls),
   }
+}
+
+/** Runs one pass over the vault in the same way. */
+export const runMaintenance = async (
+  deps: JobDeps & { readonly subscriptionIds: readonly string[] },
+  passId: string,
+): Promise<MaintenanceOutcome> => {
+  const input = { passId, stage: 'expire', cursor: null, counts: nothingMaintained, problems: [] }
+  const { state } = await runWhole(deps, 'maintainVault', input, 'maintenance', () => undefined)
+  return state.output as MaintenanceOutcome
+}
+
+const runWhole = async (
+  deps: JobDeps,
+  story: string,
+  input: unknown,
+  instanceId: string,
+  before: (activity: string, input: unknown) => void | Promise<void>,
+): Promise<{ readonly state: StoryRun['state']; readonly instances: readonly StoryRun[] }> => {
+  for (const file of readdirSync(folder)) await import(join(folder, file))
+  const stories = await handlers()
+  const instances: StoryRun[] = []
+  const activity = async (name: string, given: unknown): Promise<unknown> => {
+    await before(name, given)
+    const outcome = await steps.get(name)!(deps, given).catch(failureOf)
+    return JSON.parse(JSON.stringify(outcome ?? null)) as unknown
+  }
+  const run = async (name: string, given: unknown, id: string): Promise<StoryRun> => {
+    const ended = await runStory(stories[name]!, given, id, { activity, child })
+    instances.push(ended)
+    return ended.continuedWith === undefined ? ended : run(name, ended.continuedWith, id)
+  }
+  const child = async (name: string, given: unknown, id: string) => {
+    const { state } = await run(name, given, id)
+    return state.error === null ? { outcome: state.output, seconds: 30 } : { throws: state.error, seconds: 30 }
+  }
+  const { state } = await run(story, input, instanceId)
+  return { state, instances }
 }

@@ -1,5 +1,5 @@
 import type { ChangedRange } from '../../shared/domain/extent.ts'
-import { vmKeyOf } from '../../shared/domain/ids.ts'
+import { maintenanceInstanceId, vmKeyOf } from '../../shared/domain/ids.ts'
 import type { BackupJob, Claim } from '../../shared/domain/job.ts'
 import { backupJobOf, defaultChoices } from '../../shared/domain/policy.ts'
 import type { VmDescription } from '../../shared/domain/vm.ts'
@@ -288,6 +288,11 @@ export const fakeInstances = (): JobInstances & {
       return 'started'
     },
     cancel: async (id) => void cancelled.push(id),
+    startMaintenance: async (passId) => {
+      if (statuses.get(maintenanceInstanceId)?.state === 'running') return 'exists'
+      statuses.set(maintenanceInstanceId, { state: 'running', runtimeStatus: 'Running', customStatus: { passId } })
+      return 'started'
+    },
   }
 }
 

@@ -1,6 +1,7 @@
 import type { OrchestrationHandler } from 'durable-functions'
 import type { LaneInput, RestoreDiskInput } from '../../functions/contracts.ts'
 import { handlerOf } from '../../functions/durable.ts'
+import { maintainVaultStory } from '../../functions/orchestrators/maintain-vault.ts'
 import { protectDiskStory } from '../../functions/orchestrators/protect-disk.ts'
 import { protectVmStory } from '../../functions/orchestrators/protect-vm.ts'
 import { restoreDiskStory } from '../../functions/orchestrators/restore-disk.ts'
@@ -13,6 +14,7 @@ import {
   failedOutcome,
   instanceId,
   job,
+  maintenanceInput,
   pending,
   ref,
   restoreJob,
@@ -66,6 +68,14 @@ const restoreOne = (name: string, around: World): Case => ({
   handler: handlerOf(restoreDiskStory),
   input: { ...ref, jobId: restoreJob.jobId, disk: 'lun-63', progress: null } satisfies RestoreDiskInput,
   instanceId: `${restoreId}:disk-lun-63`,
+  world: around,
+})
+
+const maintenance = (name: string, around: World): Case => ({
+  name: `maintain-vault-${name}`,
+  handler: handlerOf(maintainVaultStory),
+  input: maintenanceInput,
+  instanceId: 'maintenance',
   world: around,
 })
 
@@ -186,4 +196,7 @@ export const cases: readonly Case[] = [
       }),
     }),
   ),
+  maintenance('all-well', world()),
+  maintenance('stages-fail', world({ expireRecoveryPoints: failedOutcome, collectGarbage: throwing('no answer') })),
+  maintenance('continues-as-new', world({ compactLayers: { kind: 'more', cursor: 'c', counts: {} } })),
 ]

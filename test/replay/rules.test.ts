@@ -119,7 +119,7 @@ describe('the rules of the engine', () => {
     vi.resetModules()
     for (const folder of ['orchestrators', 'activities'])
       for (const file of readdirSync(join(functions, folder))) await import(join(functions, folder, file))
-    const orchestrations = ['protectVm', 'protectDisk', 'transferLane', 'restoreVm', 'restoreDisk']
+    const orchestrations = ['maintainVault', 'protectVm', 'protectDisk', 'transferLane', 'restoreVm', 'restoreDisk']
     expect([...registered.orchestrations].sort()).toEqual([...orchestrations].sort())
     const activities = contractNames.filter((name) => !orchestrations.includes(name))
     expect([...registered.activities].sort()).toEqual([...activities].sort())

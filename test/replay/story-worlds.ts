@@ -1,6 +1,7 @@
-import type { DiskOutcome } from '../../functions/contracts.ts'
+import type { DiskOutcome, MaintenanceInput } from '../../functions/contracts.ts'
 import { diskReport } from '../../shared/domain/disk-report.ts'
 import type { BackupJob, RestoreJob } from '../../shared/domain/job.ts'
+import { nothingMaintained } from '../../shared/domain/maintenance.ts'
 import type { World } from '../support/run-story.ts'
 
 const vmKey = 'a-vm-with-a-long-name--0123456789ab'
@@ -36,6 +37,14 @@ export const restoreJob: RestoreJob = {
   ],
   location: 'westeurope',
   requestedAt: '2026-01-01T02:00:00.000Z',
+}
+
+export const maintenanceInput: MaintenanceInput = {
+  passId: 'pass-20260101t020000z-0123456789',
+  stage: 'expire',
+  cursor: null,
+  counts: nothingMaintained,
+  problems: [],
 }
 
 export const labels = ['os', 'lun-0', 'lun-63']
@@ -79,6 +88,10 @@ export const wellAnswers: Readonly<Record<string, unknown>> = {
   restoreRange: { kind: 'written', nextOffsetBytes: 1 << 30, writtenBytes: 4096 },
   finishRestoreDisk: { kind: 'finished' },
   abandonRestoreDisk: { kind: 'abandoned' },
+  expireRecoveryPoints: { kind: 'done', counts: { expired: 2 } },
+  compactLayers: { kind: 'done', counts: { folded: 3, rewrittenBytes: 4 } },
+  collectGarbage: { kind: 'done', counts: { removed: 5, retained: 6 } },
+  scrubVault: { kind: 'done', counts: { checkedBytes: 7 } },
 }
 
 /** A world where some activities answer something else: an outcome, a list of outcomes run after run (the last one stays), or a

@@ -1,4 +1,4 @@
-import type { BlobEntry, ControlStore } from '../../../shared/ports/blob-store.ts'
+import type { BlobEntry, ControlStore, VaultStore } from '../../../shared/ports/blob-store.ts'
 
 /** One call of a port, as faults and checkers see it. */
 export interface PortCall {
@@ -15,7 +15,11 @@ export type Watch = <T>(call: PortCall, act: () => T | Promise<T>) => Promise<T>
 export const callText = ({ port, operation, name }: PortCall): string => `${port}.${operation} ${name}`
 
 /** A store whose every call is watched. A listing is one call. */
-export const watchStore = (store: ControlStore, port: 'vault' | 'control', watch: Watch): ControlStore => {
+export const watchStore = (
+  store: ControlStore & VaultStore,
+  port: 'vault' | 'control',
+  watch: Watch,
+): ControlStore & VaultStore => {
   const around = <T>(operation: string, name: string, act: () => Promise<T>) => watch({ port, operation, name }, act)
   return {
     read: (name, options) => around('read', name, () => store.read(name, options)),
@@ -34,6 +38,7 @@ export const watchStore = (store: ControlStore, port: 'vault' | 'control', watch
     replace: (name, body, etag, options) => around('replace', name, () => store.replace(name, body, etag, options)),
     put: (name, body, options) => around('put', name, () => store.put(name, body, options)),
     remove: (name, etag, options) => around('remove', name, () => store.remove(name, etag, options)),
+    purge: (name, etag, options) => around('purge', name, () => store.purge(name, etag, options)),
   }
 }
 

@@ -1,0 +1,32 @@
+import { maintenanceInstanceId, passIdOf } from '../../shared/domain/ids.ts'
+import { type Endpoint, json } from './endpoint.ts'
+import { ProblemError } from './problem.ts'
+
+/** POST: begins a pass over the vault now: expire, compact, collect, scrub. GET: the pass that runs, or the last one. */
+export const vaultMaintenance: Endpoint = {
+  name: 'maintainVaultNow',
+  route: 'maintenance',
+  methods: {
+    POST: async ({ deps, management }) => {
+      const passId = passIdOf(deps.clock.now(), deps.newToken())
+      if ((await deps.instances.startMaintenance(passId)) === 'exists') throw runningProblem()
+      const urls = await management(maintenanceInstanceId)
+      const headers = { location: String(urls.statusQueryGetUri), 'retry-after': '10' }
+      return json(202, { passId, instanceId: maintenanceInstanceId, ...urls }, headers)
+    },
+    GET: async ({ deps }) => {
+      const status = await deps.instances.status(maintenanceInstanceId)
+      const state = status === null ? 'neverRun' : status.state
+      const { runtimeStatus = null, customStatus: progress = null, updatedAt = null } = status ?? {}
+      return json(200, { state, runtimeStatus, progress, updatedAt }, { 'cache-control': 'no-store' })
+    },
+  },
+}
+
+const runningProblem = (): ProblemError =>
+  new ProblemError({
+    status: 409,
+    code: 'maintenance-running',
+    title: 'A pass over the vault is running.',
+    detail: 'One pass runs at a time. Nothing was changed; follow the one that runs by GET maintenance.',
+  })

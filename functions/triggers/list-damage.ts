@@ -1,0 +1,4 @@
+import { listVaultDamage } from '../http/damage.ts'
+import { registerEndpoint } from '../http/endpoint.ts'
+
+registerEndpoint(listVaultDamage)

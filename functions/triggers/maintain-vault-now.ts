@@ -1,0 +1,4 @@
+import { registerEndpoint } from '../http/endpoint.ts'
+import { vaultMaintenance } from '../http/maintenance.ts'
+
+registerEndpoint(vaultMaintenance)

@@ -1,0 +1,82 @@
+import type { Failed } from './job-ref.ts'
+
+/** What a maintenance pass does with the vault, in this order. Recovery points end by their policies' retention; layers are folded, so that
+ * restores stay short; what nothing needs any more is removed; then stored objects are checked, the longest unchecked first. */
+export const maintenanceStages = ['expire', 'compact', 'collect', 'scrub'] as const
+
+export type MaintenanceStage = (typeof maintenanceStages)[number]
+
+/** What a pass did so far; each stage adds to its own. */
+export interface MaintenanceCounts {
+  /** Recovery points that ended. */
+  readonly expired: number
+  /** Layers that were folded into others. */
+  readonly folded: number
+  /** Stored bytes that were moved out of sparse segments. */
+  readonly rewrittenBytes: number
+  /** Objects that were removed. */
+  readonly removed: number
+  /** Objects that nothing needs and that the store keeps for now: immutability, or a tier's minimum time. */
+  readonly retained: number
+  /** Stored bytes that were read and proven. */
+  readonly checkedBytes: number
+  /** Damages that were found. */
+  readonly damaged: number
+}
+
+export const nothingMaintained: MaintenanceCounts = {
+  expired: 0,
+  folded: 0,
+  rewrittenBytes: 0,
+  removed: 0,
+  retained: 0,
+  checkedBytes: 0,
+  damaged: 0,
+}
+
+/** The counts with what one more step did. */
+export const plusCounts = (counts: MaintenanceCounts, more: Partial<MaintenanceCounts>): MaintenanceCounts => {
+  const sum = (name: keyof MaintenanceCounts): number => counts[name] + (more[name] ?? 0)
+  return {
+    expired: sum('expired'),
+    folded: sum('folded'),
+    rewrittenBytes: sum('rewrittenBytes'),
+    removed: sum('removed'),
+    retained: sum('retained'),
+    checkedBytes: sum('checkedBytes'),
+    damaged: sum('damaged'),
+  }
+}
+
+/** Something that a step could not do. */
+export type StepProblem = Omit<Failed, 'kind'>
+
+/** Something that a stage could not do. The rest goes on. */
+export interface MaintenanceProblem extends StepProblem {
+  readonly stage: MaintenanceStage
+}
+
+/** What a pass ended with. */
+export interface MaintenanceOutcome {
+  readonly kind: 'completed' | 'incomplete'
+  readonly counts: MaintenanceCounts
+  /** Empty where the pass is complete; at most 20. */
+  readonly problems: readonly MaintenanceProblem[]
+}
+
+/** One bounded step of a stage. `cursor`: where the stage goes on; null at its start. */
+export interface MaintenanceStep {
+  readonly passId: string
+  readonly cursor: string | null
+}
+
+/** `counts`: what this step did. `problems`: what it had to leave out, the first few. `cursor` is short: it is kept in the history. */
+export type MaintenanceStepOutcome =
+  | (StepDone & { readonly kind: 'more'; readonly cursor: string })
+  | (StepDone & { readonly kind: 'done' })
+  | Failed
+
+interface StepDone {
+  readonly counts: Partial<MaintenanceCounts>
+  readonly problems?: readonly StepProblem[]
+}

@@ -1,0 +1,42 @@
+import {
+  type MaintenanceCounts,
+  type MaintenanceStepOutcome,
+  nothingMaintained,
+  plusCounts,
+  type StepProblem,
+} from '../../domain/maintenance.ts'
+import { listVmKeys } from '../../vault/list-vm-keys.ts'
+import type { JobDeps } from '../job-deps.ts'
+import { stepFailure } from '../step-failure.ts'
+
+/** How long one step works before it hands over to the next: a function may be ended at any time, and what it did is kept. */
+const stepMilliseconds = 3 * 60_000
+
+/** Problems that one step tells. */
+const problemsMax = 3
+
+/** Does something for one VM of the vault after another, in order of their keys, until the step's time is up. What fails for one VM is
+ * told and does not keep it from the others.
+ * @param after the last VM of the step before; null at the stage's start
+ * @param work counts of what was done */
+export const eachVm = async (
+  deps: Pick<JobDeps, 'vault' | 'clock'>,
+  after: string | null,
+  work: (vmKey: string) => Promise<Partial<MaintenanceCounts>>,
+): Promise<MaintenanceStepOutcome> => {
+  const beganAt = deps.clock.now().getTime()
+  const problems: StepProblem[] = []
+  let counts = nothingMaintained
+  for await (const vmKey of listVmKeys(deps.vault, after)) {
+    try {
+      counts = plusCounts(counts, await work(vmKey))
+    } catch (error) {
+      const failure = stepFailure(error)
+      if (failure === null) throw error
+      if (problems.length < problemsMax) problems.push({ ...failure, message: `${vmKey}: ${failure.message}` })
+    }
+    if (deps.clock.now().getTime() - beganAt > stepMilliseconds)
+      return { kind: 'more', cursor: vmKey, counts, problems }
+  }
+  return { kind: 'done', counts, problems }
+}

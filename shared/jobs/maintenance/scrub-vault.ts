@@ -1,0 +1,39 @@
+import type { MaintenanceStep, MaintenanceStepOutcome } from '../../domain/maintenance.ts'
+import { scrubVault } from '../../vault/scrub-vault.ts'
+import type { JobDeps } from '../job-deps.ts'
+
+const gib = 1024 ** 3
+const dayMs = 24 * 3_600_000
+
+/** What one pass reads at most. With what a day brings below that, everything is checked again and again, the longest unchecked first. */
+const passBytesMax = 256 * gib
+/** What one step reads at most: minutes. */
+const stepBytesMax = 16 * gib
+/** Read of one VM before the next one has its turn. */
+const vmBytesMax = 4 * gib
+const stepCallsMax = 50_000
+/** What was checked this lately is not checked again. */
+const recheckAfterMs = 7 * dayMs
+const stepMilliseconds = 3 * 60_000
+
+/** Reads and proves what was not checked for longest. Key: none; it changes nothing but its own notes and the reports of damage.
+ * The cursor says how many bytes the pass has read. */
+export const scrubWithinBudget = async (
+  deps: Pick<JobDeps, 'vault' | 'control' | 'clock'>,
+  { cursor }: MaintenanceStep,
+): Promise<MaintenanceStepOutcome> => {
+  const before = Number(cursor ?? 0)
+  const beganAt = deps.clock.now().getTime()
+  const scrubbed = await scrubVault(deps, {
+    bytesMax: Math.min(stepBytesMax, passBytesMax - before),
+    callsMax: stepCallsMax,
+    vmBytesMax,
+    checkedBefore: new Date(beganAt - recheckAfterMs),
+    shouldStop: () => deps.clock.now().getTime() - beganAt > stepMilliseconds,
+  })
+  const read = before + scrubbed.checkedBytes
+  const counts = { checkedBytes: scrubbed.checkedBytes, damaged: scrubbed.found }
+  return scrubbed.kind === 'done' || read >= passBytesMax
+    ? { kind: 'done', counts }
+    : { kind: 'more', cursor: String(read), counts }
+}

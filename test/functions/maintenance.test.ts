@@ -1,0 +1,52 @@
+import { describe, expect, it } from 'vitest'
+import { listVaultDamage } from '../../functions/http/damage.ts'
+import { vaultMaintenance } from '../../functions/http/maintenance.ts'
+import { type DamageReport, writeDamage } from '../../shared/vault/damage-reports.ts'
+import { fakeInstances, fakeWorld } from '../jobs/world.ts'
+import { ask } from './call-endpoint.ts'
+
+const report: DamageReport = {
+  vmKey: 'web-1-b0300031b42c',
+  name: 'segments/r1/os/000000.0001-00000',
+  kind: 'data',
+  code: 'digest-mismatch',
+  message: 'The bytes differ.',
+  foundAt: '2026-03-10T02:00:00.000Z',
+  frames: [0],
+  touches: [{ recoveryPointId: 'r1', disk: 'os', ranges: [{ offsetBytes: 0, lengthBytes: 4096 }] }],
+}
+
+describe('POST maintenance', () => {
+  it('begins a pass and answers where to look; a second one is refused while it runs', async () => {
+    const world = fakeWorld()
+    const instances = fakeInstances()
+    const first = await ask(vaultMaintenance, world, instances, {})
+    expect(first).toMatchObject({
+      status: 202,
+      headers: { 'retry-after': '10', location: first.body.statusQueryGetUri },
+      body: { instanceId: 'maintenance', passId: expect.stringMatching(/^pass-20260310t020000z-[0-9a-f]{10}$/) },
+    })
+    const second = await ask(vaultMaintenance, world, instances, {})
+    expect(second).toMatchObject({ status: 409, body: { type: 'urn:deltavault:problem:maintenance-running' } })
+    const shown = await ask(vaultMaintenance, world, instances, { method: 'GET' })
+    expect(shown.body).toMatchObject({ state: 'running', progress: { passId: first.body.passId } })
+  })
+
+  it('says that no pass has run', async () => {
+    const shown = await ask(vaultMaintenance, fakeWorld(), fakeInstances(), { method: 'GET' })
+    expect(shown).toMatchObject({ status: 200, body: { state: 'neverRun', progress: null } })
+  })
+})
+
+describe('GET damage', () => {
+  it('names damaged objects and the recovery points that they touch', async () => {
+    const world = fakeWorld()
+    await writeDamage(world.control, report)
+    await writeDamage(world.control, { ...report, name: 'layers/r1/os' })
+    const all = await ask(listVaultDamage, world, fakeInstances(), { method: 'GET' })
+    expect(all.body).toMatchObject({ more: false, damage: expect.arrayContaining([report]) })
+    const one = await ask(listVaultDamage, world, fakeInstances(), { method: 'GET', query: { top: '1' } })
+    expect(one.body).toMatchObject({ more: true })
+    expect(one.body.damage).toHaveLength(1)
+  })
+})

@@ -1,0 +1,117 @@
+import { describe, expect, it } from 'vitest'
+import { encodeJson } from '../../shared/jobs/json-object.ts'
+import { startJob } from '../../shared/jobs/start-job.ts'
+import { listLiveRecoveryPoints } from '../../shared/vault/recovery-points.ts'
+import { restoreDisk } from '../support/vault-world.ts'
+import { runJob, runMaintenance } from './run-job.ts'
+import { type FakeWorld, fakeInstances, fakeWorld, sampleJob, sampleVm } from './world.ts'
+
+const { vmKey } = sampleVm()
+const dayMs = 24 * 3_600_000
+const begin = Date.parse('2026-03-10T02:00:00.000Z')
+
+const policy = {
+  name: 'daily',
+  selection: { tags: { backup: 'daily' } },
+  schedule: { kind: 'daily', times: ['02:00'], timeZone: 'UTC' },
+  excludedDisks: [],
+  consistency: null,
+  source: 'restorePoints',
+  windowHours: null,
+  retention: { daily: 3, weekly: 2 },
+}
+
+interface Day {
+  readonly recoveryPointId: string
+  readonly os: Buffer
+}
+
+/** One backup a day, each after a few pages have changed. */
+const backUpDays = async (world: FakeWorld, days: number, from = 0): Promise<readonly Day[]> => {
+  const made: Day[] = []
+  for (let day = from; day < from + days; day += 1) {
+    for (const page of [day % 7, 20 + day, 100])
+      world.platform.disks.get('os')!.fill(`day ${day} `, page * 4096, page * 4096 + 4096)
+    const instances = fakeInstances()
+    const job = sampleJob(`day ${day}`, new Date(begin + day * dayMs).toISOString())
+    await startJob({ ...world, instances }, job)
+    const { outcome } = await runJob(world, instances.started[0]!)
+    expect(outcome?.kind).toBe('completed')
+    made.push({ recoveryPointId: job.recoveryPointId, os: Buffer.from(world.platform.disks.get('os')!) })
+    world.clock.advance(dayMs)
+  }
+  return made
+}
+
+const worldWithPolicy = async (
+  content: object,
+): Promise<FakeWorld & { readonly subscriptionIds: readonly string[] }> => {
+  const world = { ...fakeWorld(), subscriptionIds: ['00000000-0000-0000-0000-000000000001'] }
+  await world.control.put('policies/daily.json', encodeJson(content))
+  return world
+}
+
+const liveIds = async (world: FakeWorld): Promise<readonly string[]> => {
+  const ids: string[] = []
+  for await (const { recoveryPoint } of listLiveRecoveryPoints(world.vault, vmKey))
+    ids.push(recoveryPoint.recoveryPointId)
+  return ids
+}
+
+describe('a pass over the vault', () => {
+  it('ends what the policy does not keep, folds, removes the rest, and every point that is left restores', async () => {
+    const world = await worldWithPolicy(policy)
+    const days = await backUpDays(world, 12)
+    const before = world.vault.objects.size
+
+    const outcome = await runMaintenance(world, 'pass-1')
+
+    expect(outcome).toMatchObject({ kind: 'completed', problems: [] })
+    // Days of March 2026: the 19th to the 21st, and the newest of each of two weeks, the 15th (a Sunday) and the 21st.
+    const kept = [5, 9, 10, 11].map((day) => days[day]!.recoveryPointId)
+    expect(await liveIds(world)).toEqual(kept)
+    expect(outcome.counts).toMatchObject({ expired: 8, damaged: 0 })
+    expect(outcome.counts.folded).toBeGreaterThan(3)
+    expect(world.vault.objects.size).toBeLessThan(before)
+    for (const day of [5, 9, 10, 11])
+      for await (const { recoveryPoint } of listLiveRecoveryPoints(world.vault, vmKey))
+        if (recoveryPoint.recoveryPointId === days[day]!.recoveryPointId)
+          expect((await restoreDisk(world.vault, recoveryPoint, 'os')).equals(days[day]!.os)).toBe(true)
+
+    await runMaintenance(world, 'pass-2')
+    const third = await runMaintenance(world, 'pass-3')
+    expect(third.counts).toMatchObject({ expired: 0, folded: 0, removed: 0 })
+    const [next] = await backUpDays(world, 1, 12)
+    expect(await liveIds(world)).toContain(next!.recoveryPointId)
+  })
+
+  it('keeps everything where the policy names no retention', async () => {
+    const world = await worldWithPolicy({ ...policy, retention: null })
+    const days = await backUpDays(world, 5)
+    const { counts } = await runMaintenance(world, 'pass-1')
+    expect(counts.expired).toBe(0)
+    expect(await liveIds(world)).toEqual(days.map(({ recoveryPointId }) => recoveryPointId))
+  })
+
+  it('ends nothing while a policy cannot be read, says so, and does the rest', async () => {
+    const world = await worldWithPolicy(policy)
+    await world.control.put('policies/broken.json', Buffer.from('{'))
+    await backUpDays(world, 5)
+    const outcome = await runMaintenance(world, 'pass-1')
+    expect(outcome).toMatchObject({ kind: 'incomplete', counts: { expired: 0 } })
+    expect(outcome.problems).toMatchObject([{ stage: 'expire', reason: 'policy-unreadable' }])
+  })
+
+  it('goes on by the policy of its last backup for a VM that is gone', async () => {
+    const world = await worldWithPolicy(policy)
+    const days = await backUpDays(world, 6)
+    for (const name of [...world.control.objects.keys()].filter((one) => one.startsWith('jobs/'))) {
+      const record = JSON.parse(Buffer.from(world.control.objects.get(name)!.bytes).toString()) as { job: object }
+      await world.control.put(name, encodeJson({ ...record, job: { ...record.job, policy: 'daily' } }))
+    }
+    world.platform.vms = []
+    const { counts } = await runMaintenance(world, 'pass-1')
+    expect(counts.expired).toBeGreaterThan(0)
+    expect(await liveIds(world)).toContain(days[5]!.recoveryPointId)
+  })
+})
