@@ -32,8 +32,10 @@ export interface FakeKeyVault extends AsyncDisposable {
   /** PEM of the certificate that clients have to trust. */
   readonly certificate: string
   readonly requests: KeyVaultRequest[]
-  /** The token that is taken, of the audience `https://vault.azure.net`. */
+  /** The token that is taken. */
   readonly token: string
+  /** Takes other tokens too: those of an identity that is emulated elsewhere. */
+  takesToken: (token: string) => boolean
   /** Makes a key, or the next version of it. */
   addVersion(name: string): FakeKeyVersion
   /** Soft-deletes a key with all its versions; `recover` brings it back. */
@@ -85,6 +87,7 @@ export const startFakeKeyVault = async (): Promise<FakeKeyVault> => {
     certificate: certificate.cert,
     requests: [],
     token: `token-${randomBytes(12).toString('hex')}`,
+    takesToken: () => false,
     permitted: new Set(['get', 'wrapKey', 'unwrapKey']),
     answers: [],
     addVersion: (name) => {
@@ -169,7 +172,8 @@ const respond = (
   request: IncomingMessage,
   body: Buffer,
 ): Answer => {
-  if (request.headers.authorization !== `Bearer ${vault.token}`) return challenge
+  const token = request.headers.authorization?.replace(/^Bearer /, '') ?? ''
+  if (token !== vault.token && !vault.takesToken(token)) return challenge
   const url = new URL(request.url ?? '', origin)
   vault.requests.push({ method: request.method ?? '', path: url.pathname })
   if (!/^(7\.\d|20\d\d-\d\d-\d\d)$/.test(url.searchParams.get('api-version') ?? ''))
