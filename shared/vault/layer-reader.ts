@@ -74,7 +74,8 @@ function* batchesOf(bytes: Uint8Array, fence: FenceKey, layer: Layer, window: Ex
   for (let batch = cursor.take(runsPerBatch); batch.length > 0; batch = cursor.take(runsPerBatch)) yield batch
 }
 
-const readShard = async (
+/** One shard, proven by its fence key. @throws VaultError */
+export const readShard = async (
   reader: ObjectReader,
   layer: Layer,
   fence: FenceKey,

@@ -1,0 +1,104 @@
+import type { Extent } from '../domain/extent.ts'
+import type { LayerReference } from '../domain/recovery-point.ts'
+import type { FramePlace } from '../format/frame.ts'
+import type { SegmentRange } from '../format/segment-ranges.ts'
+import type { PlacedRun } from '../format/shard-builder.ts'
+import { parseVaultName } from '../format/vault-name.ts'
+import type { CallOptions, ObjectReader } from '../ports/blob-store.ts'
+import { type Layer, layerRuns, openLayer } from './layer-reader.ts'
+import { mergeLayers } from './merge-layers.ts'
+
+/** Frames that are damaged, by their segment; null for all frames of a segment. */
+export type DamagedFrames = ReadonlyMap<string, ReadonlySet<number> | null>
+
+export interface DiskStack {
+  readonly stack: readonly LayerReference[]
+  readonly sizeBytes: number
+}
+
+/** Reads indexes to tell what damaged frames are needed for. A layer is opened once, however many disks have it. */
+export interface DamageLocator {
+  /** True where the layer's footer names the segment. @throws VaultError */
+  needs(layer: LayerReference, segment: string): Promise<boolean>
+  /** The data runs of the layer whose frames lie in one of the segments. @throws VaultError */
+  runsIn(layer: LayerReference, segments: ReadonlySet<string>): AsyncGenerator<PlacedRun>
+  /** Where the disk shows bytes of damaged frames: sorted, joined where they touch. @throws VaultError */
+  shownBy(disk: DiskStack, damaged: DamagedFrames): Promise<readonly Extent[]>
+}
+
+export const createDamageLocator = (reader: ObjectReader, options: CallOptions): DamageLocator => {
+  const opened = new Map<string, Promise<Layer>>()
+  const open = (reference: LayerReference): Promise<Layer> => {
+    const key = `${reference.layerId} ${reference.digest}`
+    const layer = opened.get(key) ?? openLayer(reader, reference, options)
+    opened.set(key, layer)
+    return layer
+  }
+  async function* runsIn(reference: LayerReference, segments: ReadonlySet<string>): AsyncGenerator<PlacedRun> {
+    const layer = await open(reference)
+    if (![...segments].some((name) => hasSegment(layer.footer.segmentRanges, name))) return
+    const window = { offsetBytes: 0, lengthBytes: layer.footer.diskBytes }
+    for await (const batch of layerRuns(reader, layer, window, options))
+      for (const run of batch) if (run.frame !== null && segments.has(run.frame.segment)) yield run
+  }
+  const shownBy = async ({ stack, sizeBytes }: DiskStack, damaged: DamagedFrames): Promise<readonly Extent[]> => {
+    const span = await spanOf(stack, damaged)
+    if (span === null) return []
+    const window = { ...span, lengthBytes: Math.min(span.lengthBytes, sizeBytes - span.offsetBytes) }
+    if (window.lengthBytes <= 0) return []
+    const layers = await Promise.all(stack.map(open))
+    const runs = layers.map((layer) => layerRuns(reader, layer, window, options))
+    const shown: Extent[] = []
+    for await (const { frame, offsetBytes, lengthBytes } of mergeLayers(runs, window))
+      if (frame !== null && isDamaged(frame, damaged)) addExtent(shown, { offsetBytes, lengthBytes })
+    return shown
+  }
+  /** From the first to the last offset at which any layer names a damaged frame. */
+  const spanOf = async (stack: readonly LayerReference[], damaged: DamagedFrames): Promise<Extent | null> => {
+    const segments = new Set(damaged.keys())
+    let span: Extent | null = null
+    for (const layer of stack)
+      for await (const run of runsIn(layer, segments))
+        if (run.frame !== null && isDamaged(run.frame, damaged)) span = covering(span, run)
+    return span
+  }
+  const needs = async (reference: LayerReference, segment: string): Promise<boolean> =>
+    hasSegment((await open(reference)).footer.segmentRanges, segment)
+  return { needs, runsIn, shownBy }
+}
+
+const isDamaged = ({ segment, placeBytes }: FramePlace, damaged: DamagedFrames): boolean => {
+  const places = damaged.get(segment)
+  return places === null || places?.has(placeBytes) === true
+}
+
+const hasSegment = (ranges: readonly SegmentRange[], name: string): boolean => {
+  const parsed = parseVaultName(name)
+  if (parsed.kind !== 'segment') return false
+  const { id, disk, slice, attempt, n } = parsed
+  return ranges.some(
+    (range) =>
+      range.recoveryPointId === id &&
+      range.disk === disk &&
+      range.slice === slice &&
+      range.attempt === attempt &&
+      range.firstN <= n &&
+      n <= range.lastN,
+  )
+}
+
+const endOf = ({ offsetBytes, lengthBytes }: Extent): number => offsetBytes + lengthBytes
+
+const covering = (span: Extent | null, added: Extent): Extent => {
+  if (span === null) return { offsetBytes: added.offsetBytes, lengthBytes: added.lengthBytes }
+  const offsetBytes = Math.min(span.offsetBytes, added.offsetBytes)
+  return { offsetBytes, lengthBytes: Math.max(endOf(span), endOf(added)) - offsetBytes }
+}
+
+/** @param list sorted; the extent lies behind all of it */
+const addExtent = (list: Extent[], extent: Extent): void => {
+  const last = list.at(-1)
+  if (last !== undefined && endOf(last) === extent.offsetBytes)
+    list[list.length - 1] = { ...last, lengthBytes: last.lengthBytes + extent.lengthBytes }
+  else list.push(extent)
+}

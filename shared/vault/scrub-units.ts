@@ -1,0 +1,139 @@
+import { joinSegmentRanges, type SegmentRange, segmentNamesOf } from '../format/segment-ranges.ts'
+import { VaultError } from '../format/vault-error.ts'
+import type { BlobReader, CallOptions } from '../ports/blob-store.ts'
+import { checkShards, checkSidecar, type DamagedShard } from './check-index.ts'
+import { checkSegment } from './check-segment.ts'
+import { inBatches } from './in-batches.ts'
+import { type Layer, openLayer } from './layer-reader.ts'
+import type { CheckStamp } from './scrub-state.ts'
+import type { SegmentDirectories } from './segment-directories.ts'
+import type { VmContents } from './vm-contents.ts'
+
+/** A part of the vault that is checked as one and has one stamp. `name`: the object's, or what the names of all its segments begin with. */
+export interface CheckUnit {
+  readonly name: string
+  /** Checks from `next` of the stamp on, as long as it may go on.
+   * @returns where it goes on; null where all was checked */
+  check(from: string | null, watch: UnitWatch): Promise<string | null>
+}
+
+/** What a check tells, and asks whether to go on. */
+export interface UnitWatch {
+  readonly goOn: () => boolean
+  readonly onShard: (layer: string, damaged: DamagedShard) => void
+  readonly onSidecar: (name: string, error: VaultError) => void
+  /** A segment that has to be looked at closely. */
+  readonly onSegment: (name: string) => void
+  readonly onKey: (keyId: string) => void
+}
+
+export interface Units {
+  readonly units: readonly CheckUnit[]
+  /** Layers whose footer is missing or damaged; what they need is not known from them. */
+  readonly closed: readonly { readonly name: string; readonly error: VaultError }[]
+}
+
+/** Segments read at the same time. */
+const segmentsAtOnce = 4
+
+/** All that the recovery points need. Reads the footers of their layers. */
+export const unitsOf = async (
+  reader: BlobReader,
+  contents: VmContents,
+  directories: SegmentDirectories,
+  options: CallOptions,
+): Promise<Units> => {
+  const units: CheckUnit[] = []
+  const closed: { readonly name: string; readonly error: VaultError }[] = []
+  const ranges: SegmentRange[] = []
+  for (const [name, reference] of contents.layers)
+    try {
+      const layer = await openLayer(reader, reference, options)
+      ranges.push(...layer.footer.segmentRanges)
+      units.push(layerUnit(reader, layer, directories, options))
+    } catch (error) {
+      if (!(error instanceof VaultError)) throw error
+      closed.push({ name, error })
+    }
+  for (const [name, sidecar] of contents.sidecars)
+    units.push({
+      name,
+      check: async (_from, { onSidecar }) => {
+        await checkSidecar(reader, sidecar, options).catch(orTell((error) => onSidecar(name, error)))
+        return null
+      },
+    })
+  for (const [name, group] of grouped(ranges)) units.push(segmentsUnit(reader, name, group, options))
+  return { units, closed }
+}
+
+const layerUnit = (
+  reader: BlobReader,
+  layer: Layer,
+  directories: SegmentDirectories,
+  options: CallOptions,
+): CheckUnit => ({
+  name: layer.name,
+  check: async (from, { goOn, onShard, onSegment }) => {
+    const on = { goOn, onShard: (damaged: DamagedShard) => onShard(layer.name, damaged), onSegment }
+    const next = await checkShards(reader, layer, { from: Number(from ?? 0), directories }, on, options)
+    return next === null ? null : String(next)
+  },
+})
+
+/** Whole segments; `from` is the name of the last one that was checked. */
+const segmentsUnit = (
+  reader: BlobReader,
+  name: string,
+  ranges: readonly SegmentRange[],
+  options: CallOptions,
+): CheckUnit => ({
+  name,
+  check: async (from, { goOn, onSegment, onKey }) => {
+    let last: string | null = null
+    let isBrokenOff = false
+    function* names(): Generator<string> {
+      for (const segment of segmentNamesOf(ranges)) {
+        if (from !== null && segment <= from) continue
+        if (last !== null && !goOn()) {
+          isBrokenOff = true
+          return
+        }
+        last = segment
+        yield segment
+      }
+    }
+    await inBatches(names(), segmentsAtOnce, async (segment) => {
+      const content = await reader.read(segment, options)
+      if (content === null) onSegment(segment)
+      else await proven(content.bytes, segment, onKey).catch(orTell(() => onSegment(segment)))
+    })
+    return isBrokenOff ? last : null
+  },
+})
+
+const proven = async (bytes: Uint8Array, name: string, onKey: (keyId: string) => void): Promise<void> =>
+  checkSegment(bytes, name, onKey)
+
+const orTell =
+  (tell: (error: VaultError) => void) =>
+  (error: unknown): void => {
+    if (!(error instanceof VaultError)) throw error
+    tell(error)
+  }
+
+/** By id and disk; the order of the ranges is that of the segments' names. */
+const grouped = (ranges: readonly SegmentRange[]): ReadonlyMap<string, readonly SegmentRange[]> => {
+  const groups = new Map<string, SegmentRange[]>()
+  for (const range of joinSegmentRanges(ranges)) {
+    const name = `segments/${range.recoveryPointId}/${range.disk}/`
+    const group = groups.get(name)
+    if (group === undefined) groups.set(name, [range])
+    else group.push(range)
+  }
+  return groups
+}
+
+/** What was checked longest ago comes first. */
+export const byAge = (a: { readonly stamp: CheckStamp }, b: { readonly stamp: CheckStamp }): number =>
+  a.stamp.checkedAt < b.stamp.checkedAt ? -1 : a.stamp.checkedAt > b.stamp.checkedAt ? 1 : 0

@@ -1,0 +1,208 @@
+import type { LayerReference } from '../domain/recovery-point.ts'
+import { VaultError } from '../format/vault-error.ts'
+import type { CallOptions, ControlStore } from '../ports/blob-store.ts'
+import type { Clock } from '../ports/clock.ts'
+import type { DamagedShard } from './check-index.ts'
+import { clearDamage, type DamageReport, listDamage, writeDamage } from './damage-reports.ts'
+import { type Judgement, judgeSegment, touchesOfLayer } from './judge-damage.ts'
+import type { MeteredReader } from './metered-reader.ts'
+import { type CheckedRecords, checkRecords } from './scrub-records.ts'
+import { neverChecked, openCheckStamps } from './scrub-state.ts'
+import { byAge, type CheckUnit, type UnitWatch, unitsOf } from './scrub-units.ts'
+import { createSegmentDirectories } from './segment-directories.ts'
+import { listDataKeys, readKeyRecord } from './stored-keys.ts'
+import { contentsOf, type VmContents } from './vm-contents.ts'
+
+export interface ScrubVmDeps {
+  readonly vault: MeteredReader
+  readonly control: ControlStore
+  readonly clock: Clock
+}
+
+export interface ScrubVmRequest {
+  readonly vmKey: string
+  /** Counts the rounds over all VMs. */
+  readonly round: number
+  /** What was checked at this time or later is left alone; null: nothing is. */
+  readonly checkedBefore: string | null
+  /** Asked behind each shard and each few segments. */
+  readonly goOn: () => boolean
+}
+
+export interface ScrubbedVm {
+  /** False where it was broken off. */
+  readonly isWhole: boolean
+  /** Damaged objects that were not known to be. */
+  readonly found: number
+  /** Objects that were said to be damaged and are whole, or that nothing needs. */
+  readonly cleared: number
+}
+
+/** Checks what the recovery points of one VM need, what was checked longest ago first: records at each visit, then layers, sidecars and
+ * segments. What is said to be damaged is always looked at again, be it another VM that was touched by it. Reads without any key.
+ * @throws VaultError `unsupported-version` where a record is of a later format */
+export const scrubVm = async (
+  deps: ScrubVmDeps,
+  request: ScrubVmRequest,
+  options: CallOptions = {},
+): Promise<ScrubbedVm> => {
+  const { vmKey } = request
+  const known: DamageReport[] = []
+  for await (const report of listDamage(deps.control, null, options)) known.push(report)
+  const records = await checkRecords(deps.vault, vmKey, options)
+  const suspicions = suspicionsOf(records)
+  const directories = createSegmentDirectories(deps.vault, options)
+  const { units, closed } = await unitsOf(deps.vault, contentsOf(records.points), directories, options)
+  for (const { name, error } of closed) suspicions.layers.set(name, { error, shards: [] })
+  const stamps = openCheckStamps(deps.control, options)
+  const names = new Set(known.map(({ name }) => name))
+  for (const { name } of known) if (name.startsWith('segments/')) suspicions.segments.add(name)
+  for (const unit of units)
+    if (names.has(unit.name))
+      await unit.check(
+        null,
+        watchOf(suspicions, () => true),
+      )
+  const isWhole = await checkDue(units, stamps, request, watchOf(suspicions, request.goOn), deps.clock)
+  const told = await tell(
+    deps,
+    vmKey,
+    suspicions,
+    known.filter((report) => report.vmKey === vmKey),
+    options,
+  )
+  await stamps.save(request.round)
+  return { isWhole, ...told }
+}
+
+/** What was found wrong, before it is known what is lost by it. */
+interface Suspicions {
+  readonly records: CheckedRecords['damaged'][number][]
+  /** By name: the first fault and the damaged shards; no shards: the whole layer. */
+  readonly layers: Map<string, { readonly error: VaultError; readonly shards: DamagedShard[] }>
+  readonly sidecars: Map<string, VaultError>
+  readonly segments: Set<string>
+  readonly keyIds: Set<string>
+}
+
+const suspicionsOf = ({ points, damaged }: CheckedRecords): Suspicions => ({
+  records: [...damaged],
+  layers: new Map(),
+  sidecars: new Map(),
+  segments: new Set(),
+  keyIds: new Set(points.flatMap(({ keyId }) => keyId ?? [])),
+})
+
+const watchOf = (suspicions: Suspicions, goOn: () => boolean): UnitWatch => ({
+  goOn,
+  onShard: (layer, damaged) => {
+    const known = suspicions.layers.get(layer)
+    if (known === undefined) suspicions.layers.set(layer, { error: damaged.error, shards: [damaged] })
+    else if (!known.shards.some(({ range }) => range.offsetBytes === damaged.range.offsetBytes))
+      known.shards.push(damaged)
+  },
+  onSidecar: (name, error) => suspicions.sidecars.set(name, error),
+  onSegment: (name) => suspicions.segments.add(name),
+  onKey: (keyId) => suspicions.keyIds.add(keyId),
+})
+
+/** Some of what is due is checked however small the budget is: the next visit comes further.
+ * @returns whether all that was due was checked */
+const checkDue = async (
+  units: readonly CheckUnit[],
+  stamps: ReturnType<typeof openCheckStamps>,
+  { round, checkedBefore, goOn }: ScrubVmRequest,
+  watch: UnitWatch,
+  clock: Clock,
+): Promise<boolean> => {
+  const aged = await Promise.all(units.map(async (unit) => ({ unit, stamp: await stamps.of(unit.name) })))
+  let isWhole = true
+  let hasBegun = false
+  for (const { unit, stamp } of aged.sort(byAge)) {
+    const isDue = stamp === neverChecked || checkedBefore === null || stamp.checkedAt < checkedBefore
+    isWhole &&= !isDue || !hasBegun || goOn()
+    if (!isDue || !isWhole) {
+      if (stamp.round !== round) await stamps.set(unit.name, { ...stamp, round })
+      continue
+    }
+    hasBegun = true
+    const next: string | null = await unit.check(stamp.next, watch)
+    isWhole = next === null
+    const checkedAt = isWhole ? clock.now().toISOString() : stamp.checkedAt
+    await stamps.set(unit.name, { checkedAt, next, round })
+  }
+  return isWhole
+}
+
+/** Reads the records once more before anything is said: what has ended meanwhile may have been collected, and is not damaged. */
+const tell = async (
+  deps: ScrubVmDeps,
+  vmKey: string,
+  suspicions: Suspicions,
+  known: readonly DamageReport[],
+  options: CallOptions,
+): Promise<{ readonly found: number; readonly cleared: number }> => {
+  const { points, damaged } = await checkRecords(deps.vault, vmKey, options)
+  const judgements = new Map<string, Judgement>()
+  for (const judgement of await judge(deps, { ...suspicions, records: [...damaged] }, contentsOf(points), options))
+    judgements.set(judgement.name, judgement)
+  const foundAt = deps.clock.now().toISOString()
+  let found = 0
+  for (const judgement of judgements.values()) {
+    const before = known.find(({ name }) => name === judgement.name)
+    if (before === undefined) found += 1
+    await writeDamage(deps.control, { vmKey, foundAt: before?.foundAt ?? foundAt, ...judgement }, options)
+  }
+  const cured = known.filter(({ name }) => !judgements.has(name))
+  for (const { name } of cured) await clearDamage(deps.control, { vmKey, name }, options)
+  return { found, cleared: cured.length }
+}
+
+const judge = async (
+  deps: ScrubVmDeps,
+  suspicions: Suspicions,
+  contents: VmContents,
+  options: CallOptions,
+): Promise<readonly Judgement[]> => {
+  const judgements: Judgement[] = []
+  const add = (kind: Judgement['kind'], error: VaultError, touches: Judgement['touches'], name = error.fault.name) =>
+    judgements.push({ name, kind, code: error.fault.code, message: error.message, frames: null, touches })
+  for (const { recoveryPointId, error } of suspicions.records)
+    add('record', error, [{ recoveryPointId, disk: null, ranges: null }])
+  for (const [name, { error, shards }] of suspicions.layers) {
+    const layer = contents.layers.get(name)
+    if (layer !== undefined) add('index', error, touchesOfDamagedLayer(layer, shards, contents), name)
+  }
+  for (const [name, error] of suspicions.sidecars) if (contents.sidecars.has(name)) add('sidecar', error, [], name)
+  for (const keyId of suspicions.keyIds) {
+    const error = await keyError(deps, keyId)
+    if (error !== null) add('key', error, touchesOfKey(keyId, contents))
+  }
+  for (const name of suspicions.segments) {
+    const judgement = await judgeSegment(deps.vault, name, contents, options)
+    if (judgement !== null) judgements.push(judgement)
+  }
+  return judgements
+}
+
+const touchesOfDamagedLayer = (layer: LayerReference, shards: readonly DamagedShard[], contents: VmContents) => {
+  const ranges = shards.map(({ range }) => range).sort((a, b) => a.offsetBytes - b.offsetBytes)
+  return touchesOfLayer(layer, ranges.length === 0 ? null : ranges, contents)
+}
+
+const touchesOfKey = (keyId: string, { points }: VmContents) =>
+  points
+    .filter((point) => point.keyId === keyId)
+    .map(({ recoveryPointId }) => ({ recoveryPointId, disk: null, ranges: null }))
+
+/** Proves the newest record of a data key; what is wrapped in it is not opened. */
+const keyError = async ({ vault }: ScrubVmDeps, keyId: string): Promise<VaultError | null> => {
+  try {
+    const [newest] = await listDataKeys(vault, keyId)
+    await readKeyRecord(vault, newest ?? { keyId, revision: 1 })
+    return null
+  } catch (error) {
+    if (error instanceof VaultError) return error
+    throw error
+  }
+}

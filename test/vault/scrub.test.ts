@@ -1,0 +1,116 @@
+import { beforeAll, describe, expect, it } from 'vitest'
+import { damageOf } from '../../shared/vault/damage-reports.ts'
+import { scrubVault } from '../../shared/vault/scrub-vault.ts'
+import { createMemoryBlobStore } from '../support/memory-blob-store.ts'
+import {
+  makeSmallVault,
+  readerOf,
+  type SmallVault,
+  scrubbedNames,
+  unlimited,
+  withChanges,
+} from '../support/small-vault.ts'
+import { vmKey } from '../support/vault-world.ts'
+import { virtualClock } from '../support/virtual-clock.ts'
+
+let small: SmallVault
+beforeAll(async () => {
+  small = await makeSmallVault('raw')
+})
+
+const flipped = (name: string, at: number): Uint8Array => {
+  const copy = Buffer.from(small.objects.get(name) ?? Buffer.alloc(0))
+  copy[at] = (copy[at] ?? 0) ^ 1
+  return copy
+}
+const firstSegment = 'segments/r1/os/000000.0001-00000'
+
+/** A store whose reads are written down. */
+const openWorld = (objects: ReadonlyMap<string, Uint8Array> = small.objects) => {
+  const inner = readerOf(objects)
+  const read: string[] = []
+  const control = createMemoryBlobStore()
+  const clock = virtualClock()
+  const vault: typeof inner = {
+    ...inner,
+    read: (name, options) => {
+      read.push(name)
+      return inner.read(name, options)
+    },
+  }
+  return { vault, control, clock, read }
+}
+
+describe('a check of the vault', () => {
+  it('tells which ranges of which recovery points are lost, hidden ones not', async () => {
+    const world = openWorld(withChanges(small.objects, { [firstSegment]: flipped(firstSegment, 200) }))
+    expect(await scrubVault(world, unlimited)).toMatchObject({ kind: 'done', found: 1, cleared: 0 })
+    const [report] = await damageOf(world.control, vmKey)
+    expect(report).toMatchObject({ name: firstSegment, kind: 'data', code: 'digest-mismatch', frames: [0] })
+    const ranges = new Map(report?.touches.map((touch) => [touch.recoveryPointId, touch.ranges]))
+    expect(ranges.get('r1')).toEqual([{ offsetBytes: 0, lengthBytes: 4096 }])
+    const aroundNewer = [
+      { offsetBytes: 0, lengthBytes: 1024 },
+      { offsetBytes: 1536, lengthBytes: 2560 },
+    ]
+    expect(ranges.get('r2')).toEqual(aroundNewer)
+    expect(ranges.get('r3')).toEqual(aroundNewer)
+  })
+
+  it('tells a damaged directory from damaged data', async () => {
+    const { length } = small.objects.get(firstSegment) ?? Buffer.alloc(0)
+    const world = openWorld(withChanges(small.objects, { [firstSegment]: flipped(firstSegment, length - 80) }))
+    await scrubVault(world, unlimited)
+    expect(await damageOf(world.control, vmKey)).toMatchObject([{ name: firstSegment, kind: 'directory', touches: [] }])
+  })
+
+  it('takes back what it finds whole again, and looks there before anything else', async () => {
+    const control = createMemoryBlobStore()
+    const gone = readerOf(withChanges(small.objects, { [firstSegment]: null }))
+    expect(await scrubbedNames(gone, control)).toEqual([firstSegment])
+    const nothingDue = { ...unlimited, checkedBefore: new Date(0) }
+    const again = await scrubVault({ vault: readerOf(small.objects), control, clock: virtualClock() }, nothingDue)
+    expect(again).toMatchObject({ cleared: 1, found: 0 })
+    expect(await damageOf(control, vmKey)).toEqual([])
+  })
+
+  it('comes round in small steps: each step goes on where the one before ended, and nothing is checked twice in a round', async () => {
+    const world = openWorld()
+    let steps = 0
+    for (let kind = 'more'; kind === 'more'; steps += 1) {
+      const step = { ...unlimited, bytesMax: 1, checkedBefore: new Date(0) }
+      kind = (await scrubVault(world, step)).kind
+      expect(steps).toBeLessThan(100)
+    }
+    expect(steps).toBeGreaterThan(4)
+    const segments = world.read.filter((name) => name.startsWith('segments/'))
+    expect(new Set(segments).size).toBe(segments.length)
+    const needed = [...small.objects.keys()].filter((name) => name.startsWith('segments/'))
+    expect(segments.toSorted()).toEqual(needed.toSorted())
+  })
+
+  it('leaves alone what was checked lately', async () => {
+    const world = openWorld()
+    await scrubVault(world, unlimited)
+    const before = world.read.length
+    await scrubVault(world, { ...unlimited, checkedBefore: new Date(0) })
+    expect(world.read.slice(before).filter((name) => name.startsWith('segments/'))).toEqual([])
+  })
+
+  it('says nothing of what was collected while it looked', async () => {
+    const world = openWorld()
+    const collected = readerOf(withChanges(small.objects, { [firstSegment]: null, ...withoutRecords() }))
+    let calls = 0
+    const vault: typeof collected = {
+      ...world.vault,
+      read: (name, options) => (++calls > 4 ? collected : world.vault).read(name, options),
+      list: (prefix, options) => (calls > 4 ? collected : world.vault).list(prefix, options),
+    }
+    expect(await scrubVault({ ...world, vault }, unlimited)).toMatchObject({ found: 0 })
+  })
+})
+
+const withoutRecords = (): Record<string, null> =>
+  Object.fromEntries(
+    [...small.objects.keys()].filter((name) => name.startsWith('recovery-points/')).map((name) => [name, null]),
+  )
