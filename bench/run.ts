@@ -3,7 +3,7 @@
  * the way through the Functions host. Prints a Markdown table and writes it with all samples below `.local/bench`. Options: `--help`.
  */
 import { mkdir, rm, writeFile } from 'node:fs/promises'
-import { availableParallelism } from 'node:os'
+import { availableParallelism, loadavg } from 'node:os'
 import { join } from 'node:path'
 import { type Choices, parseChoices, usage } from './support/choices.ts'
 import { type Contestant, type Operation, operations, type Sample } from './support/contestant.ts'
@@ -28,6 +28,7 @@ const began = performance.now()
 const say = (line: string): void => console.error(`${((performance.now() - began) / 1000).toFixed(0)} s: ${line}`)
 
 const main = async (choices: Choices): Promise<void> => {
+  const [busyBefore = 0] = loadavg()
   await rm(scratchFolder, { recursive: true, force: true })
   await mkdir(scratchFolder, { recursive: true })
   say('makes the images, unless an earlier run has')
@@ -36,7 +37,7 @@ const main = async (choices: Choices): Promise<void> => {
   const samples = new Map<string, Sample[]>()
   const rows = [...(await rounds(choices, images, source, samples)), ...(await otherRows(choices, images, source))]
   await rm(scratchFolder, { recursive: true, force: true })
-  await tell(choices, images, samples, rows)
+  await tell(choices, { images, samples, rows, busyBefore })
 }
 
 const rounds = async (
@@ -47,7 +48,7 @@ const rounds = async (
 ): Promise<readonly Row[]> => {
   const wanted = operations.filter((operation) => choices.parts.has(operation))
   if (wanted.length === 0) return []
-  const peers = await peersHere()
+  const peers = choices.isAlone ? [] : await peersHere()
   for (let round = 0; round < choices.runs; round += 1) {
     // What a clone stores does not change from run to run.
     const ofRound = wanted.filter((operation) => round === 0 || !['original', 'clone'].includes(operation))
@@ -116,16 +117,21 @@ const notMeasured = (part: string, error: unknown): readonly Row[] => {
   return [{ goal: part, wanted: '', measured: 'could not be measured', isMet: null }]
 }
 
-const tell = async (
-  choices: Choices,
-  images: WorkImages,
-  samples: ReadonlyMap<string, readonly Sample[]>,
-  rows: readonly Row[],
-): Promise<void> => {
+interface Results {
+  readonly images: WorkImages
+  readonly samples: ReadonlyMap<string, readonly Sample[]>
+  readonly rows: readonly Row[]
+  /** Load average of the minute before the run. */
+  readonly busyBefore: number
+}
+
+const tell = async (choices: Choices, { images, samples, rows, busyBefore }: Results): Promise<void> => {
   const machine = await machineLines()
-  const about = [...machine, workLine(images), `${choices.runs} rounds; medians`]
+  const minutes = ((performance.now() - began) / 60_000).toFixed(0)
+  const run = `${choices.runs} rounds in ${minutes} minutes; medians; load average before: ${busyBefore.toFixed(1)}`
+  const about = [...machine, workLine(images), run]
   const text = `${about.map((line) => `- ${line}`).join('\n')}\n\n${goalTable(rows)}\n\n${sampleTable(samples)}\n`
-  const facts = { machine, choices: { ...choices, parts: [...choices.parts] }, images, rows }
+  const facts = { machine, choices: { ...choices, parts: [...choices.parts] }, busyBefore, images, rows }
   await writeFile(join(benchFolder, 'result.md'), text)
   await writeFile(
     join(benchFolder, 'result.json'),

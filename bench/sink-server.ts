@@ -38,7 +38,9 @@ const handler = (request: LeanRequest): LeanExchange => {
   const { pathname, searchParams } = new URL(request.target, 'http://sink')
   const name = decodeURIComponent(pathname.split('/').slice(2).join('/'))
   const comp = searchParams.get('comp')
-  count(`${name.split('/')[0]}: ${request.method}${comp === null ? '' : ` ${comp}`}`)
+  count(
+    `${kindOf(comp === 'list' ? `${name}/${searchParams.get('prefix')}` : name)}: ${request.method}${comp === null ? '' : ` ${comp}`}`,
+  )
   if (request.method === 'PUT') return put(request, name, searchParams)
   return {
     answer: (to) => {
@@ -172,6 +174,9 @@ const refuse = (to: LeanAnswer, status: number, method = 'GET'): void => {
   else to.send(status, headers, body)
 }
 
+/** Container and first part of the name: `vault/segments`. */
+const kindOf = (name: string): string => name.split('/').slice(0, 2).join('/')
+
 const count = (kind: string): void => {
   counts = { ...counts, calls: { ...counts.calls, [kind]: (counts.calls[kind] ?? 0) + 1 } }
 }
@@ -179,7 +184,7 @@ const count = (kind: string): void => {
 const storedBytes = (): Record<string, number> => {
   const byKind: Record<string, number> = {}
   for (const [name, { bytes }] of objects) {
-    const kind = name.split('/').slice(0, 2).join('/')
+    const kind = kindOf(name)
     byKind[kind] = (byKind[kind] ?? 0) + bytes
   }
   return byKind

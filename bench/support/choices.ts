@@ -11,9 +11,11 @@ export interface Choices {
   /** Small images, for a look at whether all works; the figures say little. */
   readonly isQuick: boolean
   readonly vms: number
+  /** Without restic and borg: to see what a change of our own does. */
+  readonly isAlone: boolean
 }
 
-export const usage = `npm run bench -- [--runs N] [--only part,part,...] [--quick] [--vms N]
+export const usage = `npm run bench -- [--runs N] [--only part,part,...] [--quick] [--alone] [--vms N]
 parts: ${[...operations, ...others].join(', ')}`
 
 /** @throws TypeError with what is wrong */
@@ -24,6 +26,7 @@ export const parseChoices = (args: readonly string[]): Choices => {
       runs: { type: 'string' },
       only: { type: 'string' },
       quick: { type: 'boolean', default: false },
+      alone: { type: 'boolean', default: false },
       vms: { type: 'string' },
     },
   })
@@ -35,6 +38,7 @@ export const parseChoices = (args: readonly string[]): Choices => {
     runs: countOf(values.runs, values.quick ? 1 : 5, 'runs'),
     parts: new Set(named as Part[]),
     isQuick: values.quick,
+    isAlone: values.alone,
     vms: countOf(values.vms, values.quick ? 100 : 1000, 'vms'),
   }
 }

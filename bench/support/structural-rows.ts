@@ -59,7 +59,7 @@ export const structuralRows = async (folder: string, source: Server): Promise<re
       value: largeNothing.calls,
       atMost: 19,
       digits: 0,
-      note: `${kindsOf(largeNothing)}; the whole job with its claim, record and progress`,
+      note: `the whole job: ${kindsOf(largeNothing)}`,
     }),
   ]
 }
@@ -75,6 +75,7 @@ const indexBytes = ({ addedBytes }: Cost): number =>
 const kindsOf = ({ callsByKind }: Cost): string =>
   Object.entries(callsByKind)
     .map(([kind, count]) => `${kind} ${count}`)
+    .sort()
     .join(', ')
 
 /** Memory of an increment with more ranges than fit into one list, on the largest disk: 2.6 million of one sector, a page apart, in a thousand
