@@ -33,7 +33,7 @@ export interface Collected {
 export interface CollectDeps {
   readonly vault: VaultStore
   readonly control: ControlStore
-  readonly clock: Clock
+  readonly clock: Pick<Clock, 'now'>
 }
 
 /** Layers that one pass condemns, at most: its list is read by every backup that begins meanwhile. What is left waits for the next pass. */

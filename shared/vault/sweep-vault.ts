@@ -25,7 +25,7 @@ const removalsAtOnce = 16
 /** Goes through the listings of the vault, whatever their length, and removes what is not needed. Layers go before the segments that they
  * use, and of a recovery point that has ended the oldest record first: nothing that is half removed looks whole. */
 export const sweepVault = async (
-  deps: { readonly vault: VaultStore; readonly clock: Clock },
+  deps: { readonly vault: VaultStore; readonly clock: Pick<Clock, 'now'> },
   reach: Reachability,
   condemned: Condemned,
   objectsMax: number,
@@ -125,7 +125,7 @@ const minimumDays = { Hot: 0, Cool: 30, Cold: 90 } as const satisfies Record<Acc
 
 /** @returns whether it is gone. The clock decides about costs alone: garbage that stays longer harms nobody */
 const purgeOne = async (
-  { vault, clock }: { readonly vault: VaultStore; readonly clock: Clock },
+  { vault, clock }: { readonly vault: VaultStore; readonly clock: Pick<Clock, 'now'> },
   swept: { removed: number; removedBytes: number; retained: number; retainedBytes: number; early: number },
   { name, etag, lengthBytes, createdAt, tier }: BlobEntry,
   options: CallOptions,
