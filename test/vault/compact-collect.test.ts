@@ -34,11 +34,12 @@ interface Vm {
   count: number
 }
 
-/** A door whose calls wait for a few turns each, and which may die at one of them. */
+/** A door whose calls wait for some turns each, more at one door than at another, and which may die at one of them. */
 const door = ({ world, random }: Vm): CompactionWorld => {
   const opened = reopen(world)
+  const slowness = 2 ** random.below(9)
   const wait = async () => {
-    for (let turns = random.below(12); turns > 0; turns -= 1) await Promise.resolve()
+    for (let turns = random.below(slowness); turns > 0; turns -= 1) await Promise.resolve()
   }
   const diesAt = random.below(3) === 0 ? 1 + random.below(60) : 0
   let calls = 0
