@@ -17,6 +17,8 @@ from .stores import Store
 MAGIC = b'\x89DVFRM\r\n'
 CAPACITY_MAX = 16 * 1024 * 1024
 TAIL_BYTES = 52
+# The digest and the CRC-32: what the digest does not cover.
+CHECK_BYTES = 36
 # The magic and the fixed fields, two texts of 100 bytes at most, the tail.
 HEADER_MAX = 64 + 2 * 102 + TAIL_BYTES
 FRAME_KEYS_KEPT = 64
@@ -90,7 +92,8 @@ def read_frame(store: Store, entry: FrameEntry) -> StoredFrame:
     if digest != entry.digest:
         raise Refused('digest-mismatch', entry.segment, place, 'header and index promise different digests')
     payload = bytes(fields.take(payload_length))
-    same_digest(payload, digest, entry.segment, f'frame payload at byte {entry.place + header_length}')
+    digested = bytes(fields.data[: header_length - CHECK_BYTES]) + payload
+    same_digest(digested, digest, entry.segment, f'frame at byte {entry.place}')
     if encryption == 0:
         demand(
             not any(key_id + nonce + tag), entry.segment, place, 'key id, nonce and tag of a plain frame are not zero'

@@ -1,10 +1,17 @@
-import { hash } from 'node:crypto'
+import { createHash, hash } from 'node:crypto'
 
 /** SHA-256 of the bytes, lower-case hex. */
 export const digestHex = (bytes: Uint8Array): string => hash('sha256', bytes, 'hex')
 
 /** SHA-256 of the bytes as 32 bytes. */
 export const digestBytes = (bytes: Uint8Array): Buffer => hash('sha256', bytes, 'buffer')
+
+/** SHA-256 of the parts, one after another, as 32 bytes. */
+export const digestOfParts = (...parts: readonly Uint8Array[]): Buffer => {
+  const digest = createHash('sha256')
+  for (const part of parts) digest.update(part)
+  return digest.digest()
+}
 
 /** The hex form of a stored digest. */
 export const hexOf = (bytes: Uint8Array): string =>

@@ -2,7 +2,7 @@ import { crc32 } from 'node:zlib'
 import { type ByteReader, createByteReader, type Origin } from './byte-reader.ts'
 import { createByteWriter } from './byte-writer.ts'
 import type { DataKey, KeyRing } from './data-key.ts'
-import { digestBytes, hexOf } from './digest.ts'
+import { digestOfParts, hexOf } from './digest.ts'
 import { type AttemptKey, type FrameCipher, keyIdBytes, nonceBytes, openPayload, tagBytes } from './frame-cipher.ts'
 import type { DiskKey } from './names.ts'
 import { formatVersion, frameCapacityBytesMax, sectorBytes } from './sectors.ts'
@@ -27,7 +27,7 @@ export interface FramePlace {
   /** Header and payload. */
   readonly storedBytes: number
   readonly plainBytes: number
-  /** SHA-256 of the payload as stored. */
+  /** SHA-256 of header and payload as stored; of the header what stands before its digest. */
   readonly digest: Uint8Array
   readonly birth: Birth
 }
@@ -37,7 +37,7 @@ export interface EncodedFrame {
   readonly header: Buffer
   /** The given one itself where nothing is encrypted. */
   readonly payload: Uint8Array
-  /** SHA-256 of the payload. */
+  /** See FramePlace. */
   readonly digest: Buffer
 }
 
@@ -46,8 +46,10 @@ const frameMagic = Uint8Array.of(0x89, 0x44, 0x56, 0x46, 0x52, 0x4d, 0x0d, 0x0a)
 
 const fixedBytes = 64
 const digestLength = 32
+/** Digest and CRC end the header; everything before them is digested together with the payload. */
+const checkBytes = digestLength + 4
 /** Tag, digest and CRC stand behind the texts. */
-const proofBytes = tagBytes + digestLength + 4
+const proofBytes = tagBytes + checkBytes
 
 /** Length of the header of every frame that was born in this disk's transfer. */
 export const frameHeaderBytesOf = (birth: DiskKey): number =>
@@ -82,8 +84,8 @@ export const encodeFrame = (
   writer.text(birth.disk)
   const sealed = cipher?.sealPayload(frame.payload, birth.ordinal, writer.view())
   const payload = sealed?.payload ?? frame.payload
-  const digest = digestBytes(payload)
   writer.raw(sealed?.tag ?? Buffer.alloc(tagBytes))
+  const digest = digestOfParts(writer.view(), payload)
   writer.raw(digest)
   writer.u32(crc32(writer.view()))
   return { header: writer.finish(), payload, digest }
@@ -117,7 +119,7 @@ export const proveFrame = (
   if (header.headerBytes + header.payloadBytes !== place.storedBytes || header.plainBytes !== place.plainBytes)
     throw new VaultError({ code: 'malformed', ...origin, detail: 'the lengths differ from those of the index' })
   const payload = stored.subarray(header.headerBytes, place.storedBytes)
-  const digest = digestBytes(payload)
+  const digest = digestOfParts(stored.subarray(0, header.headerBytes - checkBytes), payload)
   if (!digest.equals(place.digest) || !digest.equals(header.digest))
     throw new VaultError({ code: 'digest-mismatch', ...origin, expected: hexOf(place.digest), actual: hexOf(digest) })
   return { header, payload }
@@ -130,7 +132,7 @@ export interface FrameHeader {
   readonly compression: Compression
   /** Null where the payload is not encrypted. */
   readonly sealed: SealedFields | null
-  /** SHA-256 of the payload as stored. */
+  /** See FramePlace. */
   readonly digest: Buffer
   readonly birth: Birth
 }

@@ -1,4 +1,5 @@
-import { createDecipheriv, createHmac } from 'node:crypto'
+import { createDecipheriv, createHash, createHmac } from 'node:crypto'
+import { crc32 } from 'node:zlib'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { type DataKey, type KeyRing, noKeys } from '../../shared/format/data-key.ts'
@@ -74,6 +75,33 @@ describe('an encrypted frame', () => {
       expect.objectContaining({ fault: { code: 'wrong-key', name: 's', place: 0, keyId: key.keyId } }),
     )
     expect(faultOf(() => openFrame(stored, place, ringOf(key)))).toBe('none')
+  })
+
+  it('cannot be told to be plain, or to be packed otherwise: what says so is digested with the payload', () => {
+    const { stored, place } = sealed(random.bytes(1024))
+    const end = stored.readUInt16LE(12)
+    const forgeries = [
+      (bytes: Buffer) => {
+        bytes[10] = 0
+        bytes.fill(0, 36, 64)
+        bytes.fill(0, end - 52, end - 36)
+      },
+      (bytes: Buffer) => bytes.writeUInt8(1, 9),
+      (bytes: Buffer) => bytes.fill(0x0c, 36, 52),
+      (bytes: Buffer) => bytes.fill(0x0c, 52, 64),
+    ]
+    for (const forge of forgeries)
+      for (const hasOwnDigest of [false, true]) {
+        const forged = Buffer.from(stored)
+        forge(forged)
+        const digest = createHash('sha256')
+          .update(forged.subarray(0, end - 36))
+          .update(forged.subarray(end))
+          .digest()
+        if (hasOwnDigest) forged.set(digest, end - 36)
+        forged.writeUInt32LE(crc32(forged.subarray(0, end - 4)), end - 4)
+        expect(faultOf(() => openFrame(forged, place, ringOf(key)))).toBe('digest-mismatch')
+      }
   })
 
   it('opens under each of several keys, by the id that it names', () => {

@@ -11,12 +11,12 @@ import {
   merkleRoot,
   type Objects,
   recordOf,
+  resealFrame,
   resealHeader,
   resealLayer,
   resealRecords,
   runBytes,
   sealRecord,
-  sha256,
 } from './objects.ts'
 
 /** Numbers at the edges of what a field can hold, or near what it holds. */
@@ -63,19 +63,20 @@ const forged = (what: string, objects: Objects, changes: Changes, layerName: str
   return { what: `${what} of ${layerName}, forged`, changes, isForged: true }
 }
 
-/** A wrong header under a right CRC-32. The index still tells what the frame must be. */
+/** A wrong header under a right CRC-32, now and then with a digest of its own. The index still tells what the frame must be. */
 const wrongHeader: Mutation = (random, objects) => {
   const picked = anyFrame(random, objects)
   if (picked === null) return nothing
   const { segment, place } = picked.frame
   const bytes = bytesOf(objects, segment)
   disturb(random, bytes, place, place + 116)
-  resealHeader(bytes, place)
+  if (random.below(2) === 0 && place + bytes.readUInt16LE(place + 12) <= bytes.length) resealFrame(bytes, place)
+  else resealHeader(bytes, place)
   return { what: `frame header at ${place} of ${segment}`, changes: new Map([[segment, bytes]]), isForged: false }
 }
 
-/** An encrypted frame that says it is not. Its payload is what the index promises, and nothing that a digest covers says whether it is
- * encrypted: as good as forged. */
+/** An encrypted frame that says it is not, or that it is compressed, under a right CRC-32 and now and then with a digest of its own. Its
+ * payload, its lengths and its birth are what the index promises. */
 const saysItIsPlain: Mutation = (random, objects) => {
   const picked = anyFrame(random, objects)
   if (picked === null) return nothing
@@ -86,8 +87,9 @@ const saysItIsPlain: Mutation = (random, objects) => {
   bytes[place + 10] = 0
   bytes.fill(0, place + 36, place + 64)
   bytes.fill(0, end - 52, end - 36)
-  resealHeader(bytes, place)
-  return { what: `frame at ${place} of ${segment} as plain`, changes: new Map([[segment, bytes]]), isForged: true }
+  if (random.below(2) === 0) resealFrame(bytes, place)
+  else resealHeader(bytes, place)
+  return { what: `frame at ${place} of ${segment} as plain`, changes: new Map([[segment, bytes]]), isForged: false }
 }
 
 /** A zstd frame of some kilobytes that unpacks to 160 MiB of zeros (RFC 8878, section 3.1.1): blocks that each repeat one byte. */
@@ -120,10 +122,8 @@ const otherPayload: Mutation = (random, objects) => {
   payload.copy(segment, payloadAt)
   segment.writeUInt32LE(payload.length, frame.place + 16)
   if (random.below(2) === 0) segment[frame.place + 9] = 1
-  sha256(payload).copy(segment, payloadAt - 36)
-  resealHeader(segment, frame.place)
   layer.writeUInt32LE(headerBytes + payload.length, frame.entryAt + 8)
-  sha256(payload).copy(layer, frame.entryAt + 24)
+  resealFrame(segment, frame.place).copy(layer, frame.entryAt + 24)
   const changes: Changes = new Map([
     [frame.segment, segment],
     [layerName, layer],

@@ -58,12 +58,23 @@ export const framesOf = (layer: Buffer, shardAt: number): readonly FramePlaces[]
   })
 }
 
-export const sha256 = (bytes: Buffer): Buffer => createHash('sha256').update(bytes).digest()
+const sha256 = (bytes: Buffer): Buffer => createHash('sha256').update(bytes).digest()
 
 /** The frame's header with the CRC-32 that belongs to it; in place. */
 export const resealHeader = (segment: Buffer, at: number): void => {
   const end = at + segment.readUInt16LE(at + 12)
   if (end - at >= 68 && end <= segment.length) segment.writeUInt32LE(crc32(segment.subarray(at, end - 4)), end - 4)
+}
+
+/** The frame's header with the digest and the CRC-32 that belong to it and to its payload; in place.
+ * @returns the digest, for the frame's entry in a layer */
+export const resealFrame = (segment: Buffer, at: number): Buffer => {
+  const end = at + segment.readUInt16LE(at + 12)
+  const payload = segment.subarray(end, end + segment.readUInt32LE(at + 16))
+  const digest = sha256(Buffer.concat([segment.subarray(at, Math.max(at, end - 36)), payload]))
+  if (end - at >= 68 && end <= segment.length) digest.copy(segment, end - 36)
+  resealHeader(segment, at)
+  return digest
 }
 
 /** The layer with digests of its shards and of its footer made anew; in place. Fence keys are where they were before the change. */
