@@ -13,10 +13,28 @@ export type Injected =
 
 /** Chooses a fault that a call of this kind can meet. */
 export const chooseFault = (world: World, call: PortCall, random: SeededRandom): Injected => {
-  const choices =
-    call.port === 'disk' ? diskFaults(world, call) : call.port === 'compute' ? computeFaults(call) : storageFaults(call)
+  const choices = faultsOfPort(world, call)
   return choices[random.below(choices.length)]!
 }
+
+const faultsOfPort = (world: World, call: PortCall): readonly Injected[] => {
+  switch (call.port) {
+    case 'disk':
+      return diskFaults(world, call)
+    case 'compute':
+      return computeFaults(call)
+    case 'key':
+      return keyFaults
+    default:
+      return storageFaults(call)
+  }
+}
+
+const keyFaults: readonly Injected[] = [
+  { when: 'before', name: 'throttled', answer: { kind: 'throttled', key: 'kek', retryAfterSeconds: 2 } },
+  { when: 'before', name: 'unreachable', answer: { kind: 'unreachable', key: 'kek' } },
+  { when: 'after', name: 'answer lost', answer: { kind: 'unreachable', key: 'kek' } },
+]
 
 const storageFaults = ({ name }: PortCall): readonly Injected[] => {
   const unreachable = () => new StorageError({ code: 'unreachable', name })

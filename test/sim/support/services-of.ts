@@ -4,7 +4,7 @@ import { onlyWrapper } from '../../support/fake-key-wrapper.ts'
 import { computePorts } from './compute-ports.ts'
 import { openReader, openWriter } from './disk-ports.ts'
 import { subscriptionId } from './fleet.ts'
-import { type Watch, watchStore } from './watch.ts'
+import { type Watch, watchStore, watchWrapper } from './watch.ts'
 import { type World, worldNow } from './world.ts'
 
 const mib = 1024 * 1024
@@ -25,7 +25,7 @@ export const servicesOf = (world: World, watch: Watch): Services => {
     },
     vault,
     control,
-    keys: createVaultKeys({ vault, control, clock, wrappers: onlyWrapper(world.wrapper) }),
+    keys: createVaultKeys({ vault, control, clock, wrappers: onlyWrapper(watchWrapper(world.wrapper, watch)) }),
     openReader: (sasUrl, baseSasUrl) => openReader(world, watch, sasUrl, baseSasUrl),
     openWriter: (sasUrl) => openWriter(world, watch, sasUrl),
     limits: { sliceBytes: mib, lanesMax: 2, accessSeconds: 3600 },

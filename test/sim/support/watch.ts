@@ -1,8 +1,9 @@
 import type { BlobEntry, ControlStore, VaultStore } from '../../../shared/ports/blob-store.ts'
+import type { KeyWrapper } from '../../../shared/ports/key-wrapper.ts'
 
 /** One call of a port, as faults and checkers see it. */
 export interface PortCall {
-  readonly port: 'vault' | 'control' | 'compute' | 'disk'
+  readonly port: 'vault' | 'control' | 'compute' | 'disk' | 'key'
   readonly operation: string
   /** Object name or resource id; never a URL. */
   readonly name: string
@@ -41,6 +42,13 @@ export const watchStore = (
     purge: (name, etag, options) => around('purge', name, () => store.purge(name, etag, options)),
   }
 }
+
+/** A wrapping key whose every call is watched. */
+export const watchWrapper = (wrapper: KeyWrapper, watch: Watch): KeyWrapper => ({
+  kind: wrapper.kind,
+  wrap: (dataKey) => watch({ port: 'key', operation: 'wrap', name: 'kek' }, () => wrapper.wrap(dataKey)),
+  unwrap: (wrapping) => watch({ port: 'key', operation: 'unwrap', name: 'kek' }, () => wrapper.unwrap(wrapping)),
+})
 
 /** Several watches as one; the first is the outermost. */
 export const watches =
