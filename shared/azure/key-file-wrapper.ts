@@ -34,8 +34,7 @@ export const createKeyFileWrapper = (path: string): KeyWrapper => ({
 })
 
 /** Names a line of a key file without telling it: the first 16 hex digits of the SHA-256 of its 32 bytes. */
-export const keyFileFingerprint = (key: Uint8Array): string =>
-  createHash('sha256').update(key).digest('hex').slice(0, 16)
+const keyFileFingerprint = (key: Uint8Array): string => createHash('sha256').update(key).digest('hex').slice(0, 16)
 
 const open = (key: Buffer, wrapped: Buffer): Uint8Array | null => {
   try {

@@ -16,7 +16,7 @@ export const keyVaultFailureOf = (error: unknown, key: string, during: 'get' | '
 }
 
 /** Seconds that the service asks to wait; null where it does not say. */
-export const retryAfterSecondsOf = (error: unknown): number | null => {
+const retryAfterSecondsOf = (error: unknown): number | null => {
   const { response } = error as { response?: { headers?: { get?: (name: string) => string | undefined } } }
   const text = response?.headers?.get?.('retry-after')
   const seconds = text === undefined ? Number.NaN : Number(text)
