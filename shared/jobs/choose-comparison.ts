@@ -74,7 +74,7 @@ const comparisonWith = async (
 ): Promise<Comparison | null> => {
   if (!intent.dependsOn.includes(base.recoveryPointId)) return null
   if (await isCondemned(deps.control, base)) return null
-  return usableImageBase(deps.vault, base)
+  return usableImageBase(deps, base)
 }
 
 /** Doing without a base costs space alone, so a list that cannot be read condemns it. */

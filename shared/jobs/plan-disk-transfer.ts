@@ -1,11 +1,14 @@
 import type { DiskSource } from '../domain/disk-source.ts'
 import type { DiskRef, Failed, Pending, Stopped } from '../domain/job-ref.ts'
+import type { LayerReference } from '../domain/recovery-point.ts'
 import { VaultError } from '../format/vault-error.ts'
 import type { BlobReader } from '../ports/blob-store.ts'
 import { type DiskReader, SourceError } from '../ports/disk-reader.ts'
 import { withHolesCleared } from '../vault/compare-ranges.ts'
 import { type Comparison, layersBelow } from '../vault/comparison.ts'
+import { damageOf } from '../vault/damage-reports.ts'
 import { type DiskPlan, readDiskPlan } from '../vault/disk-plan.ts'
+import { rangesToHeal, withRangesAdded } from '../vault/heal.ts'
 import { planDisk } from '../vault/plan-disk.ts'
 import { openStack } from '../vault/stack.ts'
 import { noteStoredDamage, readStoredDamage } from '../vault/stored-damage.ts'
@@ -110,7 +113,7 @@ const list = (deps: PlanDeps, ref: DiskRef, source: DiskSource, { base, comparis
     if (base !== null && crossesDiffBoundary(base.sizeBytes, await reader.sizeBytes()))
       throw new SourceError({ code: 'diff-unsupported', serviceCode: 'resized-across-4-tib' })
     const plan = await planDisk(
-      { control: deps.control, clock: deps.clock, reader: await hiding(deps, reader, { base, comparison }) },
+      { control: deps.control, clock: deps.clock, reader: await hiding(deps, ref, reader, { base, comparison }) },
       {
         recoveryPointId,
         disk,
@@ -126,12 +129,30 @@ const kindOf = (comparison: Comparison | null) => comparison?.kind ?? null
 
 /** The source with what the new layer has to hide of those it will lie on. An increment is told so by the platform, but for what older
  * layers may hold behind the end that the disk had at its base. */
-const hiding = async (deps: PlanDeps, reader: DiskReader, { base, comparison }: Against): Promise<DiskReader> => {
+const hiding = async (
+  deps: PlanDeps,
+  ref: DiskRef,
+  reader: DiskReader,
+  { base, comparison }: Against,
+): Promise<DiskReader> => {
   if (comparison === null) return reader
   const sizeBytes = await reader.sizeBytes()
-  if (base !== null && sizeBytes <= base.sizeBytes) return reader
-  const stack = await openStack(deps.vault, { stack: layersBelow(comparison), sizeBytes })
-  return withHolesCleared(reader, stack, base?.sizeBytes ?? 0)
+  const below = { stack: layersBelow(comparison), sizeBytes }
+  const whole = base === null ? reader : await healing(deps, reader, ref, below)
+  if (base !== null && sizeBytes <= base.sizeBytes) return whole
+  return withHolesCleared(whole, await openStack(deps.vault, below), base?.sizeBytes ?? 0)
+}
+
+/** An increment brings anew what a check found damaged below it: the source still has it. */
+const healing = async (
+  deps: PlanDeps,
+  reader: DiskReader,
+  { vmKey }: DiskRef,
+  below: { readonly stack: readonly LayerReference[]; readonly sizeBytes: number },
+): Promise<DiskReader> => {
+  const reports = await damageOf(deps.control, vmKey)
+  if (reports.length === 0) return reader
+  return withRangesAdded(reader, await rangesToHeal(deps.vault, below, reports))
 }
 
 const plannedOf = (deps: PlanDeps, plan: DiskPlan): DiskPlanned => ({

@@ -16,7 +16,7 @@ export const publishImageBases = async (
     const layer = committed?.stack.at(-1)
     if (image === null || committed === undefined || committed.sidecar === null || layer === undefined) continue
     const base = { image: image.image, vmKey, recoveryPointId, disk, layer, sidecar: committed.sidecar }
-    const isUsable = async (existing: typeof base) => (await usableImageBase(deps.vault, existing)) !== null
+    const isUsable = async (existing: typeof base) => (await usableImageBase(deps, existing)) !== null
     await publishImageBase(deps.control, image.imageKey, base, isUsable)
   }
 }

@@ -81,5 +81,5 @@ const sidecarOf = async (
 
 const isPublished = async (deps: SealDeps, imageKey: string): Promise<boolean> => {
   const base = await readImageBase(deps.control, imageKey)
-  return base !== null && (await usableImageBase(deps.vault, base)) !== null
+  return base !== null && (await usableImageBase(deps, base)) !== null
 }

@@ -25,6 +25,8 @@ const turnSchema = v.object({
   round: v.number(),
   /** The VM that was visited last; null at the beginning of a round. */
   after: v.nullable(v.string()),
+  /** False where some VM of this round had more to be checked than its turn takes. */
+  isWhole: v.boolean(),
 })
 
 const shardSchema = v.object({ format: v.literal(formatVersion), stamps: v.record(v.string(), stampSchema) })
@@ -36,9 +38,9 @@ const turnName = 'scrub/turn.json'
 
 export const readTurn = async (control: BlobReader, options: CallOptions): Promise<Turn> => {
   const parsed = v.safeParse(turnSchema, await readTolerantly(control, turnName, options))
-  if (!parsed.success) return { round: 1, after: null }
-  const { round, after } = parsed.output
-  return { round, after }
+  if (!parsed.success) return { round: 1, after: null, isWhole: true }
+  const { format: _, ...turn } = parsed.output
+  return turn
 }
 
 export const writeTurn = (control: ControlStore, turn: Turn, options: CallOptions): Promise<void> =>

@@ -26,7 +26,8 @@ export interface ScrubRequest {
   readonly signal?: AbortSignal
 }
 
-/** `more`: the budget was used up before the round over all VMs ended. */
+/** `done`: a round over all VMs ended and left nothing that is due. `more`: the budget was used up before, or some VM had more than its turn takes:
+ * the next call begins another round. */
 export interface Scrubbed {
   readonly kind: 'more' | 'done'
   readonly checkedBytes: number
@@ -52,7 +53,7 @@ export const scrubVault = async (deps: ScrubDeps, request: ScrubRequest): Promis
     calls: vault.calls,
     ...sum,
   })
-  const turn = await readTurn(deps.control, options)
+  let turn = await readTurn(deps.control, options)
   const checkedBefore = request.checkedBefore?.toISOString() ?? null
   for await (const vmKey of listVmKeys(deps.vault, turn.after, options)) {
     if (!canGoOn()) return outcome('more')
@@ -62,10 +63,11 @@ export const scrubVault = async (deps: ScrubDeps, request: ScrubRequest): Promis
     const { isWhole, found, cleared } = await scrubVm({ ...deps, vault }, of, options)
     sum = { found: sum.found + found, cleared: sum.cleared + cleared }
     if (!isWhole && !canGoOn()) return outcome('more')
-    await writeTurn(deps.control, { ...turn, after: vmKey }, options)
+    turn = { ...turn, after: vmKey, isWhole: turn.isWhole && isWhole }
+    await writeTurn(deps.control, turn, options)
   }
   sum = { ...sum, cleared: sum.cleared + (await endRound(deps, turn, options)) }
-  return outcome('done')
+  return outcome(turn.isWhole ? 'done' : 'more')
 }
 
 /** Reports about VMs that have no records any more are about nothing. */
@@ -78,6 +80,6 @@ const endRound = async ({ vault, control }: ScrubDeps, { round }: Turn, options:
     await clearDamage(control, report, options)
     cleared += 1
   }
-  await writeTurn(control, { round: round + 1, after: null }, options)
+  await writeTurn(control, { round: round + 1, after: null, isWhole: true }, options)
   return cleared
 }

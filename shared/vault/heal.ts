@@ -1,0 +1,85 @@
+import type { ChangedRange, Extent } from '../domain/extent.ts'
+import { layerName } from '../format/names.ts'
+import type { CallOptions, ObjectReader } from '../ports/blob-store.ts'
+import type { DiskReader } from '../ports/disk-reader.ts'
+import type { DamageReport } from './damage-reports.ts'
+import { createDamageLocator, type DiskStack } from './damaged-ranges.ts'
+import { layerRuns, openLayer } from './layer-reader.ts'
+
+/** Where the disk shows bytes of frames that are reported as damaged: a transfer that lies on the stack has to bring them anew, then it hides
+ * them. Looks at the stack's index itself, as the reports may be older than the stack. Sorted, not overlapping.
+ * @throws VaultError naming a layer where one that is reported is damaged indeed: nothing can lie on it */
+export const rangesToHeal = async (
+  reader: ObjectReader,
+  disk: DiskStack,
+  reports: readonly DamageReport[],
+  options: CallOptions = {},
+): Promise<readonly Extent[]> => {
+  const reported = new Set(reports.flatMap(({ kind, name }) => (kind === 'index' ? name : [])))
+  for (const reference of disk.stack) {
+    if (!reported.has(layerName(reference.layerId))) continue
+    const layer = await openLayer(reader, reference, options)
+    const window = { offsetBytes: 0, lengthBytes: layer.footer.diskBytes }
+    for await (const _ of layerRuns(reader, layer, window, options));
+  }
+  const damaged = new Map(
+    reports
+      .filter(({ kind }) => kind === 'data')
+      .map(({ name, frames }) => [name, frames === null ? null : new Set(frames)] as const),
+  )
+  return damaged.size === 0 ? [] : createDamageLocator(reader, options).shownBy(disk, damaged)
+}
+
+/** The same source, whose list also names these ranges as data where it says nothing of them. What lies behind its end is left out.
+ * @param added sorted, not overlapping */
+export const withRangesAdded = (reader: DiskReader, added: readonly Extent[]): DiskReader => ({
+  ...reader,
+  get counters() {
+    return reader.counters
+  },
+  listRanges: async function* (window, options = {}) {
+    const begin = window?.offsetBytes ?? 0
+    const end = window === null ? await reader.sizeBytes(options) : begin + window.lengthBytes
+    const gaps = createGapFiller(clipped(added, begin, end))
+    for await (const page of reader.listRanges(window, options)) {
+      const ranges: ChangedRange[] = []
+      for (const range of page) {
+        ranges.push(...gaps.before(range.offsetBytes), range)
+        gaps.skip(range.offsetBytes + range.lengthBytes)
+      }
+      yield ranges
+    }
+    yield gaps.before(end)
+  },
+})
+
+const clipped = (extents: readonly Extent[], begin: number, end: number): Extent[] =>
+  extents.flatMap(({ offsetBytes, lengthBytes }) => {
+    const from = Math.max(begin, offsetBytes)
+    const to = Math.min(end, offsetBytes + lengthBytes)
+    return from < to ? { offsetBytes: from, lengthBytes: to - from } : []
+  })
+
+/** Hands out the parts of the extents that no other range covers, in order of offset. */
+const createGapFiller = (extents: readonly Extent[]) => {
+  let index = 0
+  let at = 0
+  return {
+    before: (offsetBytes: number): ChangedRange[] => {
+      const parts: ChangedRange[] = []
+      for (let extent = extents[index]; extent !== undefined; extent = extents[index]) {
+        const extentEnd = extent.offsetBytes + extent.lengthBytes
+        const from = Math.max(at, extent.offsetBytes)
+        const to = Math.min(offsetBytes, extentEnd)
+        if (from < to) parts.push({ offsetBytes: from, lengthBytes: to - from, kind: 'data' })
+        if (extentEnd > offsetBytes) break
+        index += 1
+      }
+      at = Math.max(at, offsetBytes)
+      return parts
+    },
+    skip: (offsetBytes: number): void => {
+      at = Math.max(at, offsetBytes)
+    },
+  }
+}

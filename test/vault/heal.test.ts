@@ -1,0 +1,154 @@
+import { describe, expect, it } from 'vitest'
+import type { ChangedRange, Extent } from '../../shared/domain/extent.ts'
+import { vmKeyOf } from '../../shared/domain/ids.ts'
+import { backupJobOf, defaultChoices } from '../../shared/domain/policy.ts'
+import type { RecoveryPoint } from '../../shared/domain/recovery-point.ts'
+import type { VmDescription } from '../../shared/domain/vm.ts'
+import { startJob } from '../../shared/jobs/start-job.ts'
+import { damageOf } from '../../shared/vault/damage-reports.ts'
+import { withRangesAdded } from '../../shared/vault/heal.ts'
+import { readRecoveryPoint } from '../../shared/vault/recovery-points.ts'
+import { scrubVault } from '../../shared/vault/scrub-vault.ts'
+import { runJob } from '../jobs/run-job.ts'
+import { type FakeWorld, fakeInstances, fakeWorld, mib, sampleVm, vmId } from '../jobs/world.ts'
+import { memoryDiskReader } from '../support/memory-disk.ts'
+import { type SeededRandom, seededRandom } from '../support/seeded-random.ts'
+import { unlimited } from '../support/small-vault.ts'
+import { restoreDisk } from '../support/vault-world.ts'
+
+const page = 4096
+
+const machine = (name: string): VmDescription => {
+  const id = `${vmId}-${name}`
+  const { disks, ...vm } = sampleVm(id)
+  const imageReference = 'Canonical:ubuntu:server:24.04.1'
+  return { ...vm, vmKey: vmKeyOf(id), imageReference, disks: disks.filter(({ disk }) => disk === 'os') }
+}
+
+const backUp = async (world: FakeWorld, vm: VmDescription, bytes: Buffer, day: number): Promise<RecoveryPoint> => {
+  const instances = fakeInstances()
+  const at = new Date(`2026-03-1${day}T02:00:00.000Z`)
+  const asked = { trigger: 'onDemand', policy: null, at, cause: vm.name, now: at, windowHours: 24 } as const
+  world.platform.vms = [{ ...vm, disks: vm.disks.map((disk) => ({ ...disk, sizeBytes: bytes.length })) }]
+  world.platform.disks.set('os', Buffer.from(bytes))
+  await startJob({ ...world, instances }, backupJobOf(vm, defaultChoices, asked))
+  const [claim] = instances.started
+  if (claim === undefined) throw new Error('no backup began')
+  expect((await runJob(world, claim)).outcome).toMatchObject({ kind: 'completed' })
+  const key = { vmKey: vm.vmKey, recoveryPointId: claim.job.recoveryPointId }
+  return (await readRecoveryPoint(world.vault, key))?.recoveryPoint ?? expect.unreachable()
+}
+
+const isWhole = async (world: FakeWorld, point: RecoveryPoint, bytes: Buffer): Promise<boolean> =>
+  (await restoreDisk(world.vault, point, 'os')).equals(bytes)
+
+const flip = (world: FakeWorld, prefix: string, at: number): string => {
+  const name = [...world.vault.objects.keys()].sort().find((candidate) => candidate.startsWith(prefix)) ?? ''
+  const content = world.vault.objects.get(name) ?? expect.unreachable()
+  const bytes = Buffer.from(content.bytes)
+  bytes[at] = (bytes[at] ?? 0) ^ 1
+  world.vault.objects.set(name, { ...content, bytes })
+  return name
+}
+
+const written = (before: Buffer, number: number): Buffer => {
+  const bytes = Buffer.from(before)
+  bytes.fill('written later ', number * page, (number + 1) * page)
+  return bytes
+}
+
+describe('what a check found damaged', { timeout: 30_000 }, () => {
+  const vm = machine('a')
+  const day0 = seededRandom(3).bytes(3 * mib)
+  const day1 = written(day0, 10)
+
+  it('is brought anew by the next increment: it is whole, and older recovery points stay named', async () => {
+    const world = fakeWorld()
+    const first = await backUp(world, vm, day0, 0)
+    const name = flip(world, `segments/${first.recoveryPointId}/os/000001`, 500)
+    await scrubVault(world, unlimited)
+    const second = await backUp(world, vm, day1, 1)
+    expect(second.disks).toMatchObject([{ transfer: 'incremental', changedBytes: mib + page }])
+    expect(await isWhole(world, second, day1)).toBe(true)
+    await expect(restoreDisk(world.vault, first, 'os')).rejects.toMatchObject({ fault: { name } })
+    await scrubVault(world, unlimited)
+    const touches = [{ recoveryPointId: first.recoveryPointId, ranges: [{ offsetBytes: mib, lengthBytes: mib }] }]
+    expect(await damageOf(world.control, vm.vmKey)).toMatchObject([{ name, touches }])
+    const third = await backUp(world, vm, written(day1, 11), 2)
+    expect(third.disks).toMatchObject([{ transfer: 'incremental', changedBytes: page }])
+  })
+
+  it('is built on by an increment of which no check came before it', async () => {
+    const world = fakeWorld()
+    const first = await backUp(world, vm, day0, 0)
+    const name = flip(world, `segments/${first.recoveryPointId}/os/000001`, 500)
+    const second = await backUp(world, vm, day1, 1)
+    await expect(restoreDisk(world.vault, second, 'os')).rejects.toMatchObject({ fault: { name } })
+    await scrubVault(world, unlimited)
+    const third = await backUp(world, vm, written(day1, 2), 2)
+    expect(await isWhole(world, third, written(day1, 2))).toBe(true)
+  })
+
+  it('is not built on where it is an index: the next backup is a full one and says why', async () => {
+    const world = fakeWorld()
+    const first = await backUp(world, vm, day0, 0)
+    flip(world, `layers/${first.recoveryPointId}/os`, 60)
+    await scrubVault(world, unlimited)
+    const second = await backUp(world, vm, day1, 1)
+    expect(second.disks).toMatchObject([{ transfer: 'full', fullReason: 'stored-bytes-damaged', stack: [{}] }])
+    expect(await isWhole(world, second, day1)).toBe(true)
+  })
+
+  it('is no base for other disks of its image; the next whole one becomes the base', async () => {
+    const world = fakeWorld()
+    const first = await backUp(world, vm, day0, 0)
+    flip(world, `segments/${first.recoveryPointId}/os/000001`, 500)
+    await scrubVault(world, unlimited)
+    const second = await backUp(world, machine('b'), day0, 0)
+    expect(second.disks).toMatchObject([{ stack: [{ layerId: `${second.recoveryPointId}/os` }] }])
+    expect(await isWhole(world, second, day0)).toBe(true)
+    const third = await backUp(world, machine('c'), day1, 0)
+    expect(third.disks[0]?.stack.at(-1)).toEqual(second.disks[0]?.stack[0])
+    expect(await isWhole(world, third, day1)).toBe(true)
+  })
+})
+
+describe('ranges that are added to a list', () => {
+  it('fill its holes, and change nothing of what it says', async () => {
+    const random = seededRandom(5)
+    for (let round = 0; round < 300; round += 1) {
+      const listed = extents(random).map(
+        (extent): ChangedRange => ({ ...extent, kind: random.below(2) === 0 ? 'data' : 'clear' }),
+      )
+      const added = extents(random)
+      const reader = withRangesAdded(memoryDiskReader(Buffer.alloc(60 * 512), listed, 1 + random.below(4)), added)
+      const merged: ChangedRange[] = []
+      for await (const ranges of reader.listRanges(null)) merged.push(...ranges)
+      expect(sectorsOf(merged), `round ${round}`).toEqual({ ...sectorsOf(added.map(asData)), ...sectorsOf(listed) })
+      for (const [index, range] of merged.entries())
+        expect(range.offsetBytes).toBeGreaterThanOrEqual(index === 0 ? 0 : endOf(merged[index - 1]))
+    }
+  })
+})
+
+const asData = (extent: Extent): ChangedRange => ({ ...extent, kind: 'data' })
+const endOf = (range: Extent | undefined): number => (range?.offsetBytes ?? 0) + (range?.lengthBytes ?? 0)
+
+/** On a disk of 60 sectors, some of them behind its end. */
+const extents = (random: SeededRandom): Extent[] => {
+  const found: Extent[] = []
+  for (let sector = random.below(10); sector < 58; sector += random.below(12)) {
+    const sectors = 1 + random.below(8)
+    if (sector + sectors > 60) break
+    found.push({ offsetBytes: sector * 512, lengthBytes: sectors * 512 })
+    sector += sectors
+  }
+  return found
+}
+
+const sectorsOf = (ranges: readonly ChangedRange[]): Record<number, string> =>
+  Object.fromEntries(
+    ranges.flatMap(({ offsetBytes, lengthBytes, kind }) =>
+      Array.from({ length: lengthBytes / 512 }, (_, index) => [offsetBytes / 512 + index, kind]),
+    ),
+  )
