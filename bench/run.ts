@@ -13,7 +13,7 @@ import { orchestrationRows } from './support/orchestration-rows.ts'
 import { ourContestant } from './support/ours.ts'
 import { borgPeer, resticPeer, versionOf } from './support/peers.ts'
 import { type Server, startServer } from './support/processes.ts'
-import { goalTable, machineLines, sampleTable, workLine } from './support/report.ts'
+import { goalTable, machineLines, recordIn, sampleTable, workLine } from './support/report.ts'
 import { roundRows } from './support/round-rows.ts'
 import { runRound } from './support/rounds.ts'
 import type { Row } from './support/row.ts'
@@ -23,6 +23,7 @@ import { uploadRows } from './support/upload-rows.ts'
 import { fullWork, quickWork, type WorkImages, workImages } from './support/work-images.ts'
 
 const benchFolder = join(import.meta.dirname, '../.local/bench')
+const documentPath = join(import.meta.dirname, '../docs/performance.md')
 const scratchFolder = join(benchFolder, 'scratch')
 const began = performance.now()
 const say = (line: string): void => console.error(`${((performance.now() - began) / 1000).toFixed(0)} s: ${line}`)
@@ -137,6 +138,7 @@ const tell = async (choices: Choices, { images, samples, rows, busyBefore }: Res
     join(benchFolder, 'result.json'),
     JSON.stringify({ ...facts, samples: Object.fromEntries(samples) }, null, 2),
   )
+  if (choices.isRecorded) await recordIn(documentPath, text)
   console.log(text)
   say(`all of it is in ${join(benchFolder, 'result.json')}`)
 }

@@ -133,7 +133,7 @@ const fill = (spec: DiskSpec, target: Buffer, offset: number, length: number): v
   }
 }
 
-const text = rowsOf('source', 4 * pieceBytes, 'wide')
+const text = rowsOf('source', 4 * pieceBytes)
 
 const fileOf = (path: string): number => {
   const known = files.get(path)

@@ -13,9 +13,11 @@ export interface Choices {
   readonly vms: number
   /** Without restic and borg: to see what a change of our own does. */
   readonly isAlone: boolean
+  /** Puts the tables into docs/performance.md. */
+  readonly isRecorded: boolean
 }
 
-export const usage = `npm run bench -- [--runs N] [--only part,part,...] [--quick] [--alone] [--vms N]
+export const usage = `npm run bench -- [--runs N] [--only part,part,...] [--quick] [--alone] [--vms N] [--record]
 parts: ${[...operations, ...others].join(', ')}`
 
 /** @throws TypeError with what is wrong */
@@ -28,6 +30,7 @@ export const parseChoices = (args: readonly string[]): Choices => {
       quick: { type: 'boolean', default: false },
       alone: { type: 'boolean', default: false },
       vms: { type: 'string' },
+      record: { type: 'boolean', default: false },
     },
   })
   const all: readonly Part[] = [...operations, ...others]
@@ -39,6 +42,7 @@ export const parseChoices = (args: readonly string[]): Choices => {
     parts: new Set(named as Part[]),
     isQuick: values.quick,
     isAlone: values.alone,
+    isRecorded: values.record,
     vms: countOf(values.vms, values.quick ? 100 : 1000, 'vms'),
   }
 }

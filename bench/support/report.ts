@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import { readFile, writeFile } from 'node:fs/promises'
 import { availableParallelism, release, totalmem } from 'node:os'
 import { type Operation, operations } from './contestant.ts'
 import { versionOf } from './peers.ts'
@@ -52,6 +53,19 @@ export const sampleTable = (samples: Samples): string => {
   rows.sort((one, other) => place(one) - place(other))
   return table(['Store', 'Operation', 'Wall s', 'Client CPU s', 'Peak MiB', 'Stored MiB', 'Runs'], rows)
 }
+
+/** Puts a text between the marks of a document, in place of what stands there.
+ * @throws where the document has no such marks */
+export const recordIn = async (path: string, text: string): Promise<void> => {
+  const document = await readFile(path, 'utf8')
+  const [from, to] = [document.indexOf(firstMark), document.indexOf(lastMark)]
+  if (from < 0 || to < from) throw new Error(`${path} has no place for the tables: ${firstMark} and ${lastMark}`)
+  const before = document.slice(0, from + firstMark.length)
+  await writeFile(path, `${before}\n\n${text.trim()}\n\n${document.slice(to)}`)
+}
+
+const firstMark = '<!-- measured -->'
+const lastMark = '<!-- end of measured -->'
 
 const place = ([name = '', operation = '']: readonly string[]): number =>
   operations.indexOf(operation as Operation) * 10 + ['azurite', 'sink', 'restic', 'borg'].indexOf(name)

@@ -123,7 +123,7 @@ const scattered = async (from: string, to: string, size: WorkSize, writes: numbe
   await using file = await open(to, 'r+')
   for (const [index, page] of pickNumbers(`${to.split('/').at(-1)}`, writes, pages).entries()) {
     const bytes =
-      index % 2 === 0 ? randomBytesOf(`${writes}/${index}`, pageBytes) : rowsOf(`${writes}/${index}`, pageBytes, 'wide')
+      index % 2 === 0 ? randomBytesOf(`${writes}/${index}`, pageBytes) : rowsOf(`${writes}/${index}`, pageBytes)
     await file.write(bytes, 0, pageBytes, offsetOfPage(ranges, page))
   }
   await file.datasync()
