@@ -1,5 +1,6 @@
 import { isAbsolute } from 'node:path'
 import * as v from 'valibot'
+import type { AccessTier } from './ports/blob-store.ts'
 
 /** Where the two containers are, as plain data: it may cross a thread. The connection string is a secret. */
 export interface StorageSettings {
@@ -8,6 +9,8 @@ export interface StorageSettings {
   readonly vaultContainer: string
   /** Claims, intents, plans and progress; must be deletable. */
   readonly controlContainer: string
+  /** Where segments are kept, nearly all of the vault's bytes. Absent: the account's own tier. Never Archive: restores read at once. */
+  readonly segmentTier?: AccessTier
 }
 
 /** The convention of Azure Functions for a named connection: one setting with a connection string, or `__blobServiceUri` and an
@@ -132,6 +135,7 @@ const settingsSchema = v.object({
   AZURE_CLIENT_ID: v.optional(v.pipe(v.string(), v.regex(guid, 'is not a client id')), undefined),
   VAULT_CONTAINER: container('vault'),
   CONTROL_CONTAINER: container('control'),
+  VAULT_TIER_SEGMENTS: v.optional(v.picklist(['Hot', 'Cool', 'Cold'], 'is not an access tier'), undefined),
   VAULT_KEY: v.optional(v.picklist(['none', 'file', 'key-vault'], 'is not one of none, file and key-vault'), undefined),
   KEY_FILE: v.optional(v.pipe(v.string(), v.check(isAbsolute, 'is not an absolute path')), undefined),
   KEY_VAULT_KEY_URL: v.optional(
@@ -161,6 +165,8 @@ const fixes: Readonly<Record<keyof v.InferOutput<typeof settingsSchema>, string>
   KEY_FILE: 'Give the absolute path of a file with 64 hex digits; "openssl rand -hex 32" makes some.',
   KEY_VAULT_KEY_URL:
     'Give https://<vault>.vault.azure.net/keys/<name>; without a version the newest one wraps. Further URLs, separated by commas, only open what they wrapped.',
+  VAULT_TIER_SEGMENTS:
+    'Give Hot, Cool or Cold, or leave it out for the account’s own tier. Archive cannot be: restores read at once.',
   SLICE_MIB: 'Give a whole number of MiB from 16 to 16384, or leave it out for 2048.',
   LANES_MAX: 'Give a whole number from 1 to 16, or leave it out for 4.',
   WINDOW_HOURS: 'Give a whole number of hours from 1 to 168, or leave it out for 24.',
@@ -243,7 +249,12 @@ const configOf = (settings: v.InferOutput<typeof settingsSchema>, connection: St
   subscriptionIds: settings.AZURE_SUBSCRIPTION_IDS,
   armEndpoint: settings.AZURE_RESOURCE_MANAGER_ENDPOINT,
   identityClientId: settings.AZURE_CLIENT_ID ?? null,
-  storage: { connection, vaultContainer: settings.VAULT_CONTAINER, controlContainer: settings.CONTROL_CONTAINER },
+  storage: {
+    connection,
+    vaultContainer: settings.VAULT_CONTAINER,
+    controlContainer: settings.CONTROL_CONTAINER,
+    ...(settings.VAULT_TIER_SEGMENTS === undefined ? {} : { segmentTier: settings.VAULT_TIER_SEGMENTS }),
+  },
   keys: {
     wrapWith: settings.VAULT_KEY ?? 'none',
     keyFile: settings.KEY_FILE ?? null,

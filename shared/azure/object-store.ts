@@ -1,4 +1,5 @@
 import {
+  type AccessTier,
   type BlobContent,
   type CallOptions,
   type ObjectCreator,
@@ -25,18 +26,23 @@ const refusalBytesMax = 4096
 
 /** One container's objects by plain HTTP, whole and in ranges: the way of all bytes of a disk. Bodies go from the caller's memory to the
  * socket and back without a stream between them, and nothing else has to be loaded, so that a thread costs little memory. Where the
- * container is missing, reads find nothing and the first create makes it. */
+ * container is missing, reads find nothing and the first create makes it.
+ * @param segmentTier of the objects below `segments/`, nearly all of the bytes; everything else, and where absent all, gets the
+ * account's own tier */
 export const createObjectStore = (
   account: StorageAccount,
   container: string,
   connections: ConnectionPool = createConnectionPool(connectionsMax),
+  segmentTier: AccessTier | null = null,
 ): ObjectCreator => {
   const send = sendTo(account, container, connections)
   return {
     read: (name, options) => readWhole(send, name, options),
     readRange: (name, offsetBytes, lengthBytes, options) => readPart(send, name, { offsetBytes, lengthBytes }, options),
     create: (name, parts, options) =>
-      withTries(name, lengthOf(parts), options, ({ abortSignal }) => createOnce(send, name, parts, abortSignal)),
+      withTries(name, lengthOf(parts), options, ({ abortSignal }) =>
+        createOnce(send, name, parts, tierHeader(name, segmentTier), abortSignal),
+      ),
   }
 }
 
@@ -152,13 +158,18 @@ const emptyPart = async (
   return new Uint8Array(0)
 }
 
+/** Access tier Cold needs a version of 2021-12-02 at least (Put Blob). */
+const tierHeader = (name: string, segmentTier: AccessTier | null): Readonly<Record<string, string>> =>
+  segmentTier !== null && name.startsWith('segments/') ? { 'x-ms-access-tier': segmentTier } : {}
+
 const createOnce = async (
   send: Send,
   name: string,
   parts: readonly Uint8Array[],
+  tier: Readonly<Record<string, string>>,
   signal: AbortSignal,
 ): Promise<'created' | 'exists'> => {
-  const headers = { 'x-ms-blob-type': 'BlockBlob', 'if-none-match': '*' }
+  const headers = { 'x-ms-blob-type': 'BlockBlob', 'if-none-match': '*', ...tier }
   const put = () => send({ method: 'PUT', name, headers, body: parts }, signal)
   try {
     await put().catch(async (error: unknown) => {

@@ -19,7 +19,10 @@ export const connectStorage = (
   const { service, tokens } = serviceOf(settings.connection)
   const account = storageAccountOf(settings.connection, tokens)
   const storeOf = (container: string): ControlStore & VaultStore =>
-    createAzureBlobStore(service.getContainerClient(container), createObjectStore(account, container))
+    createAzureBlobStore(
+      service.getContainerClient(container),
+      createObjectStore(account, container, undefined, settings.segmentTier),
+    )
   return { vault: storeOf(settings.vaultContainer), control: storeOf(settings.controlContainer), tokens }
 }
 

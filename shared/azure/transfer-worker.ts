@@ -39,7 +39,7 @@ const move = async ({ storage, sasUrl, request, isStoppable, channel }: SliceOrd
   const main = listen(channel)
   const reader = createSasDiskReader({ sasUrl, baseSasUrl: null, sockets })
   const account = storageAccountOf(storage.connection, async () => String(await main.ask('token')))
-  const storeOf = (container: string) => createObjectStore(account, container, storageConnections)
+  const storeOf = (container: string) => createObjectStore(account, container, storageConnections, storage.segmentTier)
   const hooks = {
     onProgress: paced((progress) => tell({ kind: 'progress', progress })),
     signal: main.signal,

@@ -56,6 +56,7 @@ describe('the configuration', () => {
       AZURE_RESOURCE_MANAGER_ENDPOINT: 'http://plain',
       AZURE_CLIENT_ID: 'me',
       VAULT_CONTAINER: 'Vault',
+      VAULT_TIER_SEGMENTS: 'Archive',
       CONTROL_CONTAINER: 'a',
       VAULT_KEY: 'keyvault',
       KEY_FILE: 'wrapping.key',
@@ -78,6 +79,7 @@ describe('the configuration', () => {
       'SLICE_MIB',
       'VAULT_CONTAINER',
       'VAULT_KEY',
+      'VAULT_TIER_SEGMENTS',
       'VaultStorage',
       'WINDOW_HOURS',
     ])
