@@ -45,6 +45,7 @@ describe('a key in Key Vault', () => {
   it('unwraps with one request and without the permission to get', async () => {
     const wrapping = await wrap()
     vault.permitted = new Set(['unwrapKey'])
+    wrapper = wrapperFor(`${vault.origin}/keys/kek`)
     vault.requests.length = 0
     const opened = await wrapper.unwrap(wrapping)
     expect(opened.kind === 'unwrapped' && dataKey.equals(opened.dataKey)).toBe(true)
@@ -88,6 +89,7 @@ describe('a key in Key Vault', () => {
   it('unwraps with an expired version, and does not wrap with it', async () => {
     const wrapping = await wrap()
     version.expires = 1
+    wrapper = wrapperFor(`${vault.origin}/keys/kek`)
     expect((await wrapper.unwrap(wrapping)).kind).toBe('unwrapped')
     expect((await wrapper.wrap(dataKey)).kind).toBe('key-out-of-date')
   })
