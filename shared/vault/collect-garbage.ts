@@ -4,7 +4,7 @@ import type { BlobEntry, CallOptions, ControlStore, VaultStore } from '../ports/
 import type { Clock } from '../ports/clock.ts'
 import { collectControl } from './collect-control.ts'
 import { type Condemned, dropCondemned, findCondemned, listPasses, writeCondemned } from './condemned.ts'
-import { addUnnamedLayer, readIntents, readRecords } from './mark-reachable.ts'
+import { addUnnamedLayer, readCompactions, readIntents, readRecords } from './mark-reachable.ts'
 import { callOptions } from './objects.ts'
 import { createReachability, type Reachability, type Unreadable } from './reachability.ts'
 import { type Swept, sweepVault } from './sweep-vault.ts'
@@ -63,6 +63,7 @@ const runPass = async (
   options: CallOptions,
 ): Promise<Collected> => {
   const { passId } = request
+  await readCompactions(deps.vault, reach, options)
   const begun = await findCondemned(deps.control, passId, options)
   const condemned = begun ?? (await condemn(deps, reach, passId, options))
   const backups = await readIntents(deps, reach, options)

@@ -1,9 +1,10 @@
 import type { LayerReference, RecoveryPoint } from '../domain/recovery-point.ts'
 import { footerLengthOf, footerTailBytes, openIndexFooter } from '../format/index-footer.ts'
-import { recoveryPointsRoot, revisionsPrefix } from '../format/names.ts'
+import { layersRoot, recoveryPointsRoot, revisionsPrefix, segmentsRoot } from '../format/names.ts'
 import { VaultError } from '../format/vault-error.ts'
 import { parseVaultName } from '../format/vault-name.ts'
 import type { BlobEntry, BlobReader, CallOptions } from '../ports/blob-store.ts'
+import { compactionIdPrefix } from './compaction-intents.ts'
 import { inBatches } from './in-batches.ts'
 import { listIntents } from './intents.ts'
 import { openLayer } from './layer-reader.ts'
@@ -21,6 +22,16 @@ export const readRecords = async (vault: BlobReader, reach: Reachability, option
     const known = reach.points.get(key.recoveryPointId)
     if (known?.newest !== key.revision) await markPoint(vault, reach, key, options)
   })
+}
+
+/** Learns of the compactions that have made anything. Comes before `readIntents`: one that is not known here may be at work, and what it makes
+ * is left alone. */
+export const readCompactions = async (vault: BlobReader, reach: Reachability, options: CallOptions): Promise<void> => {
+  for (const root of [layersRoot, segmentsRoot])
+    for await (const { name } of vault.list(`${root}${compactionIdPrefix}`, options)) {
+      const parsed = parseVaultName(name)
+      if (parsed.kind === 'layer' || parsed.kind === 'segment') reach.compactions.add(parsed.id)
+    }
 }
 
 interface ListedRevision extends RecoveryPointKey {

@@ -27,6 +27,9 @@ export interface Reachability {
   /** Layer ids. */
   readonly layers: Set<string>
   readonly sidecars: Set<string>
+  /** Ids of compactions that had made something before the intents were read. They have no commit record of their own: whoever is still at work
+   * has an intent, and one that comes later is not here. */
+  readonly compactions: Set<string>
   readonly unreadable: Unreadable[]
   addSegments(ranges: Iterable<SegmentRange>): void
   needsSegment(segment: VaultName & { readonly kind: 'segment' }): boolean
@@ -34,12 +37,10 @@ export interface Reachability {
   isDecided(id: string): boolean
 }
 
-/** Begins the ids of compactions, which have no commit record of their own: their intent stands until they are decided. */
-const compactionIdPrefix = 'fold-'
-
 export const createReachability = (): Reachability => {
   const points = new Map<string, MarkedPoint>()
   const protectedIds = new Set<string>()
+  const compactions = new Set<string>()
   const segments = new Map<string, number[]>()
   const unreadable: Unreadable[] = []
   const isOutOfDoubt = (id: string): boolean => {
@@ -48,13 +49,14 @@ export const createReachability = (): Reachability => {
     // No record that can be read, or cannot, names anything of a recovery point that never was.
     if (state === 'aborted') return true
     if (unreadable.length > 0 || state === 'unreadable') return false
-    return state !== undefined || id.startsWith(compactionIdPrefix)
+    return state !== undefined || compactions.has(id)
   }
   return {
     points,
     protectedIds,
     layers: new Set(),
     sidecars: new Set(),
+    compactions,
     unreadable,
     addSegments: (ranges) => {
       for (const range of ranges) {
