@@ -96,7 +96,7 @@ class Check:
         if point.previous is None:
             return
         found = self.first_digests.get((point.vm_key, point.previous[0]))
-        if found is not None and found != point.previous[1]:
+        if None not in (found, point.previous[1]) and found != point.previous[1]:
             raise Refused(
                 'digest-mismatch',
                 point.object_name,

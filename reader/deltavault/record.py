@@ -33,7 +33,7 @@ class RecoveryPoint:
     recovery_point_id: str
     taken_at: str
     vm_name: str
-    previous: tuple[str, str] | None
+    previous: tuple[str, str | None] | None
     disks: list[Disk]
 
 
@@ -64,8 +64,22 @@ def listed_points(store: Store, vm_key: str | None = None) -> Iterator[Listed]:
 
 
 def read_point(store: Store, listed: Listed) -> RecoveryPoint | None:
-    """The highest revision; None where the recovery point was fenced or has expired."""
-    return parsed_record(store, listed.revisions[-1])[0]
+    """The highest revision; None where the recovery point was fenced or has expired. A first revision that is damaged keeps no later one from
+    being read; one that is whole must not be a fence, which has no later ones."""
+    point = parsed_record(store, listed.revisions[-1])[0]
+    if point is not None and len(listed.revisions) > 1 and is_fence(store, listed.revisions[0]):
+        raise Refused('malformed', listed.revisions[0], 'record', 'a fence has no later revisions')
+    return point
+
+
+def is_fence(store: Store, name: str) -> bool:
+    """True for a whole record without disks."""
+    try:
+        return parsed_record(store, name)[0] is None
+    except Refused as refused:
+        if refused.code == 'unsupported-version':
+            raise
+        return False
 
 
 def find_point(store: Store, vm_key: str, recovery_point_id: str) -> RecoveryPoint:
@@ -158,13 +172,16 @@ def reference_of(value: object, id_field: str, name: str, place: str) -> LayerRe
     )
 
 
-def previous_of(value: object, name: str) -> tuple[str, str] | None:
+def previous_of(value: object, name: str) -> tuple[str, str | None] | None:
+    """The recovery point before, and the digest of its first revision; without one where that was damaged."""
     if value is None:
         return None
     fields = object_of(value, name, 'previous')
     demand(matches(fields.get('recoveryPointId'), ID_PATTERN), name, 'previous.recoveryPointId', 'is no id')
-    demand(matches(fields.get('digest'), DIGEST_PATTERN), name, 'previous.digest', 'is no digest')
-    return (str(fields['recoveryPointId']), str(fields['digest']))
+    digest = fields.get('digest')
+    known = 'digest' in fields and (digest is None or matches(digest, DIGEST_PATTERN))
+    demand(known, name, 'previous.digest', 'is neither a digest nor null')
+    return (str(fields['recoveryPointId']), digest)
 
 
 def object_of(value: object, name: str, place: str) -> dict[str, Any]:

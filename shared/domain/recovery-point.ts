@@ -57,8 +57,9 @@ export interface RecoveryPoint {
   readonly consistentAcrossDisks: boolean
   /** The recovery point whose sources the incremental transfers were compared with; null when every transfer was full. */
   readonly baseRecoveryPointId: string | null
-  /** The VM's recovery point before this one and the digest of its first revision's bytes (SHA-256, hex); null for the first. */
-  readonly previous: { readonly recoveryPointId: string; readonly digest: string } | null
+  /** The VM's recovery point before this one and the digest of its first revision's bytes (SHA-256, hex), null where that revision was
+   * damaged; null for the first. */
+  readonly previous: { readonly recoveryPointId: string; readonly digest: string | null } | null
   /** The data key of the frames that this recovery point's transfers made; null: they are not encrypted. */
   readonly keyId: string | null
   /** SHA-256 over the digests of all layers and the sidecar of each disk in order, hex. */

@@ -88,7 +88,7 @@ const recoveryPoint = v.object({
   consistency,
   consistentAcrossDisks: v.boolean(),
   baseRecoveryPointId: v.nullable(v.string()),
-  previous: v.nullable(v.object({ recoveryPointId: v.string(), digest })),
+  previous: v.nullable(v.object({ recoveryPointId: v.string(), digest: v.nullable(digest) })),
   keyId: v.nullable(v.pipe(v.string(), v.regex(/^[0-9a-f]{32}$/))),
   merkleRoot: digest,
   vm,

@@ -14,8 +14,9 @@ export interface RecoveryPointKey {
 /** A commit record as it was read. */
 export interface FoundRecoveryPoint {
   readonly recoveryPoint: RecoveryPoint
-  /** SHA-256 of all bytes of the FIRST revision, hex: what the next record names as `previous`. */
-  readonly digest: string
+  /** SHA-256 of all bytes of the FIRST revision, hex: what the next record names as `previous`. Null where that revision is damaged: later ones
+   * say by themselves what is to be restored, and what the chain should hold is unknown. */
+  readonly digest: string | null
 }
 
 interface ListedRecoveryPoint {
@@ -86,10 +87,25 @@ const readNewest = async (
 ): Promise<FoundRecoveryPoint | null> => {
   const found = await readRevision(reader, key, newest, options)
   if (found === null || !('disks' in found.record)) return null
-  const first = newest === 1 ? found : await readRevision(reader, key, 1, options)
+  const first = newest === 1 ? found : await readFirst(reader, key, options)
   if (first === null) return null
+  if (first === 'damaged') return { recoveryPoint: found.record, digest: null }
   if (!('disks' in first.record)) throw revisedFence(key)
   return { recoveryPoint: found.record, digest: first.digest }
+}
+
+/** For the chain alone, where there is a later revision. */
+const readFirst = async (
+  reader: BlobReader,
+  key: RecoveryPointKey,
+  options: CallOptions,
+): Promise<Awaited<ReturnType<typeof readRevision>> | 'damaged'> => {
+  try {
+    return await readRevision(reader, key, 1, options)
+  } catch (error) {
+    if (!(error instanceof VaultError) || error.fault.code === 'unsupported-version') throw error
+    return 'damaged'
+  }
 }
 
 /** The VM's newest recovery point, aborted and expired ones passed over; null where there is none. */

@@ -62,7 +62,7 @@ const readFirst = async (vault: BlobReader, key: RecoveryPointKey, options: Call
 
 /** The record names the digest of all bytes of the one before it. */
 const brokenChain = (record: RecoveryPoint, firstDigests: ReadonlyMap<string, string>): VaultError | null => {
-  const expected = record.previous?.digest
+  const expected = record.previous?.digest ?? undefined
   const actual = firstDigests.get(record.previous?.recoveryPointId ?? '')
   if (expected === undefined || actual === undefined || actual === expected) return null
   const name = nameOf(record, record.revision)

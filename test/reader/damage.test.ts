@@ -49,6 +49,22 @@ describe.skipIf(missing !== null)('a check by the second reader', () => {
     }
   })
 
+  it('tells of a first revision that is damaged, which keeps no later one from being restored', async () => {
+    const kind = 'raw'
+    const folder = join(projectFolder, 'test/golden/vectors/v1', kind)
+    batch.load(kind, folder)
+    const { vault } = await loadGoldenVault(folder)
+    const name = `recovery-points/${vmKey}/r3/0001.json`
+    const of = { ...nothing, base: kind, recoveryPointId: 'r3' }
+    const whole = await batch.ask({ ...of, objects: new Map() })
+    const digest = whole.outcome === 'restored' ? whole.digest : expect.unreachable()
+    const [, bytes] = damaged(seededRandom(1), Buffer.from(vault.objects.get(name)?.bytes ?? []))
+    const restored = await batch.ask({ ...of, objects: new Map([[name, bytes]]) })
+    expect(restored).toMatchObject({ outcome: 'restored', digest })
+    const checked = await batch.ask({ ...of, objects: new Map([[name, bytes]]), check: true })
+    expect(checked).toMatchObject({ outcome: 'checked', damaged: [expect.stringContaining(name)] })
+  })
+
   it('names a missing object by what needs it', async () => {
     const kind = 'encrypted'
     const folder = join(projectFolder, 'test/golden/vectors/v1', kind)

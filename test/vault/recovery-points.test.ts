@@ -112,6 +112,29 @@ describe('a commit record', () => {
     }
   })
 
+  it('is read in its newest revision where the first one is damaged; the chain goes on without its digest', async () => {
+    const world = await worldWith('r1')
+    put(world, nameOf('r1', 2), { ...world.made[0], revision: 2 })
+    const bytes = Buffer.from(world.vault.objects.get(nameOf('r1'))?.bytes ?? [])
+    bytes[200] = (bytes[200] ?? 0) ^ 1
+    world.vault.objects.set(nameOf('r1'), { bytes, etag: 'damaged' })
+    const found = await readRecoveryPoint(world.vault, { vmKey, recoveryPointId: 'r1' })
+    expect(found).toEqual({ recoveryPoint: { ...world.made[0], revision: 2 }, digest: null })
+    expect(await liveIds(world.vault)).toEqual(['r1'])
+    const disks = [{ disk: 'os', bytes: Buffer.alloc(4096), ranges: [] }]
+    const next = await backUp(world, { recoveryPointId: 'r2', base: null, disks })
+    expect(next.previous).toEqual({ recoveryPointId: 'r1', digest: null })
+    expect((await readRecoveryPoint(world.vault, { vmKey, recoveryPointId: 'r2' }))?.recoveryPoint).toEqual(next)
+  })
+
+  it('that is damaged in its newest revision is refused, whatever the first one says', async () => {
+    const world = await worldWith('r1')
+    world.vault.objects.set(nameOf('r1', 2), { bytes: Buffer.from('{}'), etag: 'damaged' })
+    await expect(readRecoveryPoint(world.vault, { vmKey, recoveryPointId: 'r1' })).rejects.toMatchObject({
+      fault: { code: 'malformed', name: nameOf('r1', 2) },
+    })
+  })
+
   it('is read in its newest revision where revisions between are gone', async () => {
     const world = await worldWith('r1')
     put(world, nameOf('r1', 4), { ...world.made[0], revision: 4 })
