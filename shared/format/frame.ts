@@ -94,14 +94,15 @@ export const encodeFrame = (
 /** The plain bytes of one frame, proven: lengths, birth and digest are those of the index.
  * @param stored header and payload, exactly
  * @param keys asked only where the frame is encrypted
+ * @param target may get the plain bytes, which else lie in new memory or in what is stored; longer than they are
  * @throws VaultError naming the segment and the frame's place in it. Damage is told without a key; `wrong-key` means that the stored bytes
  * are right */
-export const openFrame = (stored: Uint8Array, place: FramePlace, keys: KeyRing): Uint8Array => {
+export const openFrame = (stored: Uint8Array, place: FramePlace, keys: KeyRing, target?: Buffer): Uint8Array => {
   const origin = { name: place.segment, place: place.placeBytes }
   const { header, payload } = proveFrame(stored, place)
   const compressed =
     header.sealed === null ? payload : unseal(stored, payload, { ...header, ...header.sealed }, keys, origin)
-  return decompress(compressed, header.compression, header.plainBytes, origin)
+  return decompress(compressed, header.compression, header.plainBytes, origin, target)
 }
 
 /** Proves that the stored bytes of one frame are those that were written; needs no key.

@@ -22,22 +22,23 @@ export const compress = (
     : { compression: 'zstd', payload: target.subarray(0, payloadBytes) }
 }
 
-/** Exactly `plainBytes` bytes or a fault; never expands further. */
+/** Exactly `plainBytes` bytes or a fault; never expands further.
+ * @param target gets what is expanded; longer than that, as only a byte more than there may be shows that there is no more */
 export const decompress = (
   payload: Uint8Array,
   compression: Compression,
   plainBytes: number,
   origin: Origin,
+  target: Buffer = Buffer.allocUnsafeSlow(compression === 'zstd' ? plainBytes + 1 : 0),
 ): Uint8Array => {
-  if (compression === 'zstd') return expand(payload, plainBytes, origin)
+  if (compression === 'zstd') return expand(payload, target.subarray(0, plainBytes + 1), origin)
   if (payload.length === plainBytes) return payload
   const detail = `${payload.length} plain bytes instead of ${plainBytes}`
   throw new VaultError({ code: 'malformed', ...origin, detail })
 }
 
-const expand = (payload: Uint8Array, plainBytes: number, origin: Origin): Uint8Array => {
-  // One byte more than there may be shows that there is no more.
-  const target = Buffer.allocUnsafeSlow(plainBytes + 1)
+const expand = (payload: Uint8Array, target: Buffer, origin: Origin): Uint8Array => {
+  const plainBytes = target.length - 1
   const isWhole = isWholeZstdFrame(payload)
   if (isWhole && zstdContext().expandInto(payload, target) === plainBytes) return target.subarray(0, plainBytes)
   throw new VaultError({ code: 'malformed', ...origin, detail: 'the payload is not a zstd frame of its length' })

@@ -1,5 +1,4 @@
-import type { KeyRing } from '../format/data-key.ts'
-import { type FramePlace, openFrame } from '../format/frame.ts'
+import type { FramePlace } from '../format/frame.ts'
 import type { CallOptions, ObjectReader } from '../ports/blob-store.ts'
 import { readExactly } from './objects.ts'
 
@@ -10,17 +9,18 @@ export type FrameLoader = (frames: readonly FramePlace[]) => Map<FramePlace, Pro
 const gapBytes = 120 * 1024
 const readBytesMax = 8 * 1024 * 1024
 
-/** Every frame is proven before its promise resolves. Promises that nobody awaits do not complain. */
+/** Headers and payloads as they are stored, not proven. Promises that nobody awaits do not complain. */
 export const createFrameLoader =
-  (reader: ObjectReader, keys: KeyRing, options: CallOptions): FrameLoader =>
+  (reader: ObjectReader, options: CallOptions): FrameLoader =>
   (frames) => {
     const loaded = new Map<FramePlace, Promise<Uint8Array>>()
     for (const group of neighbours(frames)) {
       const bytes = readGroup(reader, group, options)
       for (const frame of group.frames) {
-        const plain = bytes.then((stored) => openFrom(stored, group, frame, keys))
-        plain.catch(() => undefined)
-        loaded.set(frame, plain)
+        const from = frame.placeBytes - group.offsetBytes
+        const stored = bytes.then((all) => all.subarray(from, from + frame.storedBytes))
+        stored.catch(() => undefined)
+        loaded.set(frame, stored)
       }
     }
     return loaded
@@ -59,11 +59,3 @@ const isNeighbour = (group: FrameGroup, frame: FramePlace): boolean => {
 
 const readGroup = (reader: ObjectReader, group: FrameGroup, options: CallOptions): Promise<Uint8Array> =>
   readExactly(reader, group.segment, { offsetBytes: group.offsetBytes, lengthBytes: group.lengthBytes }, options)
-
-/** A frame that is kept must not keep its whole group's bytes alive. */
-const openFrom = (stored: Uint8Array, group: FrameGroup, frame: FramePlace, keys: KeyRing): Uint8Array => {
-  const from = frame.placeBytes - group.offsetBytes
-  const plain = openFrame(stored.subarray(from, from + frame.storedBytes), frame, keys)
-  const isView = plain.buffer === stored.buffer && group.frames.length > 1
-  return isView ? Uint8Array.from(plain) : plain
-}

@@ -7,6 +7,7 @@ import type { CallOptions, ObjectReader } from '../ports/blob-store.ts'
 import { createFrameLoader, type FrameLoader } from './frame-loader.ts'
 import { type Layer, layerRuns, openLayer } from './layer-reader.ts'
 import { type MergedRun, mergeLayers } from './merge-layers.ts'
+import { attemptOf, createOpenFrames, type OpenFrames } from './open-frames.ts'
 
 /** A disk at a recovery point, ready to be read: all footers are in memory and proven. */
 export interface OpenStack {
@@ -21,7 +22,7 @@ export interface OpenStackOptions extends CallOptions {
   readonly keys?: KeyRing
 }
 
-/** A part of the disk; `bytes` are null where it reads as zeros, and stay good. */
+/** A part of the disk; `bytes` are null where it reads as zeros, and good until the next part is asked for or the reading ends. */
 export interface DiskPart extends Extent {
   readonly bytes: Uint8Array | null
 }
@@ -36,7 +37,7 @@ export const openStack = async (
   return { reader, layers, sizeBytes: of.sizeBytes, keys: options.keys ?? noKeys }
 }
 
-/** The disk's content in the window: parts in order, without holes, every byte proven. Memory: about 60 MiB, and a frame and a shard
+/** The disk's content in the window: parts in order, without holes, every byte proven. Memory: about 20 MiB, and a frame and a shard
  * for each layer.
  * @param window inside the disk; whole sectors
  * @throws VaultError before any byte that is not proven would be handed out */
@@ -48,7 +49,9 @@ export async function* readStack(
   assert(window.offsetBytes >= 0 && window.offsetBytes + window.lengthBytes <= stack.sizeBytes)
   const end = new AbortController()
   const signal = options.signal === undefined ? end.signal : AbortSignal.any([options.signal, end.signal])
-  const load = keepingLast(createFrameLoader(stack.reader, stack.keys, { signal }))
+  const load = createFrameLoader(stack.reader, { signal })
+  const wanted = newlyWanted()
+  const frames = createOpenFrames(stack.keys)
   const layers = stack.layers.map((layer) => layerRuns(stack.reader, layer, window, { signal }))
   const batches = inBatches(mergeLayers(layers, window))
   const waiting: LoadedBatch[] = []
@@ -57,22 +60,24 @@ export async function* readStack(
       while (waiting.length < batchesAheadMax) {
         const batch = await batches.next()
         if (batch.done) break
-        waiting.push({ runs: batch.value, frames: load(batch.value) })
+        waiting.push({ runs: batch.value, stored: load(wanted(batch.value)) })
       }
       const head = waiting.shift()
       if (head === undefined) return
-      yield* partsOf(head)
+      yield* partsOf(head, frames, load)
     }
   } finally {
     end.abort()
-    await Promise.allSettled(waiting.flatMap((batch) => [...batch.frames.values()]))
+    await Promise.allSettled(waiting.flatMap((batch) => [...batch.stored.values()]))
     await batches.return(undefined)
+    frames.close()
   }
 }
 
 interface LoadedBatch {
   readonly runs: readonly MergedRun[]
-  readonly frames: ReadonlyMap<FramePlace, Promise<Uint8Array>>
+  /** Header and payload of each frame that no batch before has wanted last; taken out when it is opened. */
+  readonly stored: Map<FramePlace, Promise<Uint8Array>>
 }
 
 const batchesAheadMax = 3
@@ -105,34 +110,28 @@ async function* inBatches(runs: AsyncIterable<MergedRun>): AsyncGenerator<readon
   return undefined
 }
 
-/** Frames kept from one batch to the next, at most one for each attempt that made them: the frames of an attempt come in order of offset,
- * in a folded layer, too, so only the last one can be wanted again. Deep stacks beyond this read some frames twice. */
-const keptFramesMax = 48
-
-const keepingLast = (load: FrameLoader) => {
-  const kept = new Map<string, { readonly frame: FramePlace; readonly plain: Promise<Uint8Array> }>()
-  return (runs: readonly MergedRun[]): ReadonlyMap<FramePlace, Promise<Uint8Array>> => {
-    const found = new Map<FramePlace, Promise<Uint8Array>>()
-    const wanted = new Set<FramePlace>()
-    for (const { frame } of runs) if (frame !== null) wanted.add(frame)
-    for (const { frame, plain } of kept.values()) if (wanted.has(frame)) found.set(frame, plain)
-    for (const [frame, plain] of load([...wanted].filter((frame) => !found.has(frame)))) found.set(frame, plain)
-    for (const frame of wanted) {
-      const attempt = attemptOf(frame)
-      kept.delete(attempt)
-      kept.set(attempt, { frame, plain: found.get(frame) as Promise<Uint8Array> })
-    }
-    for (const attempt of kept.keys()) if (kept.size > keptFramesMax) kept.delete(attempt)
-    return found
+/** The frames of each batch but those that the batches before leave open (see OpenFrames). */
+const newlyWanted = () => {
+  const last = new Map<string, FramePlace>()
+  return (runs: readonly MergedRun[]): readonly FramePlace[] => {
+    const frames = new Set<FramePlace>()
+    for (const { frame } of runs) if (frame !== null) frames.add(frame)
+    const wanted = [...frames].filter((frame) => last.get(attemptOf(frame)) !== frame)
+    for (const frame of frames) last.set(attemptOf(frame), frame)
+    return wanted
   }
 }
 
-const attemptOf = ({ birth }: FramePlace): string =>
-  `${birth.recoveryPointId}/${birth.disk}/${birth.slice}/${birth.attempt}`
-
-async function* partsOf(batch: LoadedBatch): AsyncGenerator<DiskPart> {
+async function* partsOf(batch: LoadedBatch, frames: OpenFrames, load: FrameLoader): AsyncGenerator<DiskPart> {
+  const open = async (frame: FramePlace): Promise<Uint8Array> => {
+    // Where more were open than there may be, it was closed and has to be read again.
+    const stored = await (batch.stored.get(frame) ?? load([frame]).get(frame))
+    batch.stored.delete(frame)
+    assert(stored !== undefined)
+    return frames.open(frame, stored)
+  }
   for (const { offsetBytes, lengthBytes, frame, framePosition } of batch.runs) {
-    const plain = frame === null ? null : await batch.frames.get(frame)
+    const plain = frame === null ? null : (frames.find(frame) ?? (await open(frame)))
     const bytes = plain?.subarray(framePosition, framePosition + lengthBytes) ?? null
     assert(frame === null || bytes?.length === lengthBytes, 'a run lies inside its frame')
     yield { offsetBytes, lengthBytes, bytes }
