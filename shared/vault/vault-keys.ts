@@ -18,7 +18,8 @@ export interface VaultKeys {
   find(keyId: string): Promise<DataKey>
   /** All data keys of the vault, for reading. A key that cannot be opened throws only where it is looked for. */
   ring(): Promise<KeyRing>
-  /** All data keys of the vault that can be opened: for threads, which no function reaches. */
+  /** All data keys of the vault that can be opened: for threads, which no function reaches.
+   * @throws KeyServiceError where another try may open one more */
   opened(): Promise<readonly DataKey[]>
   /** See `rotateDataKey`. */
   rotateDataKey(): ReturnType<typeof rotateDataKey>
@@ -72,7 +73,11 @@ export const createVaultKeys = (deps: DataKeyDeps): VaultKeys => {
       const current = deps.wrappers.wrapWith === null ? null : await readCurrentKey(deps.control)
       return ringOf(new Map(keys), current?.keyId ?? null)
     },
-    opened: async () => (await openAll()).flatMap(([, key]) => (key instanceof Error ? [] : [key])),
+    opened: async () =>
+      (await openAll()).flatMap(([, key]) => {
+        if (key instanceof VaultError) return []
+        return [orThrow(key)]
+      }),
     rotateDataKey: () => rotateDataKey(deps),
     rotateWrappingKey: () => rotateWrappingKey(deps),
   }

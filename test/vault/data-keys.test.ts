@@ -268,6 +268,19 @@ describe('a data key that is looked for', () => {
     expect((await instance.find(keyId)).keyId).toBe(keyId)
   })
 
+  it('is left out for threads where it is locked, and worth another try where its service does not answer', async () => {
+    await currentOf()
+    const instance = keysOf()
+    wrapper.failure = { kind: 'unreachable', key: 'kek' }
+    expect(await faultOf(instance.opened())).toBe('KeyServiceError')
+    world.clock.advance(15_000)
+    wrapper.failure = { kind: 'refused', key: 'kek' }
+    expect(await instance.opened()).toEqual([])
+    world.clock.advance(15_000)
+    wrapper.failure = null
+    expect(await instance.opened()).toHaveLength(1)
+  })
+
   it('is opened by an earlier revision where the newest is damaged', async () => {
     const key = await currentOf()
     wrapper.rotate()
