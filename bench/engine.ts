@@ -20,12 +20,15 @@ type Services = Awaited<ReturnType<typeof loadBuiltApp>>['services']
 interface Steps {
   run<Outcome>(name: string, input: object): Promise<Outcome>
   readonly seconds: Record<string, number>
+  readonly peakBytes: Record<string, number>
 }
 
 const stepsOf = (app: BuiltApp): Steps => {
   const seconds: Record<string, number> = {}
+  const peakBytes: Record<string, number> = {}
   return {
     seconds,
+    peakBytes,
     async run<Outcome>(name: string, input: object) {
       const began = performance.now()
       for (;;) {
@@ -35,6 +38,7 @@ const stepsOf = (app: BuiltApp): Steps => {
           continue
         }
         seconds[name] = (seconds[name] ?? 0) + (performance.now() - began) / 1000
+        peakBytes[name] = memory('VmHWM')
         if (['failed', 'stopped', 'superseded'].includes(outcome.kind))
           throw new Error(`${name}: ${JSON.stringify(outcome)}`)
         return outcome as Outcome
@@ -175,6 +179,7 @@ const perform = async (order: EngineOrder): Promise<EngineResult> => {
     peakRssBytes: memory('VmHWM'),
     idleRssBytes,
     stepSeconds: steps.seconds,
+    stepPeakBytes: steps.peakBytes,
     report: done.report,
   }
 }

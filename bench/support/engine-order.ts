@@ -45,6 +45,8 @@ export interface EngineResult {
   readonly idleRssBytes: number
   /** Seconds in each kind of step; steps at the same time count each. */
   readonly stepSeconds: Readonly<Record<string, number>>
+  /** Peak memory of the process at the end of each kind of step. */
+  readonly stepPeakBytes: Readonly<Record<string, number>>
   /** Null for a restore. */
   readonly report: DiskReport | null
 }

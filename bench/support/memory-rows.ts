@@ -26,10 +26,17 @@ export const memoryRows = async (folder: string, images: WorkImages): Promise<re
   const [many] = await costOfDays({ source, sink, tls }, { ...manyRangesSpec, clusters: 1 }, [manyRangesSpec])
   const row = (goal: string, peakRssBytes: number, note: string): Row =>
     boundRow({ goal, value: peakRssBytes / mebibyte, atMost: rssMiBMax, unit: ' MiB', digits: 0, note })
+  const most = Object.entries(many?.result.stepPeakBytes ?? {})
+    .map(([step, bytes]) => `${step} ${(bytes / mebibyte).toFixed(0)}`)
+    .join(', ')
   const idle = `${(full.result.idleRssBytes / mebibyte).toFixed(0)} MiB with the app loaded and idle`
   return [
     row('peak memory of a full transfer over TLS', full.sample.peakRssBytes, idle),
     row('peak memory of a restore over TLS', restored.peakRssBytes, idle),
-    row('peak memory with 2.6 million ranges on 32 TiB', many?.result.peakRssBytes ?? Number.NaN, idle),
+    row(
+      'peak memory with 2.6 million ranges on 32 TiB',
+      many?.result.peakRssBytes ?? Number.NaN,
+      `MiB after each step: ${most}`,
+    ),
   ]
 }
