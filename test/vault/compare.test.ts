@@ -71,7 +71,7 @@ const flip = (world: CompareWorld, prefix: string): void => {
 
 describe('a full transfer that is compared with what the vault holds', { timeout: 60_000 }, () => {
   it('restores exactly, through growth, shrinking, exchanged disks, and under a key', async () => {
-    await fc.assert(fc.asyncProperty(fc.integer({ min: 0, max: 2 ** 30 }), fc.boolean(), runHistory), { numRuns: 12 })
+    await fc.assert(fc.asyncProperty(fc.integer({ min: 0, max: 2 ** 30 }), fc.boolean(), runHistory), { numRuns: 6 })
   })
 
   it('stores only pages that differ, and tells how many', async () => {
