@@ -24,9 +24,12 @@ export interface LayerAssembly {
   assembled(): AssembledLayer | null
 }
 
+/** What tells a layer's slices. */
+export type LayerPlan = Pick<DiskPlan, 'recoveryPointId' | 'disk' | 'slices' | 'sizeBytes'>
+
 /** Puts the layer of a disk together, one slice index in memory at a time.
  * @throws VaultError from `pieces` where a slice index is missing or damaged */
-export const assembleLayer = (vault: BlobReader, plan: DiskPlan, options: CallOptions): LayerAssembly => {
+export const assembleLayer = (vault: BlobReader, plan: LayerPlan, options: CallOptions): LayerAssembly => {
   const fences: FenceKey[] = []
   const ranges: SegmentRange[] = []
   let totals = noTotals
@@ -92,7 +95,7 @@ const plus = (sum: IndexTotals, slice: IndexTotals): IndexTotals => ({
 
 const requireSliceIndex = async (
   vault: BlobReader,
-  plan: DiskPlan,
+  plan: LayerPlan,
   slice: number,
   options: CallOptions,
 ): Promise<SliceIndex> => {
