@@ -74,8 +74,15 @@ const runPass = async (
   if (swept.isCutShort) return { kind: 'more', removedFromControl: 0, ...ended }
   const removedFromControl = await collectControl(deps.control, reach, { backups, ...request }, options)
   // The process that began the pass may be about to remove what is still there: only it may end a list that still means something.
-  if (begun === null || swept.condemnedLeft === 0) await dropCondemned(deps.control, passId, options)
+  if (begun === null || !(await isAnyLeft(deps, condemned, options))) await dropCondemned(deps.control, passId, options)
   return { kind: 'done', removedFromControl, ...ended }
+}
+
+const isAnyLeft = async (deps: CollectDeps, { layerIds }: Condemned, options: CallOptions): Promise<boolean> => {
+  const condemned = new Set(layerIds)
+  for await (const { name } of deps.vault.list(layersRoot, options))
+    if (condemned.has(name.slice(layersRoot.length))) return true
+  return false
 }
 
 /** Lists what is there, looks again who needs it, and tells everybody what is about to go. A layer that a fold has just made is seen as decided

@@ -15,8 +15,6 @@ export interface Swept {
   readonly retainedBytes: number
   /** Left to a later pass, as their tier charges for its minimum time anyhow. */
   readonly early: number
-  /** Objects of the condemned list that are still there. */
-  readonly condemnedLeft: number
   readonly isCutShort: boolean
 }
 
@@ -31,13 +29,9 @@ export const sweepVault = async (
   objectsMax: number,
   options: CallOptions,
 ): Promise<Swept> => {
-  const swept = { removed: 0, removedBytes: 0, retained: 0, retainedBytes: 0, early: 0, condemnedLeft: 0 }
+  const swept = { removed: 0, removedBytes: 0, retained: 0, retainedBytes: 0, early: 0 }
   const condemnedLayers = new Set(condemned.layerIds)
-  const purge = async (entry: BlobEntry): Promise<boolean> => {
-    const isRemoved = await purgeOne(deps, swept, entry, options)
-    if (!isRemoved && condemnedLayers.has(entry.name.slice(layersRoot.length))) swept.condemnedLeft += 1
-    return isRemoved
-  }
+  const purge = (entry: BlobEntry) => purgeOne(deps, swept, entry, options)
   const isSpent = () => swept.removed >= objectsMax
   const recordsAtOnce = 1
   for (const root of [recoveryPointsRoot, layersRoot, sidecarsRoot, slicesRoot, segmentsRoot]) {

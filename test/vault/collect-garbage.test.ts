@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, it } from 'vitest'
 import { dropCondemned, readCondemned, writeCondemned } from '../../shared/vault/condemned.ts'
 import { expireRecoveryPoint } from '../../shared/vault/expire-recovery-points.ts'
 import { fenceRecoveryPoint } from '../../shared/vault/fence-recovery-point.ts'
-import { writeIntent } from '../../shared/vault/intents.ts'
+import { dropIntent, writeIntent } from '../../shared/vault/intents.ts'
 import { latestRecoveryPoint, readRecoveryPoint } from '../../shared/vault/recovery-points.ts'
 import { backUpChain, collect, collectQuietly, expectRestores, namesIn } from '../support/collection-world.ts'
 import { type CompactionWorld, reopen } from '../support/compaction-world.ts'
@@ -106,6 +106,18 @@ describe(`a collection (seed ${seed})`, () => {
     await collect(world, 'new')
     expect(namesIn(world, 'layers/')).toEqual(['layers/r1/os', 'layers/r2/os'])
     expect([...world.control.objects.keys()]).toEqual([])
+  })
+
+  it('does not end the list of a pass that somebody left while something of it is still there', async () => {
+    await expire(world, 'r3')
+    await writeCondemned(world.control, { passId: 'left', recoveryPointIds: [], layerIds: ['r3/os'] })
+    await writeIntent(world.control, { kind: 'restore', id: 'restore-1', vmKey, dependsOn: ['r3'] })
+    await collect(world, 'new')
+    expect((await readCondemned(world.control)).layerIds).toEqual(new Set(['r3/os']))
+    await dropIntent(world.control, 'restore-1')
+    await collect(world, 'newer')
+    expect((await readCondemned(world.control)).layerIds.size).toBe(0)
+    expect(namesIn(world, 'layers/r3/')).toEqual([])
   })
 
   it('keeps a layer, and what it uses, that lost its last user after the list was written', async () => {
