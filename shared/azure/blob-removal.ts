@@ -31,6 +31,6 @@ export const purgeBlob = (
 
 /** Blob service error codes: 409 BlobImmutableDueToPolicy answers for time-based retention and for legal holds, of a blob or of its container;
  * 412 LeaseIdMissing for a blob that somebody holds by a lease. */
-export const isRetention = (error: unknown): boolean =>
+const isRetention = (error: unknown): boolean =>
   (storageStatusOf(error) === 409 && /Immutable|LegalHold/.test(storageCodeOf(error))) ||
   storageCodeOf(error) === 'LeaseIdMissing'

@@ -38,7 +38,7 @@ export interface World {
 }
 
 export const none = 0
-export const data = 1
+const data = 1
 export const oldLayer = 2
 export const foldedLayer = 4
 export const ownLayers = [8, 16] as const

@@ -64,7 +64,7 @@ export const violationOf = (world: World): string | null => {
   return null
 }
 
-export function* stepsOf(protocol: Protocol, world: World): Generator<Step> {
+function* stepsOf(protocol: Protocol, world: World): Generator<Step> {
   const { actors } = protocol
   for (let index = 0; index < actors.backups; index += 1) {
     yield* backupSteps(protocol, world, index)

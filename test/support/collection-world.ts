@@ -5,7 +5,7 @@ import type { SeededRandom } from './seeded-random.ts'
 import { restoreDisk } from './vault-world.ts'
 import { virtualClock } from './virtual-clock.ts'
 
-export const emptyDisks: Truth = new Map([['os', Buffer.alloc(1024 * 1024)]])
+const emptyDisks: Truth = new Map([['os', Buffer.alloc(1024 * 1024)]])
 
 /** Recovery points on each other, `r1` a full one, with what each restores to. */
 export const backUpChain = async (world: CompactionWorld, random: SeededRandom, ids: readonly string[]) => {
