@@ -1,4 +1,5 @@
 import type { MaintenanceStep, MaintenanceStepOutcome } from '../../domain/maintenance.ts'
+import { rebuildReported } from '../../vault/rebuild-index.ts'
 import { scrubVault } from '../../vault/scrub-vault.ts'
 import type { JobDeps } from '../job-deps.ts'
 
@@ -16,7 +17,8 @@ const stepCallsMax = 50_000
 const recheckAfterMs = 7 * dayMs
 const stepMilliseconds = 3 * 60_000
 
-/** Reads and proves what was not checked for longest. Key: none; it changes nothing but its own notes and the reports of damage.
+/** Reads and proves what was not checked for longest, and rebuilds indexes that are damaged. Key: none; a check changes nothing but its own
+ * notes and the reports of damage, and an index is rebuilt under names that follow from it.
  * The cursor says how many bytes the pass has read. */
 export const scrubWithinBudget = async (
   deps: Pick<JobDeps, 'vault' | 'control' | 'clock'>,
@@ -31,6 +33,7 @@ export const scrubWithinBudget = async (
     checkedBefore: new Date(beganAt - recheckAfterMs),
     shouldStop: () => deps.clock.now().getTime() - beganAt > stepMilliseconds,
   })
+  await rebuildReported(deps)
   const read = before + scrubbed.checkedBytes
   const counts = { checkedBytes: scrubbed.checkedBytes, damaged: scrubbed.found }
   return scrubbed.kind === 'done' || read >= passBytesMax
