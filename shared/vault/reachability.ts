@@ -18,8 +18,8 @@ export interface Unreadable {
   readonly reason: string
 }
 
-/** Everything that is known to be needed. It only ever grows while a pass goes on: what was needed at one look is kept. Memory: some 300
- * bytes for each recovery point, none for segments. */
+/** Everything that is known to be needed. It only ever grows while a pass goes on: what was needed at one look is kept. Memory: some 450
+ * bytes for each disk of a recovery point, none for segments. */
 export interface Reachability {
   readonly points: Map<string, MarkedPoint>
   /** Ids that intents speak for: nothing below them is touched. */
