@@ -10,7 +10,8 @@
 export interface ObjectReader {
   /** The whole object, or null where there is none. For objects known to be small: at most `lengthBytesMax` (default 64 MiB). */
   read(name: string, options?: ReadOptions): Promise<BlobContent | null>
-  /** Exactly `lengthBytes` bytes from `offsetBytes`; null where there is no such object. A shorter object throws StorageError `short-object`. */
+  /** Exactly `lengthBytes` bytes from `offsetBytes`; null where there is no such object. A shorter object throws StorageError `short-object`.
+   * The bytes are the caller's own: it may give their memory back. */
   readRange(name: string, offsetBytes: number, lengthBytes: number, options?: CallOptions): Promise<Uint8Array | null>
 }
 

@@ -1,24 +1,40 @@
 import type { FramePlace } from '../format/frame.ts'
+import { releaseMemory } from '../format/release-memory.ts'
 import type { CallOptions, ObjectReader } from '../ports/blob-store.ts'
 import { readExactly } from './objects.ts'
 
 /** Fetches frames of one or more segments; neighbouring frames of a segment come in one ranged read. */
-export type FrameLoader = (frames: readonly FramePlace[]) => Map<FramePlace, Promise<Uint8Array>>
+export type FrameLoader = (frames: readonly FramePlace[]) => Map<FramePlace, Promise<StoredFrame>>
 
 /** Holes up to this size between two wanted frames are read through (see TransferTuning.gapBytes). */
 const gapBytes = 120 * 1024
 const readBytesMax = 8 * 1024 * 1024
 
-/** Headers and payloads as they are stored, not proven. Promises that nobody awaits do not complain. */
+/** A frame as it is stored, not proven. */
+export interface StoredFrame {
+  /** Header and payload. */
+  readonly bytes: Uint8Array
+  /** Says that the bytes are no longer wanted; when all frames that were read together are done, their memory is given back at once. */
+  readonly done: () => void
+}
+
+/** Promises that nobody awaits do not complain. */
 export const createFrameLoader =
   (reader: ObjectReader, options: CallOptions): FrameLoader =>
   (frames) => {
-    const loaded = new Map<FramePlace, Promise<Uint8Array>>()
+    const loaded = new Map<FramePlace, Promise<StoredFrame>>()
     for (const group of neighbours(frames)) {
       const bytes = readGroup(reader, group, options)
+      let left = group.frames.length
       for (const frame of group.frames) {
         const from = frame.placeBytes - group.offsetBytes
-        const stored = bytes.then((all) => all.subarray(from, from + frame.storedBytes))
+        const stored = bytes.then((all) => ({
+          bytes: all.subarray(from, from + frame.storedBytes),
+          done: () => {
+            left -= 1
+            if (left === 0) releaseMemory(all)
+          },
+        }))
         stored.catch(() => undefined)
         loaded.set(frame, stored)
       }

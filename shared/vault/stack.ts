@@ -4,7 +4,7 @@ import type { LayerReference } from '../domain/recovery-point.ts'
 import { type KeyRing, noKeys } from '../format/data-key.ts'
 import type { FramePlace } from '../format/frame.ts'
 import type { CallOptions, ObjectReader } from '../ports/blob-store.ts'
-import { createFrameLoader, type FrameLoader } from './frame-loader.ts'
+import { createFrameLoader, type FrameLoader, type StoredFrame } from './frame-loader.ts'
 import { type Layer, layerRuns, openLayer } from './layer-reader.ts'
 import { type MergedRun, mergeLayers } from './merge-layers.ts'
 import { attemptOf, createOpenFrames, type OpenFrames } from './open-frames.ts'
@@ -77,7 +77,7 @@ export async function* readStack(
 interface LoadedBatch {
   readonly runs: readonly MergedRun[]
   /** Header and payload of each frame that no batch before has wanted last; taken out when it is opened. */
-  readonly stored: Map<FramePlace, Promise<Uint8Array>>
+  readonly stored: Map<FramePlace, Promise<StoredFrame>>
 }
 
 const batchesAheadMax = 3
@@ -128,7 +128,9 @@ async function* partsOf(batch: LoadedBatch, frames: OpenFrames, load: FrameLoade
     const stored = await (batch.stored.get(frame) ?? load([frame]).get(frame))
     batch.stored.delete(frame)
     assert(stored !== undefined)
-    return frames.open(frame, stored)
+    const plain = frames.open(frame, stored.bytes)
+    stored.done()
+    return plain
   }
   for (const { offsetBytes, lengthBytes, frame, framePosition } of batch.runs) {
     const plain = frame === null ? null : (frames.find(frame) ?? (await open(frame)))
