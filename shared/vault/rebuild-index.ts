@@ -75,7 +75,7 @@ export const rebuildLayer = async (
   return repoint(deps, of, recovered, options)
 }
 
-/** Declares itself as a compaction does, for the same reasons. */
+/** Declares itself as a compaction does, for the same reasons; as the id names revisions, it never comes again once they are there. */
 const repoint = async (
   deps: RebuildDeps,
   { vmKey, layer }: { readonly vmKey: string; readonly layer: LayerReference },
@@ -83,9 +83,9 @@ const repoint = async (
   options: CallOptions,
 ): Promise<Rebuilt> => {
   const { disk } = recovered.footer
-  const parts = ['rebuild', vmKey, layer.layerId, layer.digest]
-  const id = `${compactionIdPrefix}${digestHex(Buffer.from(JSON.stringify(parts))).slice(0, 32)}`
   const { revisions, labels } = await usersOf(deps, vmKey, layer, options)
+  const parts = ['rebuild', vmKey, layer.layerId, layer.digest, revisions]
+  const id = `${compactionIdPrefix}${digestHex(Buffer.from(JSON.stringify(parts))).slice(0, 32)}`
   const dependsOn = revisions.map(({ recoveryPointId }) => recoveryPointId)
   const intent: Intent = { kind: 'compaction', id, vmKey, dependsOn, revisions }
   const declared = await writeIntent(deps.control, intent, options)

@@ -1,6 +1,9 @@
+import { join } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
+import { checkSegment } from '../../shared/vault/check-segment.ts'
 import { damageOf } from '../../shared/vault/damage-reports.ts'
 import { scrubVault } from '../../shared/vault/scrub-vault.ts'
+import { goldenKinds, loadGoldenVault } from '../support/golden-vault.ts'
 import { createMemoryBlobStore } from '../support/memory-blob-store.ts'
 import {
   makeSmallVault,
@@ -62,6 +65,29 @@ describe('a check of the vault', () => {
     const world = openWorld(withChanges(small.objects, { [firstSegment]: flipped(firstSegment, length - 80) }))
     await scrubVault(world, unlimited)
     expect(await damageOf(world.control, vmKey)).toMatchObject([{ name: firstSegment, kind: 'directory', touches: [] }])
+  })
+
+  it('names a segment that is whole in itself and not the one that its layer was made of', async () => {
+    const other = (await makeSmallVault('zstd')).objects.get(firstSegment) ?? Buffer.alloc(0)
+    checkSegment(other, firstSegment, () => undefined)
+    const changed = withChanges(small.objects, { [firstSegment]: other })
+    expect(await scrubbedNames(readerOf(changed))).toEqual([firstSegment])
+  })
+
+  it.each(goldenKinds)('finds nothing wrong with the golden vault %s', async (kind) => {
+    const { vault } = await loadGoldenVault(join(import.meta.dirname, '..', 'golden', 'vectors', 'v1', kind))
+    expect(await scrubbedNames(vault)).toEqual([])
+  })
+
+  it('goes on next time where a VM has more than its turn takes', async () => {
+    const world = openWorld()
+    const request = { ...unlimited, vmBytesMax: 1, checkedBefore: new Date(0) }
+    let rounds = 1
+    while ((await scrubVault(world, request)).kind === 'more') rounds += 1
+    expect(rounds).toBeGreaterThan(4)
+    expect(new Set(world.read.filter((name) => name.startsWith('segments/'))).size).toBe(
+      [...small.objects.keys()].filter((name) => name.startsWith('segments/')).length,
+    )
   })
 
   it('takes back what it finds whole again, and looks there before anything else', async () => {
