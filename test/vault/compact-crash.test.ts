@@ -20,7 +20,7 @@ import { vmKey } from '../support/vault-world.ts'
 
 /** A compaction that folds two disks and empties sparse segments is broken at a storage call, in each way a call can fail. Then everything
  * that no recovery point needs is removed, intents or not, and it is simply run again. SOAK=1 breaks it at every call. */
-const stride = process.env.SOAK === '1' ? 1 : 37
+const stride = process.env.SOAK === '1' ? 1 : 61
 const request = { vmKey, stepsMax: 100, rewriteBytesMax: 64 * 1024 }
 
 const made = compactionWorld()

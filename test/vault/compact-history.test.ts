@@ -92,9 +92,9 @@ describe('a history with compaction', { timeout: 600_000 }, () => {
   it('restores every recovery point that has not expired to the bytes of its time', async () => {
     await fc.assert(
       fc.asyncProperty(fc.integer({ min: 0 }), async (seed) => {
-        await runHistory(seed, 24)
+        await runHistory(seed, 20)
       }),
-      { numRuns: process.env.SOAK === '1' ? 500 : 6 },
+      { numRuns: process.env.SOAK === '1' ? 500 : 4 },
     )
   })
 

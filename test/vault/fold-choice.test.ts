@@ -5,8 +5,8 @@ import { placeIn } from '../../shared/vault/commit-revision.ts'
 import { seededRandom } from '../support/seeded-random.ts'
 
 /** Years of daily recovery points as sets of changed places: a folded layer is as long as the union of what it folds. */
-const places = 5000
-const bytesPerPlace = 12_000
+const places = 2500
+const bytesPerPlace = 24_000
 
 interface Year {
   readonly days: number
