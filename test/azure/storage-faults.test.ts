@@ -168,7 +168,7 @@ describe('a listing', () => {
     (_, response) => {
       const blobs = names.map(
         (name) =>
-          `<Blob><Name>${name}</Name><Properties><Content-Length>${name.length}</Content-Length></Properties></Blob>`,
+          `<Blob><Name>${name}</Name><Properties><Content-Length>${name.length}</Content-Length><Etag>0x1</Etag></Properties></Blob>`,
       )
       response.writeHead(200, { 'content-type': 'application/xml' })
       response.end(
@@ -185,9 +185,9 @@ describe('a listing', () => {
     const found: unknown[] = []
     for await (const entry of store.list('')) found.push(entry)
     expect(found).toEqual([
-      { name: 'a', lengthBytes: 1 },
-      { name: 'bb', lengthBytes: 2 },
-      { name: 'ccc', lengthBytes: 3 },
+      { name: 'a', lengthBytes: 1, etag: '"0x1"' },
+      { name: 'bb', lengthBytes: 2, etag: '"0x1"' },
+      { name: 'ccc', lengthBytes: 3, etag: '"0x1"' },
     ])
     expect(seen).toHaveLength(4)
   })
