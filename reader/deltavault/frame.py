@@ -95,9 +95,10 @@ def read_frame(store: Store, entry: FrameEntry) -> StoredFrame:
     digested = bytes(fields.data[: header_length - CHECK_BYTES]) + payload
     same_digest(digested, digest, entry.segment, f'frame at byte {entry.place}')
     if encryption == 0:
-        demand(
-            not any(key_id + nonce + tag), entry.segment, place, 'key id, nonce and tag of a plain frame are not zero'
-        )
+        bare = not any(key_id + nonce + tag)
+        demand(bare, entry.segment, place, 'key id, nonce and tag of a plain frame are not zero')
+    else:
+        demand(any(key_id), entry.segment, place, 'an encrypted frame names no key')
     return StoredFrame(entry, compression, key_id.hex() if encryption else None, nonce, tag, additional, payload)
 
 

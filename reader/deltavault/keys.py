@@ -15,8 +15,10 @@ from .sealed import read_sealed
 from .stores import Store
 
 
-KEY_LINE = re.compile(rb'[0-9a-fA-F]{64}\Z')
-KEY_FILE_BYTES_MAX = 65 * 100
+# Keys, one a line, each line ended, the last one perhaps not.
+KEY_FILE = re.compile(rb'[0-9a-fA-F]{64}(?:\r?\n[0-9a-fA-F]{64}){0,99}(?:\r?\n)?')
+KEY_FILE_BYTES_MAX = 66 * 100
+KEY_RECORD_BYTES_MAX = 256 * 1024
 
 
 def derived(data_key: bytes, info: bytes, length: int) -> bytes:
@@ -33,12 +35,12 @@ def read_key_file(path: str) -> list[bytes]:
     """Keys of 32 bytes, one a line, 64 hex digits each."""
     try:
         with open(path, 'rb') as file:
-            lines = file.read(KEY_FILE_BYTES_MAX).split()
+            content = file.read(KEY_FILE_BYTES_MAX + 1)
     except OSError as error:
         raise Refused('key-locked', 'key file', '', error.strerror or 'cannot be read') from None
-    if not lines or not all(KEY_LINE.match(line) for line in lines):
+    if KEY_FILE.fullmatch(content) is None:
         raise Refused('key-locked', 'key file', '', 'does not hold 64 hex digits a line')
-    return [bytes.fromhex(line.decode('ascii')) for line in lines]
+    return [bytes.fromhex(line.decode('ascii')) for line in content.split()]
 
 
 @dataclass(frozen=True)
@@ -120,7 +122,7 @@ def read_key_record(store: Store, name: str) -> KeyRecord:
     """One revision of a key's object."""
     match = KEY_PATTERN.match(name)
     demand(match is not None, name, '', 'is no name of a key')
-    record = read_sealed(store, name)[0]
+    record = read_sealed(store, name, KEY_RECORD_BYTES_MAX)[0]
     born = match is not None and (record.get('keyId'), record.get('revision')) == (match[1], int(match[2]))
     if not born:
         raise Refused('wrong-birth', name, 'keyId', 'the key is not the one that its name says')

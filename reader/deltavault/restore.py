@@ -8,7 +8,7 @@ from .frame import FrameOpener, read_frame
 from .keys import KeyRing
 from .layer import Layer, open_layer
 from .record import Disk, RecoveryPoint
-from .refusal import Refused, demand
+from .refusal import Refused
 from .shard import SECTOR, Shard
 from .stores import Store
 
@@ -45,26 +45,23 @@ def disk_of_point(point: RecoveryPoint, disk: str) -> Disk:
 
 def open_stack(store: Store, disk: Disk) -> list[Layer]:
     """The disk's layers, newest first."""
-    layers = [open_layer(store, reference) for reference in disk.stack]
-    for layer in layers:
-        fits = layer.size_bytes <= disk.size_bytes
-        demand(fits, layer.reference.name, 'footer', 'the layer is of a larger disk than its record says')
-    return layers
+    return [open_layer(store, reference) for reference in disk.stack]
 
 
 def restore_disk(store: Store, keys: KeyRing, disk: Disk, sink: Sink) -> None:
     """Writes everything that is not zero. Memory does not grow with the disk, but for the fence key of each shard."""
     frames = Frames(store, keys)
-    for piece in pieces(store, open_stack(store, disk)):
+    for piece in pieces(store, open_stack(store, disk), disk.size_bytes // SECTOR):
         plain = frames.plain(piece.shard, piece.frame)
         begin = piece.position * SECTOR
         sink.write(piece.first * SECTOR, memoryview(plain)[begin : begin + (piece.end - piece.first) * SECTOR])
 
 
-def pieces(store: Store, layers: list[Layer]) -> Iterator[Piece]:
-    """What the stack shows and is not zero, in order of offset."""
+def pieces(store: Store, layers: list[Layer], sectors: int) -> Iterator[Piece]:
+    """What the stack shows of the disk and is not zero, in order of offset. A layer may be of a larger disk, which this one took the place of."""
     shards = Shards(store, layers)
-    cuts = sorted({sector for layer in layers for fence in layer.fences for sector in (fence.first, fence.end)})
+    ends = {min(sector, sectors) for layer in layers for fence in layer.fences for sector in (fence.first, fence.end)}
+    cuts = sorted(ends)
     at = [0] * len(layers)
     for begin, end in zip(cuts, cuts[1:]):
         active = []

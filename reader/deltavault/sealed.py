@@ -13,9 +13,9 @@ TAIL = b'}\n'
 RECORD_BYTES_MAX = 64 * 1024 * 1024
 
 
-def read_sealed(store: Store, name: str) -> tuple[dict[str, Any], bytes]:
+def read_sealed(store: Store, name: str, length_max: int = RECORD_BYTES_MAX) -> tuple[dict[str, Any], bytes]:
     """The record, and all bytes of its object. Refuses another format version."""
-    stored = read_all(store, name, RECORD_BYTES_MAX)
+    stored = read_all(store, name, length_max)
     digest_end = len(HEAD) + 64
     begin = digest_end + len(MIDDLE)
     framed = stored.startswith(HEAD) and stored[digest_end:begin] == MIDDLE and stored.endswith(TAIL)

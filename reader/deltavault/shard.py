@@ -14,7 +14,7 @@ from .refusal import demand
 MAGIC = b'DVSHARD\0'
 SECTOR = 512
 RUN = struct.Struct('<IIHH')
-HEADER_MIN = 64 + 4 + 2 + TAIL_BYTES
+HEADER_MIN = 64 + 2 * 3 + TAIL_BYTES
 
 
 @dataclass(frozen=True)

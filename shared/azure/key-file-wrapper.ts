@@ -47,10 +47,9 @@ const open = (key: Buffer, wrapped: Buffer): Uint8Array | null => {
 
 const readKeys = async (path: string): Promise<readonly [Buffer, ...Buffer[]] | WrapperFailure> => {
   try {
-    const lines = (await readFile(path, 'latin1')).split(/\r?\n/).filter((line) => line.trim() !== '')
-    const keys = lines.map((line) => Buffer.from(line.trim(), 'hex'))
-    const [first, ...others] = keys
-    const areGood = lines.every((line) => /^[0-9a-f]{64}$/i.test(line.trim())) && keys.length <= linesMax
+    const lines = (await readFile(path, 'latin1')).replace(/\r?\n$/, '').split(/\r?\n/)
+    const [first, ...others] = lines.map((line) => Buffer.from(line, 'hex'))
+    const areGood = lines.every((line) => /^[0-9a-f]{64}$/i.test(line)) && lines.length <= linesMax
     return first !== undefined && areGood ? [first, ...others] : { kind: 'key-missing', key: path }
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException

@@ -47,3 +47,6 @@ const idPattern = /^[a-z0-9][a-z0-9.-]{0,99}$/
 
 /** True for ids that this project makes: lower-case letters, digits, `-` and single dots; at most 100 characters. */
 export const isId = (text: string): boolean => idPattern.test(text) && !text.includes('..')
+
+/** True for what names a disk in the vault: `os`, or `lun-0` to `lun-9999`. */
+export const isDisk = (text: string): boolean => /^(os|lun-(0|[1-9][0-9]{0,3}))$/.test(text)

@@ -51,6 +51,10 @@ const checkBytes = digestLength + 4
 /** Tag, digest and CRC stand behind the texts. */
 const proofBytes = tagBytes + checkBytes
 
+/** Of a header whose texts have one character each, and 100. */
+export const frameHeaderBytesMin = fixedBytes + 2 * (2 + 1) + proofBytes
+export const frameHeaderBytesMax = fixedBytes + 2 * (2 + 100) + proofBytes
+
 /** Length of the header of every frame that was born in this disk's transfer. */
 export const frameHeaderBytesOf = (birth: DiskKey): number =>
   fixedBytes + 2 + birth.recoveryPointId.length + 2 + birth.disk.length + proofBytes
@@ -169,6 +173,9 @@ export const decodeFrameHeader = (bytes: Uint8Array, origin: Origin): FrameHeade
   const tag = cipherField(reader, tagBytes, isSealed)
   const digest = reader.raw(digestLength)
   if (reader.at + 4 !== headerBytes) reader.fail('the header length is wrong')
+  const isLengthFine = compression === 1 ? payloadBytes > 0 && payloadBytes < plainBytes : payloadBytes === plainBytes
+  if (!isLengthFine) reader.fail('the payload is not as long as its compression allows')
+  if (isSealed && keyId.every((byte) => byte === 0)) reader.fail('an encrypted frame names no key')
   const sealed = isSealed ? { keyId: hexOf(keyId), nonce, tag } : null
   const form = compression === 1 ? ('zstd' as const) : ('raw' as const)
   return { headerBytes, payloadBytes, plainBytes, compression: form, sealed, digest, birth }

@@ -2,7 +2,7 @@ import { type ByteReader, createByteReader, type Origin } from './byte-reader.ts
 import { createByteWriter } from './byte-writer.ts'
 import { digestBytes, hexOf } from './digest.ts'
 import type { DiskKey } from './names.ts'
-import { formatVersion, frameCapacityBytesMax, sectorBytes } from './sectors.ts'
+import { footerBytesMax, formatVersion, frameCapacityBytesMax, sectorBytes, shardBytesMax } from './sectors.ts'
 import { readSegmentRanges, type SegmentRange, writeSegmentRanges } from './segment-ranges.ts'
 import { VaultError } from './vault-error.ts'
 
@@ -91,6 +91,10 @@ export const encodeIndexFooter = (head: IndexHead, fences: readonly FenceKey[]):
   return writer.finish()
 }
 
+/** Whether a record may name a footer of this length in an object of that length. */
+export const isFooterLength = (footerBytes: number, objectBytes: number): boolean =>
+  footerBytes >= footerTailBytes && footerBytes <= Math.min(objectBytes, footerBytesMax)
+
 /** Length of the footer, from the last `footerTailBytes` bytes of the object. */
 export const footerLengthOf = (tail: Uint8Array, origin: Origin): number => {
   const reader = createByteReader(tail, origin, tail.length - 12)
@@ -150,7 +154,8 @@ const readHead = (reader: ByteReader): IndexHead & { shards: number } => {
   if (kind !== 1 && kind !== 2) reader.fail(`an index of kind ${kind} is not known`)
   reader.zeros(2)
   const numbers = { slice: reader.u32(), attempt: reader.u32(), shards: reader.u32(), frameCapacityBytes: reader.u32() }
-  if (numbers.frameCapacityBytes > frameCapacityBytesMax) reader.fail('the frame capacity is too large')
+  if (numbers.frameCapacityBytes < sectorBytes || numbers.frameCapacityBytes > frameCapacityBytesMax)
+    reader.fail('the frame capacity is none that may be')
   const ranges = reader.u32()
   const sizes = {
     diskBytes: reader.u64(),
@@ -175,6 +180,7 @@ const checkFences = (footer: IndexFooter, reader: ByteReader, objectBytes: numbe
   for (let index = 0; index < footer.shards; index += 1) {
     const fence = footer.fence(index)
     if (fence.placeBytes !== place) reader.fail('the shards do not follow each other')
+    if (fence.lengthBytes > shardBytesMax) reader.fail('a shard is longer than one may be')
     if (fence.firstBytes < end || fence.endBytes <= fence.firstBytes) reader.fail('the fence keys are not sorted')
     if (!Number.isSafeInteger(fence.endBytes)) reader.fail('a number exceeds 2^53')
     place += fence.lengthBytes

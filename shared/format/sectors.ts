@@ -4,4 +4,7 @@ export const sectorBytes = 512
 export const pageBytes = 4096
 /** The largest frame a reader accepts; how large they are written is a field of the index (docs/format.md, section 3). */
 export const frameCapacityBytesMax = 16 * 1024 * 1024
+/** What a reader takes, far above what is written: half a megabyte, and 8 MiB for a full 32 TiB disk. */
+export const shardBytesMax = 64 * 1024 * 1024
+export const footerBytesMax = 1024 * 1024 * 1024
 export const formatVersion = 1 as const

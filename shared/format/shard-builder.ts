@@ -47,7 +47,7 @@ export const runEntryBytes = 12
 const runSectorsMax = 2 ** 23 - 8
 const firstSectorMax = 2 ** 40 - 1
 /** A run names its frame in 16 bits. */
-const framesMax = 65_535
+export const framesMax = 65_535
 
 export const createShardBuilder = (): ShardBuilder => {
   const runList = createByteWriter(4096)

@@ -1,11 +1,11 @@
 import type { Extent } from '../domain/extent.ts'
 import type { SidecarReference } from '../domain/recovery-point.ts'
 import type { FramePlace } from '../format/frame.ts'
-import { openShard } from '../format/shard.ts'
+import type { Shard } from '../format/shard.ts'
 import { groupDiskBytes } from '../format/sidecar.ts'
 import { VaultError } from '../format/vault-error.ts'
 import type { BlobReader, CallOptions } from '../ports/blob-store.ts'
-import { type Layer, readShard } from './layer-reader.ts'
+import { type Layer, openLayerShard, readShard } from './layer-reader.ts'
 import type { SegmentDirectories } from './segment-directories.ts'
 import { openSidecar, readSidecarGroup } from './sidecar-reader.ts'
 
@@ -36,7 +36,7 @@ export const checkShards = async (
     const fence = layer.footer.fence(index)
     try {
       const bytes = await readShard(reader, layer, fence, options)
-      const frames = framesOfShard(bytes, layer.name, fence.placeBytes)
+      const frames = framesOfShard(openLayerShard(bytes, fence, layer))
       await checkDirectories(frames, of.directories, on.onSegment)
     } catch (error) {
       if (!(error instanceof VaultError)) throw error
@@ -47,9 +47,9 @@ export const checkShards = async (
   return null
 }
 
-const framesOfShard = (bytes: Uint8Array, name: string, place: number): ReadonlySet<FramePlace> => {
+const framesOfShard = (shard: Shard): ReadonlySet<FramePlace> => {
   const frames = new Set<FramePlace>()
-  for (const { frame } of openShard(bytes, { name, place }).placedRuns()) if (frame !== null) frames.add(frame)
+  for (const { frame } of shard.placedRuns()) if (frame !== null) frames.add(frame)
   return frames
 }
 

@@ -3,7 +3,8 @@ import type { LayerReference } from '../domain/recovery-point.ts'
 import { digestBytes, hexOf } from '../format/digest.ts'
 import { type FenceKey, type IndexFooter, openIndexFooter } from '../format/index-footer.ts'
 import { layerName } from '../format/names.ts'
-import { openShard } from '../format/shard.ts'
+import { isInRanges } from '../format/segment-ranges.ts'
+import { openShard, type Shard } from '../format/shard.ts'
 import type { PlacedRun } from '../format/shard-builder.ts'
 import { VaultError } from '../format/vault-error.ts'
 import type { CallOptions, ObjectReader } from '../ports/blob-store.ts'
@@ -69,12 +70,23 @@ export async function* layerRuns(
 const runsPerBatch = 512
 
 function* batchesOf(bytes: Uint8Array, fence: FenceKey, layer: Layer, window: Extent): Generator<PlacedRun[]> {
-  const shard = openShard(bytes, { name: layer.name, place: fence.placeBytes })
-  const cursor = shard.runsIn(window)
+  const cursor = openLayerShard(bytes, fence, layer).runsIn(window)
   for (let batch = cursor.take(runsPerBatch); batch.length > 0; batch = cursor.take(runsPerBatch)) yield batch
 }
 
-/** One shard, proven by its fence key. @throws VaultError */
+/** A shard whose bytes are proven, checked: it is what its fence key and its layer's footer say. @throws VaultError `malformed` */
+export const openLayerShard = (bytes: Uint8Array, fence: FenceKey, { name, footer }: Layer): Shard => {
+  const place = fence.placeBytes
+  const shard = openShard(bytes, { name, place }, footer.frameCapacityBytes)
+  const { firstBytes, endBytes, frames } = shard
+  if (firstBytes !== fence.firstBytes || endBytes !== fence.endBytes || frames !== fence.frames)
+    throw new VaultError({ code: 'malformed', name, place, detail: 'the shard is not what its fence key says' })
+  const other = shard.segments.find((segment) => !isInRanges(footer.segmentRanges, segment))
+  if (other === undefined) return shard
+  throw new VaultError({ code: 'malformed', name, place, detail: `the footer names no segment ${other}` })
+}
+
+/** The bytes of one shard, proven by its fence key. @throws VaultError */
 export const readShard = async (
   reader: ObjectReader,
   layer: Layer,

@@ -1,10 +1,12 @@
 import * as v from 'valibot'
-import { isId } from '../domain/ids.ts'
+import { isDisk, isId } from '../domain/ids.ts'
 import type { RecoveryPoint } from '../domain/recovery-point.ts'
 import { digestHex } from '../format/digest.ts'
+import { isFooterLength } from '../format/index-footer.ts'
 import { decodeSealedJson } from '../format/sealed-json.ts'
-import { formatVersion } from '../format/sectors.ts'
+import { formatVersion, sectorBytes } from '../format/sectors.ts'
 import { VaultError } from '../format/vault-error.ts'
+import { isKeyId } from './key-record.ts'
 import { requireFormat } from './objects.ts'
 
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0))
@@ -39,26 +41,41 @@ const vm = v.object({
   configuration: v.record(v.string(), v.unknown()),
 })
 
-const isPath = (text: string): boolean => text.split('/').length === 2 && text.split('/').every(isId)
+const id = v.pipe(v.string(), v.check(isId, 'is no id'))
+const diskLabel = v.pipe(v.string(), v.check(isDisk, 'is neither os nor lun-<n>'))
 
-const layerReference = v.object({
-  layerId: v.pipe(v.string(), v.check(isPath, 'a layer id is <id>/<disk>')),
-  lengthBytes: count,
-  footerBytes: count,
-  digest,
-})
+const isPath = (text: string): boolean => {
+  const [first = '', second = '', ...rest] = text.split('/')
+  return rest.length === 0 && isId(first) && isDisk(second)
+}
 
-const sidecarReference = v.object({
-  sidecarId: v.pipe(v.string(), v.check(isPath, 'a sidecar id is <recoveryPointId>/<disk>')),
-  lengthBytes: count,
-  footerBytes: count,
-  digest,
-})
+const hasFooter = (reference: { readonly lengthBytes: number; readonly footerBytes: number }): boolean =>
+  isFooterLength(reference.footerBytes, reference.lengthBytes)
+
+const layerReference = v.pipe(
+  v.object({
+    layerId: v.pipe(v.string(), v.check(isPath, 'a layer id is <id>/<disk>')),
+    lengthBytes: count,
+    footerBytes: count,
+    digest,
+  }),
+  v.check((reference) => hasFooter(reference), 'a footer has no such length'),
+)
+
+const sidecarReference = v.pipe(
+  v.object({
+    sidecarId: v.pipe(v.string(), v.check(isPath, 'a sidecar id is <recoveryPointId>/<disk>')),
+    lengthBytes: count,
+    footerBytes: count,
+    digest,
+  }),
+  v.check((reference) => hasFooter(reference), 'a footer has no such length'),
+)
 
 const committedDisk = v.object({
-  disk: v.string(),
+  disk: diskLabel,
   name: v.string(),
-  sizeBytes: count,
+  sizeBytes: v.pipe(count, v.multipleOf(sectorBytes)),
   source: v.object({
     kind: v.picklist(['diskRestorePoint', 'diskSnapshot']),
     resourceId: v.string(),
@@ -88,11 +105,14 @@ const recoveryPoint = v.object({
   consistency,
   consistentAcrossDisks: v.boolean(),
   baseRecoveryPointId: v.nullable(v.string()),
-  previous: v.nullable(v.object({ recoveryPointId: v.string(), digest: v.nullable(digest) })),
-  keyId: v.nullable(v.pipe(v.string(), v.regex(/^[0-9a-f]{32}$/))),
+  previous: v.nullable(v.object({ recoveryPointId: id, digest: v.nullable(digest) })),
+  keyId: v.nullable(v.pipe(v.string(), v.check(isKeyId, 'is no id of a data key'))),
   merkleRoot: digest,
   vm,
-  disks: v.array(committedDisk),
+  disks: v.pipe(
+    v.array(committedDisk),
+    v.check((disks) => new Set(disks.map(({ disk }) => disk)).size === disks.length, 'a disk is named twice'),
+  ),
 })
 
 /** A fence: the recovery point of this name will never exist (docs/format.md, section 7). */

@@ -3,7 +3,7 @@ import { digestHex } from '../format/digest.ts'
 import { recoveryPointName, recoveryPointsPrefix, revisionsPrefix } from '../format/names.ts'
 import { VaultError } from '../format/vault-error.ts'
 import { parseVaultName } from '../format/vault-name.ts'
-import type { BlobReader, CallOptions } from '../ports/blob-store.ts'
+import { type BlobReader, type CallOptions, StorageError } from '../ports/blob-store.ts'
 import { type CommitRecord, parseCommitRecord } from './recovery-point-schema.ts'
 
 export interface RecoveryPointKey {
@@ -150,10 +150,18 @@ export const readRevision = async (
   options: CallOptions,
 ): Promise<{ readonly record: CommitRecord; readonly digest: string } | null> => {
   const name = recoveryPointName(key.vmKey, key.recoveryPointId, revision)
-  const content = await reader.read(name, options)
+  const content = await reader.read(name, options).catch((error: unknown) => {
+    throw isTooLarge(error) ? tooLong(name, error) : error
+  })
   if (content === null) return null
   return { record: parseCommitRecord(content.bytes, name, { ...key, revision }), digest: digestHex(content.bytes) }
 }
+
+/** A record has 64 MiB at most, which is what a store reads as a whole. */
+const isTooLarge = (error: unknown): boolean => error instanceof StorageError && error.fault.code === 'too-large'
+
+const tooLong = (name: string, cause: unknown): VaultError =>
+  new VaultError({ code: 'malformed', name, place: 0, detail: 'it is longer than a record may be' }, { cause })
 
 const revisedFence = (key: RecoveryPointKey): VaultError =>
   new VaultError({

@@ -17,7 +17,7 @@ const shardOf = (batches: readonly { readonly runs: readonly Run[]; readonly fra
 const frameOf = (ordinal: number, plainBytes: number): FramePlace => ({
   segment: `segments/r${ordinal % 3}/os/000000.0001-00000`,
   placeBytes: ordinal * 1000,
-  storedBytes: 1000,
+  storedBytes: 500,
   plainBytes,
   digest: Buffer.alloc(32, ordinal),
   birth: { recoveryPointId: `r${ordinal % 3}`, disk: 'os', slice: 0, attempt: 1, ordinal },

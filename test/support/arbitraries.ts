@@ -73,7 +73,7 @@ export const segmentRanges = (): fc.Arbitrary<SegmentRange[]> =>
 const frameOf = (ordinal: number, plainBytes: number): FramePlace => ({
   segment: `segments/r1/os/000000.0001-0000${ordinal % 3}`,
   placeBytes: ordinal * 1000,
-  storedBytes: 1000,
+  storedBytes: 500,
   plainBytes,
   digest: Buffer.alloc(32, ordinal),
   birth: { recoveryPointId: 'r1', disk: 'os', slice: ordinal % 2, attempt: 1, ordinal },

@@ -19,7 +19,7 @@ const diskBytes = sectors * 512
 const frameOf = (layer: number, ordinal: number, plainSectors = 64): FramePlace => ({
   segment: `segments/r${layer}/os/000000.0001-${String(ordinal % 7).padStart(5, '0')}`,
   placeBytes: ordinal * 1000,
-  storedBytes: 1000,
+  storedBytes: 500,
   plainBytes: plainSectors * 512,
   digest: Buffer.alloc(32, (layer * 31 + ordinal) % 256),
   birth: { recoveryPointId: `r${layer}`, disk: 'os', slice: 0, attempt: 1, ordinal },

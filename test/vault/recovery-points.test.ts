@@ -176,8 +176,8 @@ describe('a commit record', () => {
   it('has the digests of sidecars under its Merkle root', async () => {
     const world = await worldWith('r1')
     const [disk] = world.made[0]?.disks ?? expect.unreachable()
-    const layer = { layerId: 'r1/os', lengthBytes: 1, footerBytes: 1, digest: '1'.repeat(64) }
-    const sidecar = { sidecarId: 'r1/os', lengthBytes: 1, footerBytes: 1, digest: '2'.repeat(64) }
+    const layer = { layerId: 'r1/os', lengthBytes: 200, footerBytes: 164, digest: '1'.repeat(64) }
+    const sidecar = { sidecarId: 'r1/os', lengthBytes: 200, footerBytes: 164, digest: '2'.repeat(64) }
     const disks = [{ ...disk, stack: [layer], sidecar }] as RecoveryPoint['disks']
     const root = digestHex(Buffer.from('1'.repeat(64) + '2'.repeat(64), 'hex'))
     expect(merkleRootOf(disks)).toBe(root)
@@ -235,7 +235,7 @@ describe('a commit record', () => {
   it.each(['../os', 'r1/..', 'r1', 'r1/os/x', 'R1/os'])('is refused when it names the layer %s', async (layerId) => {
     const world = await worldWith('r1')
     const [disk] = world.made[0]?.disks ?? []
-    const stack = [{ layerId, lengthBytes: 1, footerBytes: 1, digest: '0'.repeat(64) }]
+    const stack = [{ layerId, lengthBytes: 200, footerBytes: 164, digest: '0'.repeat(64) }]
     put(world, nameOf('r1'), { ...world.made[0], disks: [{ ...disk, stack }] })
     await expect(latestRecoveryPoint(world.vault, vmKey)).rejects.toMatchObject({
       fault: { code: 'malformed', detail: expect.stringContaining('layer id') },
