@@ -32,9 +32,10 @@ export interface SmallVault {
 const tuning = { frameCapacityBytes: 4096, segmentBytes: 9000, shardFramesMax: 2 }
 const diskBytes = 64 * 1024
 
-/** r1: a full with a sidecar. r2: an increment on a folded layer. r3: an increment that is not compacted. r4: it has expired. r5: it was fenced. */
-export const makeSmallVault = async (kind: SmallKind): Promise<SmallVault> => {
-  const random = seededRandom(7)
+/** r1: a full with a sidecar. r2: an increment on a folded layer. r3: an increment that is not compacted. r4: it has expired. r5: it was fenced.
+ * @param seed of what the disks hold; how it is laid out is the same with each */
+export const makeSmallVault = async (kind: SmallKind, seed = 7): Promise<SmallVault> => {
+  const random = seededRandom(seed)
   const data = (sector: number, sectors: number): DiskWrite => {
     const bytes =
       kind === 'raw' ? random.bytes(sectors * 512) : Buffer.alloc(sectors * 512, `text ${random.below(99)} `)

@@ -16,11 +16,15 @@ import { virtualClock } from '../support/virtual-clock.ts'
 const limits = { shardFramesMax: 3, shardRunsMax: 40 }
 const tuning = { frameCapacityBytes: 8192, segmentBytes: 30_000, ...limits }
 
-/** Two recovery points, the second on the first; several slices, segments and shards. */
-const makeWorld = async (limit: Partial<typeof tuning> = tuning) => {
+/** Two recovery points, the second on the first; several slices, segments and shards.
+ * @param isOther one byte is another: everything is as long and lies where it does in the first world */
+const makeWorld = async (limit: Partial<typeof tuning> = tuning, isOther = false) => {
   const random = seededRandom(21)
   const stores = { vault: createMemoryBlobStore(), control: createMemoryBlobStore(), clock: virtualClock() }
   const old = applyWrites(Buffer.alloc(2 * mib), randomWrites(random, 2 * mib, 120))
+  const written = old.ranges.find(({ kind, offsetBytes }) => kind === 'data' && old.bytes[offsetBytes] !== 0)
+  const at = written?.offsetBytes ?? expect.unreachable()
+  if (isOther) old.bytes[at] = (old.bytes[at] ?? 0) ^ 1
   const fresh = applyWrites(old.bytes, randomWrites(random, 2 * mib, 20))
   const order = { rangesPerSlice: 30, tuning: limit }
   const first = await backUp(stores, { ...order, recoveryPointId: 'r1', base: null, disks: [{ disk: 'os', ...old }] })
@@ -108,6 +112,16 @@ describe('a layer', () => {
     remove(nameOf(world.layer))
     expect(await rebuild()).toBe('lost')
     expect(await newest('r1')).toMatchObject({ revision: 1 })
+  })
+
+  it('is not made of slice indexes that are whole and not its own', async () => {
+    const other = await makeWorld(tuning, true)
+    remove(nameOf(world.layer))
+    remove('slices/')
+    for (const [name, content] of other.vault.objects)
+      if (name.startsWith('slices/')) world.vault.objects.set(name, content)
+    expect(await rebuild()).toBe('lost')
+    expect(world.vault.objects.has(nameOf(world.layer))).toBe(false)
   })
 
   it('is not made of a slice index that is damaged itself', async () => {
