@@ -1,9 +1,8 @@
 import type { Extent } from '../domain/extent.ts'
 import type { LayerReference } from '../domain/recovery-point.ts'
 import type { FramePlace } from '../format/frame.ts'
-import type { SegmentRange } from '../format/segment-ranges.ts'
+import { isInRanges } from '../format/segment-ranges.ts'
 import type { PlacedRun } from '../format/shard-builder.ts'
-import { parseVaultName } from '../format/vault-name.ts'
 import type { CallOptions, ObjectReader } from '../ports/blob-store.ts'
 import { type Layer, layerRuns, openLayer } from './layer-reader.ts'
 import { mergeLayers } from './merge-layers.ts'
@@ -16,14 +15,19 @@ export interface DiskStack {
   readonly sizeBytes: number
 }
 
+/** A part of the disk whose bytes lie in a damaged frame. */
+export interface ShownDamage extends Extent {
+  readonly segment: string
+}
+
 /** Reads indexes to tell what damaged frames are needed for. A layer is opened once, however many disks have it. */
 export interface DamageLocator {
-  /** True where the layer's footer names the segment. @throws VaultError */
-  needs(layer: LayerReference, segment: string): Promise<boolean>
+  /** Those of the segments that the layer's footer names. @throws VaultError */
+  needed(layer: LayerReference, segments: Iterable<string>): Promise<readonly string[]>
   /** The data runs of the layer whose frames lie in one of the segments. @throws VaultError */
   runsIn(layer: LayerReference, segments: ReadonlySet<string>): AsyncGenerator<PlacedRun>
-  /** Where the disk shows bytes of damaged frames: sorted, joined where they touch. @throws VaultError */
-  shownBy(disk: DiskStack, damaged: DamagedFrames): Promise<readonly Extent[]>
+  /** Where the disk shows bytes of damaged frames, with their segment: in order of offset, joined where they touch. @throws VaultError */
+  shownBy(disk: DiskStack, damaged: DamagedFrames): Promise<readonly ShownDamage[]>
 }
 
 export const createDamageLocator = (reader: ObjectReader, options: CallOptions): DamageLocator => {
@@ -36,21 +40,22 @@ export const createDamageLocator = (reader: ObjectReader, options: CallOptions):
   }
   async function* runsIn(reference: LayerReference, segments: ReadonlySet<string>): AsyncGenerator<PlacedRun> {
     const layer = await open(reference)
-    if (![...segments].some((name) => hasSegment(layer.footer.segmentRanges, name))) return
+    if (![...segments].some((name) => isInRanges(layer.footer.segmentRanges, name))) return
     const window = { offsetBytes: 0, lengthBytes: layer.footer.diskBytes }
     for await (const batch of layerRuns(reader, layer, window, options))
       for (const run of batch) if (run.frame !== null && segments.has(run.frame.segment)) yield run
   }
-  const shownBy = async ({ stack, sizeBytes }: DiskStack, damaged: DamagedFrames): Promise<readonly Extent[]> => {
+  const shownBy = async ({ stack, sizeBytes }: DiskStack, damaged: DamagedFrames): Promise<readonly ShownDamage[]> => {
     const span = await spanOf(stack, damaged)
     if (span === null) return []
     const window = { ...span, lengthBytes: Math.min(span.lengthBytes, sizeBytes - span.offsetBytes) }
     if (window.lengthBytes <= 0) return []
     const layers = await Promise.all(stack.map(open))
     const runs = layers.map((layer) => layerRuns(reader, layer, window, options))
-    const shown: Extent[] = []
+    const shown: ShownDamage[] = []
     for await (const { frame, offsetBytes, lengthBytes } of mergeLayers(runs, window))
-      if (frame !== null && isDamaged(frame, damaged)) addExtent(shown, { offsetBytes, lengthBytes })
+      if (frame !== null && isDamaged(frame, damaged))
+        addShown(shown, { segment: frame.segment, offsetBytes, lengthBytes })
     return shown
   }
   /** From the first to the last offset at which any layer names a damaged frame. */
@@ -62,29 +67,16 @@ export const createDamageLocator = (reader: ObjectReader, options: CallOptions):
         if (run.frame !== null && isDamaged(run.frame, damaged)) span = covering(span, run)
     return span
   }
-  const needs = async (reference: LayerReference, segment: string): Promise<boolean> =>
-    hasSegment((await open(reference)).footer.segmentRanges, segment)
-  return { needs, runsIn, shownBy }
+  const needed = async (reference: LayerReference, segments: Iterable<string>): Promise<readonly string[]> => {
+    const { segmentRanges } = (await open(reference)).footer
+    return [...segments].filter((name) => isInRanges(segmentRanges, name))
+  }
+  return { needed, runsIn, shownBy }
 }
 
 const isDamaged = ({ segment, placeBytes }: FramePlace, damaged: DamagedFrames): boolean => {
   const places = damaged.get(segment)
   return places === null || places?.has(placeBytes) === true
-}
-
-const hasSegment = (ranges: readonly SegmentRange[], name: string): boolean => {
-  const parsed = parseVaultName(name)
-  if (parsed.kind !== 'segment') return false
-  const { id, disk, slice, attempt, n } = parsed
-  return ranges.some(
-    (range) =>
-      range.recoveryPointId === id &&
-      range.disk === disk &&
-      range.slice === slice &&
-      range.attempt === attempt &&
-      range.firstN <= n &&
-      n <= range.lastN,
-  )
 }
 
 const endOf = ({ offsetBytes, lengthBytes }: Extent): number => offsetBytes + lengthBytes
@@ -95,10 +87,10 @@ const covering = (span: Extent | null, added: Extent): Extent => {
   return { offsetBytes, lengthBytes: Math.max(endOf(span), endOf(added)) - offsetBytes }
 }
 
-/** @param list sorted; the extent lies behind all of it */
-const addExtent = (list: Extent[], extent: Extent): void => {
+/** @param list sorted; what is added lies behind all of it */
+const addShown = (list: ShownDamage[], shown: ShownDamage): void => {
   const last = list.at(-1)
-  if (last !== undefined && endOf(last) === extent.offsetBytes)
-    list[list.length - 1] = { ...last, lengthBytes: last.lengthBytes + extent.lengthBytes }
-  else list.push(extent)
+  if (last !== undefined && endOf(last) === shown.offsetBytes && last.segment === shown.segment)
+    list[list.length - 1] = { ...last, lengthBytes: last.lengthBytes + shown.lengthBytes }
+  else list.push(shown)
 }

@@ -5,7 +5,7 @@ import { VaultError } from '../format/vault-error.ts'
 import type { BlobReader, CallOptions } from '../ports/blob-store.ts'
 import { checkFrame, checkSegment } from './check-segment.ts'
 import type { DamageReport, Touch } from './damage-reports.ts'
-import { createDamageLocator, type DamageLocator } from './damaged-ranges.ts'
+import { createDamageLocator, type DamageLocator, type ShownDamage } from './damaged-ranges.ts'
 import type { VmContents } from './vm-contents.ts'
 
 /** What is wrong with an object and what is lost by it. */
@@ -14,52 +14,55 @@ export type Judgement = Pick<DamageReport, 'name' | 'kind' | 'code' | 'message' 
 /** Ranges of one disk that a report names one by one. */
 const rangesMax = 256
 
-/** Looks at a segment that something was found wrong with, or that was said to be damaged earlier, with the eyes of the layers that need it.
- * @returns null where it is whole, or nothing needs it */
-export const judgeSegment = async (
+/** Looks at segments that something was found wrong with, or that were said to be damaged earlier, with the eyes of the layers that need them.
+ * Reads each of these layers once. Segments that are whole, or that nothing needs, are left out. */
+export const judgeSegments = async (
   reader: BlobReader,
-  name: string,
+  names: ReadonlySet<string>,
   contents: VmContents,
   options: CallOptions,
-): Promise<Judgement | null> => {
+): Promise<readonly Judgement[]> => {
   const locator = createDamageLocator(reader, options)
-  const needed = await neededFrames(locator, name, contents.layers.values())
-  if (needed === null) return null
-  const content = await reader.read(name, options)
-  const bytes = content?.bytes ?? null
-  const [first, bad] = wrongFrames(bytes, name, needed)
-  if (first === null) return null
-  const frames = bytes === null ? null : [...bad]
-  const touches = bad.size === 0 ? [] : await touchesOf(locator, name, bad, contents)
-  const { code } = first.fault
-  return { name, kind: bad.size === 0 ? 'directory' : 'data', code, message: first.message, frames, touches }
+  const found: Omit<Judgement, 'touches'>[] = []
+  const damaged = new Map<string, ReadonlySet<number>>()
+  for (const [name, needed] of await neededFrames(locator, names, contents.layers.values())) {
+    const bytes = (await reader.read(name, options))?.bytes ?? null
+    const [first, bad] = wrongFrames(bytes, name, needed)
+    if (first === null) continue
+    if (bad.size > 0) damaged.set(name, bad)
+    const kind = bad.size === 0 ? 'directory' : 'data'
+    found.push({ name, kind, code: first.fault.code, message: first.message, frames: bytes === null ? null : [...bad] })
+  }
+  const touches = damaged.size === 0 ? new Map<string, Touch[]>() : await touchesOf(locator, damaged, contents)
+  return found.map((judgement) => ({ ...judgement, touches: touches.get(judgement.name) ?? [] }))
 }
 
-/** The frames that layers name in the segment; null where no layer needs it. Layers that are damaged themselves do not tell. */
+/** The frames that layers name in each of the segments; segments that no layer needs are left out. Layers that are damaged themselves do not
+ * tell. */
 const neededFrames = async (
   locator: DamageLocator,
-  name: string,
+  names: ReadonlySet<string>,
   layers: Iterable<LayerReference>,
-): Promise<readonly FramePlace[] | null> => {
-  const frames = new Set<FramePlace>()
-  let isNeeded = false
-  for (const layer of layers)
+): Promise<ReadonlyMap<string, ReadonlySet<FramePlace>>> => {
+  const frames = new Map<string, Set<FramePlace>>()
+  for (const layer of names.size === 0 ? [] : layers)
     try {
-      isNeeded ||= await locator.needs(layer, name)
-      for await (const { frame } of locator.runsIn(layer, new Set([name]))) if (frame !== null) frames.add(frame)
+      for (const name of await locator.needed(layer, names)) frames.set(name, frames.get(name) ?? new Set())
+      for await (const { frame } of locator.runsIn(layer, names))
+        if (frame !== null) frames.get(frame.segment)?.add(frame)
     } catch (error) {
       if (!(error instanceof VaultError)) throw error
     }
-  return isNeeded ? [...frames] : null
+  return frames
 }
 
 /** The first thing that is wrong, and the places of the frames that are. */
 const wrongFrames = (
   bytes: Uint8Array | null,
   name: string,
-  needed: readonly FramePlace[],
+  needed: ReadonlySet<FramePlace>,
 ): readonly [VaultError | null, ReadonlySet<number>] => {
-  const places = new Set(needed.map(({ placeBytes }) => placeBytes))
+  const places = new Set([...needed].map(({ placeBytes }) => placeBytes))
   if (bytes === null) return [new VaultError({ code: 'object-missing', name }), places]
   const bad = new Set<number>()
   let first: VaultError | null = null
@@ -81,24 +84,29 @@ const errorOf = (check: () => void): VaultError | null => {
   }
 }
 
+/** @returns by segment, in order of recovery points */
 const touchesOf = async (
   locator: DamageLocator,
-  name: string,
-  bad: ReadonlySet<number>,
+  damaged: ReadonlyMap<string, ReadonlySet<number>>,
   { points }: VmContents,
-): Promise<Touch[]> => {
-  const touches: Touch[] = []
+): Promise<ReadonlyMap<string, Touch[]>> => {
+  const touches = new Map([...damaged.keys()].map((name) => [name, [] as Touch[]]))
   for (const { recoveryPointId, disks } of points)
     for (const disk of disks) {
-      const ranges = await shownOrUnknown(() => locator.shownBy(disk, new Map([[name, bad]])))
-      if (ranges === null) touches.push({ recoveryPointId, disk: disk.disk, ranges })
-      else if (ranges.length > 0) touches.push({ recoveryPointId, disk: disk.disk, ranges: bounded(ranges) })
+      const shown = await shownOrUnknown(() => locator.shownBy(disk, damaged))
+      for (const [name, list] of touches) {
+        const ranges = shown?.filter(({ segment }) => segment === name).map(withoutSegment) ?? null
+        if (ranges === null) list.push({ recoveryPointId, disk: disk.disk, ranges })
+        else if (ranges.length > 0) list.push({ recoveryPointId, disk: disk.disk, ranges: bounded(ranges) })
+      }
     }
   return touches
 }
 
+const withoutSegment = ({ offsetBytes, lengthBytes }: ShownDamage): Extent => ({ offsetBytes, lengthBytes })
+
 /** Null where an index on the way is damaged: such a disk cannot be restored anyway. */
-const shownOrUnknown = async (shown: () => Promise<readonly Extent[]>): Promise<readonly Extent[] | null> => {
+const shownOrUnknown = async (shown: () => Promise<readonly ShownDamage[]>): Promise<readonly ShownDamage[] | null> => {
   try {
     return await shown()
   } catch (error) {

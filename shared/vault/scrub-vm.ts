@@ -4,7 +4,7 @@ import type { CallOptions, ControlStore } from '../ports/blob-store.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { DamagedShard } from './check-index.ts'
 import { clearDamage, type DamageReport, listDamage, writeDamage } from './damage-reports.ts'
-import { type Judgement, judgeSegment, touchesOfLayer } from './judge-damage.ts'
+import { type Judgement, judgeSegments, touchesOfLayer } from './judge-damage.ts'
 import type { MeteredReader } from './metered-reader.ts'
 import { type CheckedRecords, checkRecords } from './scrub-records.ts'
 import { neverChecked, openCheckStamps } from './scrub-state.ts'
@@ -28,6 +28,9 @@ export interface ScrubVmRequest {
   /** Asked behind each shard and each few segments. */
   readonly goOn: () => boolean
 }
+
+/** Segments to be looked at closely in one visit: where everything is gone, it is told bit by bit. */
+const segmentsMax = 1024
 
 export interface ScrubbedVm {
   /** False where it was broken off. */
@@ -63,7 +66,8 @@ export const scrubVm = async (
         null,
         watchOf(suspicions, () => true),
       )
-  const isWhole = await checkDue(units, stamps, request, watchOf(suspicions, request.goOn), deps.clock)
+  const goOn = (): boolean => request.goOn() && suspicions.segments.size < segmentsMax
+  const isWhole = await checkDue(units, stamps, { ...request, goOn }, watchOf(suspicions, goOn), deps.clock)
   const told = await tell(
     deps,
     vmKey,
@@ -178,11 +182,7 @@ const judge = async (
     const error = await keyError(deps, keyId)
     if (error !== null) add('key', error, touchesOfKey(keyId, contents))
   }
-  for (const name of suspicions.segments) {
-    const judgement = await judgeSegment(deps.vault, name, contents, options)
-    if (judgement !== null) judgements.push(judgement)
-  }
-  return judgements
+  return [...judgements, ...(await judgeSegments(deps.vault, suspicions.segments, contents, options))]
 }
 
 const touchesOfDamagedLayer = (layer: LayerReference, shards: readonly DamagedShard[], contents: VmContents) => {
