@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from .frame import FrameEntry, FrameOpener, read_frame
 from .keys import KeyRing, read_key_record
 from .layer import Layer, LayerReference, open_layer
-from .names import SegmentKey, segment_key, segment_name
+from .names import KEY_PATTERN, SegmentKey, segment_key, segment_name
 from .record import Disk, Listed, RecoveryPoint, listed_points, parsed_record
 from .refusal import Refused, demand
 from .segment import check_segment
@@ -43,7 +43,8 @@ class Check:
 
     def run(self) -> Findings:
         for name in self.store.names('keys/'):
-            self.attempt(read_key_record, self.store, name)
+            if KEY_PATTERN.match(name):
+                self.attempt(read_key_record, self.store, name)
         for listed in listed_points(self.store):
             self.check_point(listed)
         for point in self.chain:

@@ -14,8 +14,6 @@ from .stores import Store
 MAGIC = b'DVINDEX\0'
 TAIL_MAGIC = b'DVINDEND'
 TAIL_BYTES = 32 + 4 + 8
-# Changed, received and joined bytes; length of all segments and milliseconds: told to people.
-TRANSFER_BYTES, COST_BYTES = 24, 16
 FENCE = struct.Struct('<QQQII32s')
 SHARD_BYTES_MAX = 64 * 1024 * 1024
 FOOTER_BYTES_MAX = 1024 * 1024 * 1024
@@ -128,11 +126,12 @@ def parsed(data: bytes, reference: LayerReference, origin: int) -> Layer:
     shard_count, capacity, range_count = fields.u32(), fields.u32(), fields.u32()
     demand(SECTOR <= capacity <= CAPACITY_MAX, name, f'byte {origin + 24}', 'the frame capacity is one that cannot be')
     size_bytes = fields.u64()
-    fields.take(TRANSFER_BYTES)
+    for _ in ('changed', 'received', 'joined'):
+        fields.u64()
     data_bytes, zero_bytes = fields.u64(), fields.u64()
-    fields.take(COST_BYTES)
-    frames, runs = fields.u64(), fields.u64()
-    fields.u64()
+    for _ in ('length of all segments', 'milliseconds'):
+        fields.u64()
+    frames, runs, _requests = fields.u64(), fields.u64(), fields.u64()
     place = fields.place()
     born = f'{fields.matching(ID_PATTERN, "id")}/{fields.matching(DISK_PATTERN, "disk")}'
     if born != reference.layer_id or not ID_AND_DISK_PATTERN.match(born):

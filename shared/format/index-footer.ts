@@ -169,6 +169,7 @@ const readHead = (reader: ByteReader): IndexHead & { shards: number } => {
   const key = { recoveryPointId: reader.text(), disk: reader.text() }
   const segmentRanges = readSegmentRanges(reader, ranges)
   const form = kind === 1 ? ('slice' as const) : ('layer' as const)
+  if (form === 'layer' && numbers.attempt !== 0) reader.fail('a layer names an attempt')
   return { kind: form, ...numbers, ...sizes, ...kinds, ...rest, ...counts, ...key, segmentRanges }
 }
 

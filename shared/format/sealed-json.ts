@@ -4,6 +4,8 @@ import { VaultError } from './vault-error.ts'
 const head = '{"sha256":"'
 const middle = '","record":'
 const tail = '}\n'
+/** Refuses what is no UTF-8 instead of putting something in its place. */
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 const recordAt = head.length + 64 + middle.length
 
 /** JSON that carries the digest of its own bytes (docs/format.md, section 7). */
@@ -23,7 +25,7 @@ export const decodeSealedJson = (bytes: Uint8Array, name: string): unknown => {
   const actual = digestHex(text)
   if (actual !== expected) throw new VaultError({ code: 'digest-mismatch', name, place: recordAt, expected, actual })
   try {
-    return JSON.parse(text.toString('utf8'))
+    return JSON.parse(utf8.decode(text))
   } catch (cause) {
     throw new VaultError({ code: 'malformed', name, place: recordAt, detail: 'the record is not JSON' }, { cause })
   }

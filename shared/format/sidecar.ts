@@ -136,6 +136,8 @@ const openGroupTable = (table: Uint8Array, origin: Origin) => {
   let before = -1
   for (let index = 0; index < count; index += 1) {
     const { number, lengthBytes } = entryAt(index)
+    if (lengthBytes > bitmapBytes + pagesPerGroup * pageHashBytes)
+      throw new VaultError({ code: 'malformed', ...origin, detail: 'a group is longer than its pages' })
     if (number <= before)
       throw new VaultError({ code: 'malformed', ...origin, detail: 'the groups of the sidecar are not sorted' })
     places[index] = groupsBytes

@@ -40,6 +40,10 @@ describe('a key file', () => {
     ['is too short', 'ab'.repeat(31)],
     ['is no hex', 'zz'.repeat(32)],
     ['has a bad line below a good one', `${'ab'.repeat(32)}\nextra\n`],
+    ['has an empty line', `${'ab'.repeat(32)}\n\n${'cd'.repeat(32)}\n`],
+    ['ends with an empty line', `${'ab'.repeat(32)}\n\n`],
+    ['has a space at an end', `${'ab'.repeat(32)} \n`],
+    ['has more than 100 lines', `${'ab'.repeat(32)}\n`.repeat(101)],
   ])('counts as missing where it %s', async (_, text) => {
     const wrapper = await wrapperOf(text)
     expect((await wrapper.wrap(randomBytes(32))).kind).toBe('key-missing')

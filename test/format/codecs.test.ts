@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { createByteReader } from '../../shared/format/byte-reader.ts'
 import { createByteWriter } from '../../shared/format/byte-writer.ts'
 import { noKeys } from '../../shared/format/data-key.ts'
-import { digestBytes } from '../../shared/format/digest.ts'
+import { digestBytes, digestHex } from '../../shared/format/digest.ts'
 import { type Birth, decodeFrameHeader, encodeFrame, type FramePlace, openFrame } from '../../shared/format/frame.ts'
 import { encodeIndexFooter, type FenceKey, type IndexHead, openIndexFooter } from '../../shared/format/index-footer.ts'
 import { decodeSealedJson, encodeSealedJson } from '../../shared/format/sealed-json.ts'
@@ -158,26 +158,31 @@ describe('a shard', () => {
   })
 })
 
-const head = fc.record({
-  kind: fc.constantFrom('slice' as const, 'layer' as const),
-  recoveryPointId: fc.constant('r1'),
-  disk: fc.constantFrom('os', 'lun-63'),
-  slice: fc.nat(),
-  attempt: fc.nat(),
-  frameCapacityBytes: fc.constant(1024 * 1024),
-  diskBytes: fc.constant(64 * 1024 ** 4),
-  segmentRanges: segmentRanges().map(joinSegmentRanges),
-  changedBytes: fc.maxSafeNat(),
-  readBytes: fc.maxSafeNat(),
-  joinedBytes: fc.maxSafeNat(),
-  readCalls: fc.maxSafeNat(),
-  dataBytes: fc.maxSafeNat(),
-  zeroBytes: fc.maxSafeNat(),
-  segmentBytes: fc.maxSafeNat(),
-  milliseconds: fc.maxSafeNat(),
-  frames: fc.constant(0),
-  runs: fc.maxSafeNat(),
-}) satisfies fc.Arbitrary<IndexHead>
+const head = fc
+  .record({
+    kind: fc.constantFrom('slice' as const, 'layer' as const),
+    recoveryPointId: fc.constant('r1'),
+    disk: fc.constantFrom('os', 'lun-63'),
+    slice: fc.nat(),
+    attempt: fc.nat(),
+    frameCapacityBytes: fc.constant(1024 * 1024),
+    diskBytes: fc.constant(64 * 1024 ** 4),
+    segmentRanges: segmentRanges().map(joinSegmentRanges),
+    changedBytes: fc.maxSafeNat(),
+    readBytes: fc.maxSafeNat(),
+    joinedBytes: fc.maxSafeNat(),
+    readCalls: fc.maxSafeNat(),
+    dataBytes: fc.maxSafeNat(),
+    zeroBytes: fc.maxSafeNat(),
+    segmentBytes: fc.maxSafeNat(),
+    milliseconds: fc.maxSafeNat(),
+    frames: fc.constant(0),
+    runs: fc.maxSafeNat(),
+  })
+  .map((sample) => ({
+    ...sample,
+    attempt: sample.kind === 'layer' ? 0 : sample.attempt,
+  })) satisfies fc.Arbitrary<IndexHead>
 
 const fences = fc.array(fc.tuple(sectors(1000), sectors(1000), fc.integer({ min: 1, max: 9999 }))).map((entries) => {
   let end = 0
@@ -249,6 +254,11 @@ describe('a sealed record', () => {
         expect(JSON.parse(bytes.toString())).toHaveProperty('record')
       }),
       { numRuns: 30 },
+    )
+    const notUtf8 = Buffer.from('7b2261223a22ff227d', 'hex')
+    const shell = [`{"sha256":"${digestHex(notUtf8)}","record":`, '}\n'].map((part) => Buffer.from(part))
+    expect(() => decodeSealedJson(Buffer.concat([shell[0] as Buffer, notUtf8, shell[1] as Buffer]), 'object')).toThrow(
+      /not JSON/,
     )
     expectFaults(encodeSealedJson({ a: 'ä', b: [1, 2] }), (damaged) => decodeSealedJson(damaged, 'object'), true)
   })

@@ -1,9 +1,12 @@
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { noKeys } from '../../shared/format/data-key.ts'
 import { projectFolder } from '../support/documents.ts'
 import { goldenKinds, loadGoldenVault } from '../support/golden-vault.ts'
 import { type SeededRandom, seededRandom } from '../support/seeded-random.ts'
 import { vmKey } from '../support/vault-world.ts'
+import { recordOf, sealRecord } from './support/objects.ts'
+import { restoreOurs } from './support/our-reader.ts'
 import { type ReaderBatch, readerIsMissing, startReaderBatch } from './support/python-reader.ts'
 
 /** A check without keys finds every change of an object that a recovery point reaches. FUZZ_SEED replays. */
@@ -65,6 +68,14 @@ describe.skipIf(missing !== null)('a check by the second reader', () => {
     expect(checked).toMatchObject({ outcome: 'checked', damaged: [expect.stringContaining(name)] })
   })
 
+  it('passes over what lies under names that the format does not know', async () => {
+    batch.load('raw', join(projectFolder, 'test/golden/vectors/v1/raw'))
+    const names = ['keys/x/0001.json', `keys/${'0'.repeat(32)}/0001.json`, `recovery-points/${vmKey}/-r/0001.json`]
+    const objects = new Map(names.map((name) => [name, Buffer.from('x')]))
+    const answer = await batch.ask({ ...nothing, base: 'raw', objects, check: true })
+    expect(answer).toMatchObject({ outcome: 'checked', damaged: [] })
+  })
+
   it('names a missing object by what needs it', async () => {
     const kind = 'encrypted'
     const folder = join(projectFolder, 'test/golden/vectors/v1', kind)
@@ -78,6 +89,28 @@ describe.skipIf(missing !== null)('a check by the second reader', () => {
         damaged: [`${name}: there is no such object [object-missing]`],
       })
     }
+  })
+})
+
+describe.skipIf(missing !== null)('a disk smaller than the one that its layers are of', () => {
+  it('shows nothing behind its end, in both readers', async () => {
+    const batch = startReaderBatch()
+    const folder = join(projectFolder, 'test/golden/vectors/v1/raw')
+    batch.load('raw', folder)
+    const { vault } = await loadGoldenVault(folder)
+    const name = `recovery-points/${vmKey}/r2/0001.json`
+    for (const sizeBytes of [512 * 12, 512 * 204, 512 * 410]) {
+      const record = JSON.parse(recordOf(Buffer.from(vault.objects.get(name)?.bytes ?? [])))
+      record.disks[0].sizeBytes = sizeBytes
+      const bytes = sealRecord(JSON.stringify(record))
+      const of = { vmKey, recoveryPointId: 'r2', disk: 'os' }
+      vault.objects.set(name, { bytes, etag: 'smaller' })
+      const ours = await restoreOurs(vault, async () => noKeys, of)
+      const theirs = await batch.ask({ ...nothing, ...of, base: 'raw', objects: new Map([[name, bytes]]) })
+      expect(ours.outcome).toBe('restored')
+      expect(theirs).toMatchObject(ours)
+    }
+    await batch.finish()
   })
 })
 
