@@ -11,9 +11,17 @@ export interface CutSlice {
 const slicesMax = 500_000
 const mebibyte = 1024 * 1024
 
-/** Data bytes of a slice: those asked for, or more where a disk as large as this would have too many slices. */
-export const sliceBytesFor = (diskBytes: number, askedBytes: number): number =>
-  Math.max(askedBytes, Math.ceil(diskBytes / slicesMax / mebibyte) * mebibyte)
+/** A full disk gives some slices to each of the threads that move them, so that none is left with a large last one. */
+const slicesMin = 16
+/** Below it, the requests around a slice would show. */
+const slicesMinBytes = 128 * mebibyte
+
+/** Data bytes of a slice: those asked for; fewer on a small disk, as its slices are moved at the same time, and more where a disk as large as
+ * this would have too many. */
+export const sliceBytesFor = (diskBytes: number, askedBytes: number): number => {
+  const share = (slices: number) => Math.ceil(diskBytes / slices / mebibyte) * mebibyte
+  return Math.max(Math.min(askedBytes, Math.max(slicesMinBytes, share(slicesMin))), share(slicesMax))
+}
 
 /** Cuts a stream of ranges into slices, holding one slice in memory. Ranges of one kind that touch become one. */
 export interface SliceCutter {

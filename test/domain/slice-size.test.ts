@@ -13,6 +13,13 @@ describe('the size of a slice', () => {
     expect(sliceBytes % mib).toBe(0)
   })
 
+  it('gives each thread some slices of a small disk, though not tiny ones', () => {
+    expect(sliceBytesFor(8 * 1024 * mib, 2048 * mib)).toBe(512 * mib)
+    expect(sliceBytesFor(1024 * mib, 2048 * mib)).toBe(128 * mib)
+    expect(sliceBytesFor(8 * 1024 * mib - 512, 2048 * mib) % mib).toBe(0)
+    expect(sliceBytesFor(8 * 1024 * mib, 64 * mib)).toBe(64 * mib)
+  })
+
   it('is what was asked for on all other disks', () => {
     expect(sliceBytesFor(8 * tib - 1, 16 * mib)).toBeLessThanOrEqual(17 * mib)
     expect(sliceBytesFor(32 * tib, 2048 * mib)).toBe(2048 * mib)
