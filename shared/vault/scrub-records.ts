@@ -22,7 +22,7 @@ export interface CheckedRecords {
 }
 
 /** Reads and proves what a restore needs of the VM's commit records, the newest revisions and the first ones, and the chain that runs through the
- * first ones. A record that is gone leaves no trace: it may have ended and been collected.
+ * first ones; where that is gone, the recovery point cannot be restored. A record that is gone leaves no trace: it may have ended and been collected.
  * @throws VaultError `unsupported-version` where a record is of a later format */
 export const checkRecords = async (vault: BlobReader, vmKey: string, options: CallOptions): Promise<CheckedRecords> => {
   const points: CheckedPoint[] = []
@@ -33,9 +33,13 @@ export const checkRecords = async (vault: BlobReader, vmKey: string, options: Ca
     const tell = (error: VaultError): void => void damaged.push({ recoveryPointId, error })
     const found = await orTold(readRevision(vault, key, revision, options), tell)
     if (found === null || (found !== 'damaged' && !('disks' in found.record))) continue
-    const first = revision === 1 ? found : await orTold(readFirst(vault, key, options), tell)
-    if (first !== 'damaged') firstDigests.set(recoveryPointId, first.digest)
+    const first = revision === 1 ? found : await orTold(readRevision(vault, key, 1, options), tell)
+    if (first !== null && first !== 'damaged') firstDigests.set(recoveryPointId, first.digest)
     if (found === 'damaged' || first === 'damaged' || !('disks' in found.record)) continue
+    if (first === null) {
+      tell(new VaultError({ code: 'object-missing', name: nameOf(key, 1) }))
+      continue
+    }
     const broken = brokenChain(found.record, firstDigests)
     if (broken !== null) tell(broken)
     points.push(found.record)
@@ -51,13 +55,6 @@ const orTold = async <Value>(read: Promise<Value>, tell: (error: VaultError) => 
     tell(error)
     return 'damaged'
   }
-}
-
-/** A recovery point whose first revision is gone cannot be restored, whatever later ones say. */
-const readFirst = async (vault: BlobReader, key: RecoveryPointKey, options: CallOptions) => {
-  const first = await readRevision(vault, key, 1, options)
-  if (first === null) throw new VaultError({ code: 'object-missing', name: nameOf(key, 1) })
-  return first
 }
 
 /** The record names the digest of all bytes of the one before it. */

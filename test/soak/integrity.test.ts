@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { type Damage, eachCut, eachFlip, eachLoss, eachSwap, judgeDamage } from '../support/damages.ts'
-import { makeSmallVault, type SmallVault, smallKinds } from '../support/small-vault.ts'
+import { createDamageJudge, type Damage, eachCut, eachFlip, eachLoss, eachSwap } from '../support/damages.ts'
+import { makeSmallVault, readByRestores, type SmallVault, smallKinds } from '../support/small-vault.ts'
 
 /** Every damage of the smallest vaults. INTEGRITY_PART=<n>/<of> takes one of several parts, for several processes. */
 const [part = 0, parts = 1] = (process.env.INTEGRITY_PART ?? '0/1').split('/').map(Number)
@@ -10,11 +10,12 @@ const expectAllNamed = async (
   kind: string,
   damages: (isTaken: () => boolean) => Iterable<Damage>,
 ) => {
+  const judge = createDamageJudge(vault, await readByRestores(vault))
   let number = 0
   let cases = 0
   const isTaken = (): boolean => number++ % parts === part
   for (const damage of damages(isTaken)) {
-    const faults = await judgeDamage(vault, damage)
+    const faults = await judge(damage)
     if (faults.length > 0) expect.fail(`${vault.kind} ${damage.what}: ${faults.join(', ')}`)
     cases += 1
   }

@@ -44,30 +44,41 @@ export function* eachSwap(vault: SmallVault, isTaken = () => true): Generator<Da
 /** What is wrong with how the vault takes the damage; empty where all is as it should be: each damaged object that anything needs is named,
  * no other is, and a restore ends with the right bytes or with a fault. Two exceptions: nothing tells that a commit record which is gone ever was,
  * so its recovery point is absent, or shows as it was before it; and what only a damaged record or layer names is not looked at. */
-export const judgeDamage = async (vault: SmallVault, damage: Damage): Promise<readonly string[]> => {
-  const reader = readerOf(withChanges(vault.objects, damage.changes))
-  const faults: string[] = []
-  const lostRecords = Object.entries(damage.changes).filter(([name, bytes]) => bytes === null && isRecord(name))
-  for (const id of vault.images.keys()) {
-    const outcome = await restoreOutcome(reader, vault, id)
-    const mayBeAbsent = lostRecords.some(([name]) => name.includes(`/${id}/`))
-    if (outcome === 'wrong' || (outcome === 'absent' && !mayBeAbsent)) faults.push(`${id} is ${outcome}`)
+export const judgeDamage = async (vault: SmallVault, damage: Damage): Promise<readonly string[]> =>
+  createDamageJudge(vault, new Map())(damage)
+
+/** The same for many damages of one vault.
+ * @param readBy what each restore reads: the others are left out where the names of the objects stay the same */
+export const createDamageJudge =
+  (vault: SmallVault, readBy: ReadonlyMap<string, ReadonlySet<string>>) =>
+  async (damage: Damage): Promise<readonly string[]> => {
+    const reader = readerOf(withChanges(vault.objects, damage.changes))
+    const faults: string[] = []
+    const lostRecords = Object.entries(damage.changes).filter(([name, bytes]) => bytes === null && isRecord(name))
+    const changedNames = Object.keys(damage.changes)
+    const isReadBy = (id: string): boolean => {
+      const names = readBy.get(id)
+      return names === undefined || changedNames.some((name) => names.has(name) || damage.changes[name] === null)
+    }
+    for (const id of [...vault.images.keys()].filter(isReadBy)) {
+      const outcome = await restoreOutcome(reader, vault, id)
+      const mayBeAbsent = lostRecords.some(([name]) => name.includes(`/${id}/`))
+      if (outcome === 'wrong' || (outcome === 'absent' && !mayBeAbsent)) faults.push(`${id} is ${outcome}`)
+    }
+    for (const id of changedNames.some(isRecord) ? ['r4', 'r5'] : []) {
+      const outcome = await restoreOutcome(reader, vault, id)
+      if (outcome === 'right' || outcome === 'wrong') faults.push(`${id} is there`)
+    }
+    const named = new Set(await scrubbedNames(reader))
+    for (const [name, bytes] of Object.entries(damage.changes)) {
+      const isSeen = !changedNames.some((other) => rankOf(other) < rankOf(name)) && !(bytes === null && isRecord(name))
+      const mustBeNamed = isNeeded(name) && isSeen
+      if (mustBeNamed && !named.has(name)) faults.push(`${name} is not named`)
+      named.delete(name)
+    }
+    if (lostRecords.length === 0 && named.size > 0) faults.push(`${[...named].join(' ')} named for nothing`)
+    return faults
   }
-  for (const id of ['r4', 'r5']) {
-    const outcome = await restoreOutcome(reader, vault, id)
-    if (outcome === 'right' || outcome === 'wrong') faults.push(`${id} is there`)
-  }
-  const named = new Set(await scrubbedNames(reader))
-  const changed = Object.keys(damage.changes)
-  for (const [name, bytes] of Object.entries(damage.changes)) {
-    const isSeen = !changed.some((other) => rankOf(other) < rankOf(name)) && !(bytes === null && isRecord(name))
-    const mustBeNamed = isNeeded(name) && isSeen
-    if (mustBeNamed && !named.has(name)) faults.push(`${name} is not named`)
-    named.delete(name)
-  }
-  if (lostRecords.length === 0 && named.size > 0) faults.push(`${[...named].join(' ')} named for nothing`)
-  return faults
-}
 
 /** Objects of one rank are found through those of lower ranks. */
 const rankOf = (name: string): number => (name.startsWith('segments/') ? 2 : isRecord(name) ? 0 : 1)

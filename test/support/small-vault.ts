@@ -29,7 +29,7 @@ export interface SmallVault {
   readonly keys: KeyRing
 }
 
-const tuning = { frameCapacityBytes: 4096, segmentBytes: 9000, shardFramesMax: 2 }
+const tuning = { frameCapacityBytes: 2048, segmentBytes: 5000, shardFramesMax: 2 }
 const diskBytes = 64 * 1024
 
 /** r1: a full with a sidecar. r2: an increment on a folded layer. r3: an increment that is not compacted. r4: it has expired. r5: it was fenced.
@@ -41,7 +41,7 @@ export const makeSmallVault = async (kind: SmallKind, seed = 7): Promise<SmallVa
       kind === 'raw' ? random.bytes(sectors * 512) : Buffer.alloc(sectors * 512, `text ${random.below(99)} `)
     return { kind: 'data', offsetBytes: sector * 512, bytes }
   }
-  const clear: DiskWrite = { kind: 'clear', offsetBytes: 8 * 512, lengthBytes: 1024 }
+  const clear: DiskWrite = { kind: 'clear', offsetBytes: 40 * 512, lengthBytes: 512 }
   const key = kind === 'encrypted' ? goldenKeys.current : null
   const keys = keyRingOf(key === null ? [] : [key])
   const encoding = { compression: kind === 'raw' ? ('none' as const) : ('zstd' as const), key }
@@ -55,9 +55,9 @@ export const makeSmallVault = async (kind: SmallKind, seed = 7): Promise<SmallVa
     images.set(recoveryPointId, bytes)
     return backUp(stores, { recoveryPointId, base, disks: [{ disk: 'os', ...disk }], tuning, encoding, drawNonce })
   }
-  const first = await step('r1', null, [data(0, 8), data(8, 2), data(40, 8), data(64, 3)])
-  const second = await step('r2', first, [data(2, 1), data(41, 2)])
-  const third = await step('r3', first, [clear, data(2, 1), data(41, 2), data(90, 1)])
+  const first = await step('r1', null, [data(0, 8), data(40, 3), data(64, 1)])
+  const second = await step('r2', first, [data(2, 1), data(41, 1)])
+  const third = await step('r3', first, [clear, data(2, 1), data(41, 1), data(90, 1)])
   await step('r4', third, [data(12, 1)])
   images.delete('r4')
   await revise(stores, second, { stack: [await foldStack(stores.vault, second.disks[0] ?? unreachable())] })
@@ -79,15 +79,13 @@ export const makeSmallVault = async (kind: SmallKind, seed = 7): Promise<SmallVa
   return { kind, objects, images, keys }
 }
 
-/** As a collection would: the layer and the segments, not the records. */
-const isOfExpired = (name: string): boolean => /^(segments|layers|slices)\/r4\//.test(name)
+/** As a collection would, but for the revision that says so. */
+const isOfExpired = (name: string): boolean => name.includes('/r4/') && !name.endsWith('/0002.json')
 
-/** True for what a recovery point needs, or what tells that one has ended. Slice indexes, layers that others stand for, other keys, and the
- * first revision of what has ended are not read. */
+/** True for what a recovery point needs, or what tells that one has ended. Slice indexes, layers that others stand for, and other keys are not
+ * read. */
 export const isNeeded = (name: string): boolean =>
-  !name.startsWith('slices/') && !name.startsWith(`keys/${goldenKeys.first.keyId}/`) && !unread.includes(name)
-
-const unread: readonly string[] = ['layers/r2/os', recoveryPointName(vmKey, 'r4', 1)]
+  !name.startsWith('slices/') && !name.startsWith(`keys/${goldenKeys.first.keyId}/`) && name !== 'layers/r2/os'
 
 const revise = async (
   { vault }: Stores,
@@ -136,6 +134,29 @@ export const readerOf = (objects: ReadonlyMap<string, Uint8Array>): BlobReader =
         if (name.startsWith(prefix)) yield { name, lengthBytes: objects.get(name)?.length ?? 0, etag: 'small' }
     },
   }
+}
+
+/** What the restore of each recovery point reads: what it does not read cannot change how it ends. */
+export const readByRestores = async (vault: SmallVault): Promise<ReadonlyMap<string, ReadonlySet<string>>> => {
+  const all = new Map<string, ReadonlySet<string>>()
+  for (const id of vault.images.keys()) {
+    const reader = readerOf(vault.objects)
+    const names = new Set<string>()
+    const watched: BlobReader = {
+      ...reader,
+      read: (name, options) => {
+        names.add(name)
+        return reader.read(name, options)
+      },
+      readRange: (name, offsetBytes, lengthBytes) => {
+        names.add(name)
+        return reader.readRange(name, offsetBytes, lengthBytes)
+      },
+    }
+    await restoreOutcome(watched, vault, id)
+    all.set(id, names)
+  }
+  return all
 }
 
 export type RestoreOutcome = 'right' | 'wrong' | 'absent' | VaultError

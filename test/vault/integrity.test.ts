@@ -35,11 +35,11 @@ describe.each(smallKinds)('a vault (%s) that is damaged', (kind) => {
   })
 
   it('has every flipped bit named by a check, and never restored', () =>
-    expectNamed(vault, eachFlip(vault, oneIn(3000))))
+    expectNamed(vault, eachFlip(vault, oneIn(5000))))
 
-  it('has every cut named by a check, and never restored', () => expectNamed(vault, eachCut(vault, oneIn(500))))
+  it('has every cut named by a check, and never restored', () => expectNamed(vault, eachCut(vault, oneIn(800))))
 
   it('has every object that is gone named by a check', () => expectNamed(vault, eachLoss(vault)))
 
-  it('has every two objects that changed places named by a check', () => expectNamed(vault, eachSwap(vault, oneIn(12))))
+  it('has every two objects that changed places named by a check', () => expectNamed(vault, eachSwap(vault, oneIn(24))))
 })

@@ -51,10 +51,10 @@ describe('a check of the vault', () => {
     const [report] = await damageOf(world.control, vmKey)
     expect(report).toMatchObject({ name: firstSegment, kind: 'data', code: 'digest-mismatch', frames: [0] })
     const ranges = new Map(report?.touches.map((touch) => [touch.recoveryPointId, touch.ranges]))
-    expect(ranges.get('r1')).toEqual([{ offsetBytes: 0, lengthBytes: 4096 }])
+    expect(ranges.get('r1')).toEqual([{ offsetBytes: 0, lengthBytes: 2048 }])
     const aroundNewer = [
       { offsetBytes: 0, lengthBytes: 1024 },
-      { offsetBytes: 1536, lengthBytes: 2560 },
+      { offsetBytes: 1536, lengthBytes: 512 },
     ]
     expect(ranges.get('r2')).toEqual(aroundNewer)
     expect(ranges.get('r3')).toEqual(aroundNewer)
