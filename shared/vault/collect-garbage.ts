@@ -40,49 +40,57 @@ export interface CollectDeps {
 const layersMax = 20_000
 
 /** Removes what no recovery point and no running job needs. It takes no lock, stops nobody and compares no clocks: the order of its steps
- * makes it safe next to backups, restores, folds and other passes (docs/adr/0015; test/model goes through all orders). Passes that
- * others left unfinished are finished first. Key: the pass; repeatable, also at the same time.
+ * makes it safe next to backups, restores, folds and other passes (docs/adr/0015; test/model goes through all orders). What other passes left
+ * unfinished is finished, too. Key: the pass; repeatable, also at the same time.
  * @throws VaultError where an intent or a condemned list cannot be read: nothing is removed then */
 export const collectGarbage = async (deps: CollectDeps, request: CollectRequest): Promise<Collected> => {
   const options = callOptions(request.signal)
+  const { passId } = request
   const reach = createReachability()
   await readRecords(deps.vault, reach, options)
-  for await (const passId of listPasses(deps.control, options)) {
-    if (passId === request.passId) continue
-    const left = await runPass(deps, reach, { ...request, passId }, options)
-    if (left.kind === 'more') return left
-  }
-  return runPass(deps, reach, request, options)
-}
-
-/** @param reach knows all commit records, as they were at some earlier moment */
-const runPass = async (
-  deps: CollectDeps,
-  reach: Reachability,
-  request: CollectRequest,
-  options: CallOptions,
-): Promise<Collected> => {
-  const { passId } = request
   await readCompactions(deps.vault, reach, options)
-  const begun = await findCondemned(deps.control, passId, options)
-  const condemned = begun ?? (await condemn(deps, reach, passId, options))
+  const begun = await unfinishedPasses(deps.control, options)
+  const isNew = !begun.some((condemned) => condemned.passId === passId)
+  const passes = isNew ? [...begun, await condemn(deps, reach, passId, options)] : begun
   const backups = await readIntents(deps, reach, options)
   await readRecords(deps.vault, reach, options)
+  const condemned = together(passes)
   await keepOtherLayers(deps, reach, condemned, options)
   const swept = await sweepVault(deps, reach, condemned, request.objectsMax, options)
   const ended = { swept, unreadable: reach.unreadable }
   if (swept.isCutShort) return { kind: 'more', removedFromControl: 0, ...ended }
   const removedFromControl = await collectControl(deps.control, reach, { backups, ...request }, options)
-  // The process that began the pass may be about to remove what is still there: only it may end a list that still means something.
-  if (begun === null || !(await isAnyLeft(deps, condemned, options))) await dropCondemned(deps.control, passId, options)
+  if (isNew) await dropCondemned(deps.control, passId, options)
+  await dropEmptied(deps, begun, options)
   return { kind: 'done', removedFromControl, ...ended }
 }
 
-const isAnyLeft = async (deps: CollectDeps, { layerIds }: Condemned, options: CallOptions): Promise<boolean> => {
-  const condemned = new Set(layerIds)
-  for await (const { name } of deps.vault.list(layersRoot, options))
-    if (condemned.has(name.slice(layersRoot.length))) return true
-  return false
+const unfinishedPasses = async (control: ControlStore, options: CallOptions): Promise<Condemned[]> => {
+  const found: Condemned[] = []
+  for await (const passId of listPasses(control, options)) {
+    const condemned = await findCondemned(control, passId, options)
+    if (condemned !== null) found.push(condemned)
+  }
+  return found
+}
+
+const together = (passes: readonly Condemned[]): Omit<Condemned, 'passId'> => ({
+  recoveryPointIds: passes.flatMap(({ recoveryPointIds }) => recoveryPointIds),
+  layerIds: passes.flatMap(({ layerIds }) => layerIds),
+})
+
+/** Ends the passes that others began, this one's earlier calls among them, once nothing of their lists is there: the process that wrote a list may
+ * be asleep in front of a removal, so a list that still means something is not another's to end. */
+const dropEmptied = async (deps: CollectDeps, passes: readonly Condemned[], options: CallOptions): Promise<void> => {
+  if (passes.length === 0) return
+  const condemned = new Set(passes.flatMap(({ layerIds }) => layerIds))
+  const left = new Set<string>()
+  for await (const { name } of deps.vault.list(layersRoot, options)) {
+    const layerId = name.slice(layersRoot.length)
+    if (condemned.has(layerId)) left.add(layerId)
+  }
+  for (const { passId, layerIds } of passes)
+    if (!layerIds.some((layerId) => left.has(layerId))) await dropCondemned(deps.control, passId, options)
 }
 
 /** Lists what is there, looks again who needs it, and tells everybody what is about to go. A layer that a fold has just made is seen as decided
@@ -126,7 +134,7 @@ async function* layersOf(
 const keepOtherLayers = async (
   deps: CollectDeps,
   reach: Reachability,
-  { layerIds }: Condemned,
+  { layerIds }: Pick<Condemned, 'layerIds'>,
   options: CallOptions,
 ): Promise<void> => {
   const condemned = new Set(layerIds)

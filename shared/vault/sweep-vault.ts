@@ -25,7 +25,7 @@ const removalsAtOnce = 16
 export const sweepVault = async (
   deps: { readonly vault: VaultStore; readonly clock: Pick<Clock, 'now'> },
   reach: Reachability,
-  condemned: Condemned,
+  condemned: Omit<Condemned, 'passId'>,
   objectsMax: number,
   options: CallOptions,
 ): Promise<Swept> => {
@@ -74,7 +74,7 @@ async function* garbageBelow(
   vault: VaultStore,
   root: string,
   reach: Reachability,
-  condemned: Condemned,
+  condemned: Omit<Condemned, 'passId'>,
   condemnedLayers: ReadonlySet<string>,
   options: CallOptions,
 ): AsyncGenerator<BlobEntry> {
