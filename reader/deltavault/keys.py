@@ -19,6 +19,7 @@ from .stores import Store
 KEY_FILE = re.compile(rb'[0-9a-fA-F]{64}(?:\r?\n[0-9a-fA-F]{64}){0,99}(?:\r?\n)?')
 KEY_FILE_BYTES_MAX = 66 * 100
 KEY_RECORD_BYTES_MAX = 256 * 1024
+WRAPPINGS_MAX = 20
 
 
 def derived(data_key: bytes, info: bytes, length: int) -> bytes:
@@ -127,8 +128,8 @@ def read_key_record(store: Store, name: str) -> KeyRecord:
     if not born:
         raise Refused('wrong-birth', name, 'keyId', 'the key is not the one that its name says')
     wrappings = record.get('wrappings')
-    if not isinstance(wrappings, list) or not wrappings:
-        raise Refused('malformed', name, 'wrappings', 'there is no wrapping')
+    if not isinstance(wrappings, list) or not 1 <= len(wrappings) <= WRAPPINGS_MAX:
+        raise Refused('malformed', name, 'wrappings', 'there is no wrapping, or there are too many')
     opened = [wrapping_of(wrapping, name, f'wrappings[{at}]') for at, wrapping in enumerate(wrappings)]
     return KeyRecord(from_base64(record.get('check'), name, 'check'), opened)
 
