@@ -2,29 +2,11 @@ import { describe, expect, it } from 'vitest'
 import type { World } from './collection-state.ts'
 import { collectionModel, garbageAfterQuiet, type Protocol, violationOf } from './collection-steps.ts'
 import { explore, type Model } from './explore.ts'
+import { among } from './protocols.ts'
 
 /** Every order in which the steps of running backups, folds, restores, an expiry, the supervisor and collectors can follow each other is
  * gone through, step by step, with every crash: the steps are those of shared/vault, one storage call each. Then the same with one rule
- * of the protocol left out, which must be seen to lose data: else the model would prove nothing. SOAK=1 takes larger worlds. */
-const isSoak = process.env.SOAK === '1'
-
-const everybody = { backups: 2, fold: true, restore: true, collectors: 2, fences: true }
-const asBuilt: Protocol = {
-  actors: everybody,
-  handshake: 'live',
-  resumesPasses: true,
-  mark: 'own',
-  writesIntents: true,
-  rereads: 'intentsThenRecords',
-  dropsIntent: 'afterCommit',
-  foldFence: 'nextRevision',
-  restoreIntent: 'first',
-}
-const among = (actors: Partial<Protocol['actors']>, change: Partial<Protocol> = {}): Protocol => ({
-  ...asBuilt,
-  ...change,
-  actors: { ...everybody, ...actors },
-})
+ * of the protocol left out, which must be seen to lose data: else the model would prove nothing. Larger worlds are in test/soak. */
 
 /** Also says where two passes that nobody disturbs would leave garbage, or take too much. */
 const withQuietPasses = (protocol: Protocol): Model<World> => ({
@@ -44,22 +26,13 @@ describe('the protocol of collection', () => {
     ['a backup, a fold, a collector, the supervisor', among({ ...backupAndFold, collectors: 1 })],
     ['a fold, a restore, two collectors, the supervisor', among(foldAndRestore)],
   ]
-  const larger: typeof worlds = [
-    ['a backup, a fold, two collectors, the supervisor', among(backupAndFold)],
-    ['a backup, a fold, a restore, a collector, the supervisor', among({ backups: 1, collectors: 1 })],
-    ['two backups, a fold, a restore, two collectors', among({ fences: false }, { resumesPasses: false })],
-  ]
-  it.each(isSoak ? [...worlds, ...larger] : worlds)(
-    'never removes what anybody needs: %s',
-    { timeout: 300_000 },
-    (name, protocol) => {
-      const { states, badStates, counterexample } = explore(collectionModel(protocol), 12_000_000)
-      console.log(`${name}: ${states} states`)
-      expect(counterexample).toBeNull()
-      expect(badStates).toBe(0)
-      expect(states).toBeGreaterThan(50_000)
-    },
-  )
+  it.each(worlds)('never removes what anybody needs: %s', { timeout: 300_000 }, (name, protocol) => {
+    const { states, badStates, counterexample } = explore(collectionModel(protocol), 12_000_000)
+    console.log(`${name}: ${states} states`)
+    expect(counterexample).toBeNull()
+    expect(badStates).toBe(0)
+    expect(states).toBeGreaterThan(50_000)
+  })
 
   it.each([
     ['two backups, two collectors', among({ ...twoBackups, fences: false })],
