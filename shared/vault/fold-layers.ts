@@ -19,7 +19,12 @@ export interface FoldRequest {
   readonly isLowest: boolean
   /** Where a frame lies instead; null for most, which have not moved. */
   readonly movedTo?: (frame: FramePlace) => FramePlace | null
+  /** Where bytes lie instead that were gathered into new frames; see shownBy. */
+  readonly overlay?: Overlay
 }
+
+/** Runs in order of offset that show the same as the layers do, from other frames; each call begins anew. */
+export type Overlay = () => AsyncIterable<readonly PlacedRun[]>
 
 /** Makes one layer that shows what the given ones show together; no data is moved. Key: the compaction's id: the bytes follow from the
  * layers, so a second run finds what it would have made, and that is checked. Memory: a shard and a footer of each layer.
@@ -31,9 +36,9 @@ export const foldLayers = async (
 ): Promise<LayerReference> => {
   const layers = await openLayers(vault, request.layers, options)
   const name = layerName(layerIdOf({ recoveryPointId: request.id, disk: request.disk }))
-  const index = indexOf(vault, layers, request, options)
+  const index = indexOfFold(vault, layers, request, options)
   const created = await createLayer(vault, name, index.pieces(), options)
-  const folded = index.folded() ?? (await foldAside(indexOf(vault, layers, request, options)))
+  const folded = index.folded() ?? (await foldAside(indexOfFold(vault, layers, request, options)))
   if (created === 'exists') await checkTwin(vault, folded, options)
   return folded
 }
@@ -49,20 +54,21 @@ export const openLayers = async (
   return layers
 }
 
-/** What the layers show together, over all of the disk, without holes in between. */
+/** What the layers show together, over all of the disk, without holes in between.
+ * @param overlay lies on top of them */
 export const shownBy = (
   reader: BlobReader,
   layers: readonly Layer[],
   options: CallOptions,
+  overlay?: Overlay,
 ): AsyncGenerator<MergedRun> => {
   const window = { offsetBytes: 0, lengthBytes: diskBytesOf(layers) }
-  return mergeLayers(
-    layers.map((layer) => layerRuns(reader, layer, window, options)),
-    window,
-  )
+  const runs = layers.map((layer) => layerRuns(reader, layer, window, options))
+  return mergeLayers(overlay === undefined ? runs : [overlay(), ...runs], window)
 }
 
-const indexOf = (
+/** What the fold of these layers is. */
+export const indexOfFold = (
   vault: BlobReader,
   layers: readonly Layer[],
   request: FoldRequest,
@@ -70,7 +76,7 @@ const indexOf = (
 ): FoldedIndex => {
   const frameCapacityBytes = Math.max(...layers.map(({ footer }) => footer.frameCapacityBytes))
   const head = { id: request.id, disk: request.disk, diskBytes: diskBytesOf(layers), frameCapacityBytes }
-  return foldedIndex(head, keptRuns(shownBy(vault, layers, options), request))
+  return foldedIndex(head, keptRuns(shownBy(vault, layers, options, request.overlay), request))
 }
 
 /** A disk only grows; a layer of a smaller disk just ends earlier. */

@@ -8,8 +8,9 @@ import { compactionIdPrefix, covers, fenceCompaction, isCollecting } from './com
 import { clearDamage, type DamageReport, listDamage } from './damage-reports.ts'
 import { type Intent, type PlannedRevision, writeIntent } from './intents.ts'
 import { type LiveDisk, readLivePoints } from './live-points.ts'
-import { copyLayer, putBack, type RecoveredLayer, recoverLayer } from './rebuild-layer.ts'
+import { recoverLayer } from './rebuild-layer.ts'
 import type { ShardLimits } from './rebuild-shards.ts'
+import { copyLayer, putBack, type RecoveredLayer } from './recovered-layer.ts'
 import { defaultTuning } from './transfer-tuning.ts'
 
 export interface RebuildDeps {
@@ -69,7 +70,7 @@ export const rebuildLayer = async (
   limits: ShardLimits,
   options: CallOptions = {},
 ): Promise<Rebuilt> => {
-  const recovered = await recoverLayer(deps.vault, of.layer, limits, options)
+  const recovered = await recoverLayer(deps.vault, of, limits, options)
   if (recovered === null) return 'lost'
   if (await putBack(deps.vault, recovered, options)) return 'put-back'
   return repoint(deps, of, recovered, options)

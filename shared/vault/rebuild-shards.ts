@@ -41,17 +41,18 @@ export const findShards = async (
   for (const range of own) {
     if (found.size === wanted.size) break
     const key = { recoveryPointId: range.recoveryPointId, disk: range.disk, slice: range.slice }
-    take(await unlessDamaged(shardsOfIndex(vault, key, options)))
-    if (found.size < wanted.size) take(await unlessDamaged(shardsOfSegments(vault, range, limits, options)))
+    take((await unlessDamaged(shardsOfIndex(vault, key, options))) ?? [])
+    if (found.size < wanted.size) take((await unlessDamaged(shardsOfSegments(vault, range, limits, options))) ?? [])
   }
   return found
 }
 
-const unlessDamaged = async (shards: Promise<readonly Uint8Array[]>): Promise<readonly Uint8Array[]> => {
+/** Null where what it is made of is missing or damaged. */
+export const unlessDamaged = async <Value>(made: Promise<Value>): Promise<Value | null> => {
   try {
-    return await shards
+    return await made
   } catch (error) {
-    if (error instanceof VaultError) return []
+    if (error instanceof VaultError) return null
     throw error
   }
 }

@@ -1,7 +1,9 @@
 import { beforeEach, describe, expect, it } from 'vitest'
 import type { LayerReference, RecoveryPoint } from '../../shared/domain/recovery-point.ts'
 import { layerName } from '../../shared/format/names.ts'
+import { commitRevision } from '../../shared/vault/commit-revision.ts'
 import { damageOf } from '../../shared/vault/damage-reports.ts'
+import { foldLayers } from '../../shared/vault/fold-layers.ts'
 import { openLayer } from '../../shared/vault/layer-reader.ts'
 import { rebuildLayer, rebuildReported } from '../../shared/vault/rebuild-index.ts'
 import { readRecoveryPoint } from '../../shared/vault/recovery-points.ts'
@@ -113,6 +115,33 @@ describe('a layer', () => {
     expect(await rebuild()).toBe('lost')
     expect(await newest('r1')).toMatchObject({ revision: 1 })
   })
+
+  it.each([true, false])(
+    'that was folded is folded again of what an older revision names (lowest: %s)',
+    async (isLowest) => {
+      const stack = world.second.disks[0]?.stack ?? expect.unreachable()
+      const folded = await foldLayers(world.vault, { id: 'fold-0a', disk: 'os', layers: stack, isLowest })
+      const key = { vmKey, recoveryPointId: 'r2' }
+      const replacement = { disk: 'os', from: stack, to: folded, isLowest }
+      expect((await commitRevision(world.vault, { ...key, revision: 2 }, [replacement])).kind).toBe('committed')
+      const content = world.vault.objects.get(nameOf(folded)) ?? expect.unreachable()
+      const rebuildFold = () => rebuildLayer(world, { vmKey, layer: folded }, limits)
+      remove(nameOf(folded))
+      expect(await rebuildFold()).toBe('put-back')
+      expect(world.vault.objects.get(nameOf(folded))?.bytes).toEqual(content.bytes)
+      const bytes = Buffer.from(content.bytes)
+      bytes[60] = (bytes[60] ?? 0) ^ 1
+      world.vault.objects.set(nameOf(folded), { ...content, bytes })
+      expect(await rebuildFold()).toBe('re-pointed')
+      expect((await newest('r2')).revision).toBe(3)
+      await expectWhole()
+      world.vault.objects.set(nameOf(folded), { ...content, bytes })
+      remove('layers/r2/os')
+      remove(layerName((await newest('r2')).disks[0]?.stack[0]?.layerId ?? 'a/b'))
+      const lost = (await newest('r2')).disks[0]?.stack[0] ?? expect.unreachable()
+      expect(await rebuildLayer(world, { vmKey, layer: lost }, limits)).toBe('lost')
+    },
+  )
 
   it('is not made of slice indexes that are whole and not its own', async () => {
     const other = await makeWorld(tuning, true)
