@@ -2,13 +2,13 @@ import type { DiskSource } from '../domain/disk-source.ts'
 import type { BackupJob, Compression } from '../domain/job.ts'
 import type { Failed } from '../domain/job-ref.ts'
 import { failed } from '../domain/job-ref.ts'
-import type { LayerReference } from '../domain/recovery-point.ts'
+import type { LayerReference, RecoveryPoint } from '../domain/recovery-point.ts'
 import type { VmDescription } from '../domain/vm.ts'
 import type { BlobReader } from '../ports/blob-store.ts'
 import type { SnapshotSet } from '../ports/compute.ts'
 import type { Comparison } from '../vault/comparison.ts'
 import { sourcesName, vmPlanName } from './control-names.ts'
-import { readJson } from './json-object.ts'
+import { readDecision } from './json-object.ts'
 
 /** What a disk's transfer is compared with: the copy that the platform still keeps of an earlier recovery point. */
 export interface PlannedBase {
@@ -44,6 +44,9 @@ export interface BackupPlan {
   readonly vm: VmDescription
   readonly disks: readonly PlannedDisk[]
   readonly encoding: PlannedEncoding
+  /** The VM's last recovery point, for the chain of commit records. No other can come in between: the plan is carried out under the VM's
+   * claim, and given up once another backup is committed. */
+  readonly previous: RecoveryPoint['previous']
   readonly plannedAt: string
 }
 
@@ -53,11 +56,11 @@ export interface BackupPlan {
 export const windowEndOf = ({ disks }: BackupPlan, job: BackupJob): string | null =>
   job.windowFor === 'everything' || disks.every(({ base }) => base !== null) ? job.deadline : null
 
-export const readBackupPlan = async (control: BlobReader, recoveryPointId: string): Promise<BackupPlan | null> =>
-  (await readJson<BackupPlan>(control, vmPlanName(recoveryPointId)))?.value ?? null
+export const readBackupPlan = (control: BlobReader, recoveryPointId: string): Promise<BackupPlan | null> =>
+  readDecision<BackupPlan>(control, vmPlanName(recoveryPointId))
 
-export const readSources = async (control: BlobReader, recoveryPointId: string): Promise<SnapshotSet | null> =>
-  (await readJson<SnapshotSet>(control, sourcesName(recoveryPointId)))?.value ?? null
+export const readSources = (control: BlobReader, recoveryPointId: string): Promise<SnapshotSet | null> =>
+  readDecision<SnapshotSet>(control, sourcesName(recoveryPointId))
 
 /** One disk of the plan with the source that was taken for it. */
 export interface DiskToTransfer {

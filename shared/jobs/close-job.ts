@@ -2,6 +2,7 @@ import type { RestoreJob } from '../domain/job.ts'
 import type { Failed, JobRef, Pending } from '../domain/job-ref.ts'
 import { readBackupPlan, readSources } from './backup-plan.ts'
 import { markClosing } from './claim.ts'
+import { isRestoreJobId } from './control-names.ts'
 import type { JobDeps } from './job-deps.ts'
 import { readRestorePlan } from './restore-plan.ts'
 
@@ -17,7 +18,7 @@ type CloseDeps = Pick<JobDeps, 'access' | 'control' | 'restoreDisks'>
 /** Ends every access to disks that the job was granted. Key: the job; repeatable, and harmless where there is none. */
 export const closeJob = async (deps: CloseDeps, ref: JobRef): Promise<Closed> => {
   if (!(await markClosing(deps.control, ref))) return { kind: 'superseded' }
-  const restore = await readRestorePlan(deps.control, ref.jobId)
+  const restore = isRestoreJobId(ref.jobId) ? await readRestorePlan(deps.control, ref.jobId) : null
   const answers = restore === null ? await closeSources(deps, ref) : await closeTargets(deps, restore.job)
   return (
     answers.find(({ kind }) => kind === 'failed') ??

@@ -2,8 +2,7 @@ import { type Failed, failed, type JobRef, superseded } from '../domain/job-ref.
 import type { CommittedDisk, RecoveryPoint } from '../domain/recovery-point.ts'
 import type { Consistency } from '../domain/vm.ts'
 import type { SnapshotSet } from '../ports/compute.ts'
-import { commitRecoveryPoint, type RecoveryPointDraft } from '../vault/commit-recovery-point.ts'
-import { latestReadableRecoveryPoint, readRecoveryPoint } from '../vault/recovery-points.ts'
+import { commitRecoveryPoint, type RecoveryPointDraft, readCommitted } from '../vault/commit-recovery-point.ts'
 import { type BackupPlan, planMissing, readBackupPlan, readSources } from './backup-plan.ts'
 import { isCurrent } from './claim.ts'
 import type { JobDeps } from './job-deps.ts'
@@ -22,16 +21,25 @@ export interface CommittedJob {
 /** Makes the recovery point visible: one record for all disks. Key: the recovery point; the first record wins. */
 export const commitJob = async (deps: CommitDeps, ref: JobRef): Promise<CommittedJob | Failed> => {
   if (!(await isCurrent(deps.control, ref))) return superseded
-  const found = await readRecoveryPoint(deps.vault, ref)
   const plan = await readBackupPlan(deps.control, ref.recoveryPointId)
-  if (found !== null) return committedJob(deps, plan, found.recoveryPoint)
   const sources = await readSources(deps.control, ref.recoveryPointId)
-  if (plan === null || sources === null) return planMissing
+  if (plan === null || sources === null) return committedBefore(deps, ref, plan, planMissing)
   const disks = await Promise.all(plan.disks.map(({ disk }) => committedDisk(deps, ref, plan, sources, disk)))
   const complete = disks.filter((disk) => disk !== null)
-  if (complete.length < disks.length) return notSealed
-  const committed = await commitRecoveryPoint(deps, await draftOf(deps, plan, sources, complete))
+  if (complete.length < disks.length) return committedBefore(deps, ref, plan, notSealed)
+  const committed = await commitRecoveryPoint(deps, draftOf(deps, plan, sources, complete))
   return committed.kind === 'committed' ? committedJob(deps, plan, committed.recoveryPoint) : aborted
+}
+
+/** Where what the commit is made from is gone, an earlier run of this step may have made it. */
+const committedBefore = async (
+  deps: CommitDeps,
+  ref: JobRef,
+  plan: BackupPlan | null,
+  why: Failed,
+): Promise<CommittedJob | Failed> => {
+  const found = await readCommitted(deps.vault, ref)
+  return found?.kind === 'committed' ? committedJob(deps, plan, found.recoveryPoint) : why
 }
 
 const committedJob = async (
@@ -74,13 +82,12 @@ const committedDisk = async (
   }
 }
 
-const draftOf = async (
+const draftOf = (
   deps: CommitDeps,
-  { job, vm, disks: planned, encoding }: BackupPlan,
+  { job, vm, disks: planned, encoding, previous }: BackupPlan,
   sources: SnapshotSet,
   disks: readonly CommittedDisk[],
-): Promise<RecoveryPointDraft> => {
-  const { found: previous } = await latestReadableRecoveryPoint(deps.vault, job.vmKey)
+): RecoveryPointDraft => {
   const base = planned.find(
     ({ disk, base }) => base !== null && disks.some((d) => d.disk === disk && d.fullReason === null),
   )
@@ -93,8 +100,7 @@ const draftOf = async (
     consistency: sources.consistency,
     consistentAcrossDisks: sources.kind === 'restorePoint',
     baseRecoveryPointId: base?.base?.recoveryPointId ?? null,
-    previous:
-      previous === null ? null : { recoveryPointId: previous.recoveryPoint.recoveryPointId, digest: previous.digest },
+    previous,
     keyId: encoding.keyId,
     vm,
     disks,

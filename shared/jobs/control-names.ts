@@ -1,8 +1,10 @@
 /** Names of the job objects in the control container. Ids are made by this project (`isId`), so they need no escaping. */
 
+export const isRestoreJobId = (jobId: string): boolean => jobId.startsWith('restore-')
+
 /** A VM has one backup at a time. A restore only reads the vault, so it claims its own id and never waits for a backup. */
 export const claimName = (job: { readonly jobId: string; readonly vmKey: string }): string =>
-  job.jobId.startsWith('restore-') ? `claims/${job.jobId}` : `claims/${job.vmKey}`
+  isRestoreJobId(job.jobId) ? `claims/${job.jobId}` : `claims/${job.vmKey}`
 
 export const claimPrefix = 'claims/'
 

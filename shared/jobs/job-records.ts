@@ -21,9 +21,13 @@ export const recordOutcome = async (
   ending: { readonly job: Job; readonly attempts: number; readonly outcome: JobOutcome; readonly now: Date },
 ): Promise<JobRecord> => {
   const { job, attempts, outcome, now } = ending
-  await recordStart(control, job, now)
-  for (;;) {
+  for (let isNew = false; ; ) {
     const object = await readJson<JobRecord>(control, jobName(job.jobId))
+    if (object === null && !isNew) {
+      await recordStart(control, job, now)
+      isNew = true
+      continue
+    }
     if (object === null)
       throw new Error(`The record of ${job.jobId} disappeared. Look for a lifecycle rule on the control container.`)
     if (object.value.outcome !== null) return object.value

@@ -1,4 +1,5 @@
-import type { BlobCreator, BlobReader } from '../ports/blob-store.ts'
+import type { BlobCreator, ObjectReader } from '../ports/blob-store.ts'
+import { createRemembered, remembering } from '../vault/remembered-objects.ts'
 
 const encoder = new TextEncoder()
 const decoder = new TextDecoder()
@@ -20,7 +21,7 @@ export const encodeJson = (value: unknown): Uint8Array => encoder.encode(`${JSON
 /** The object and its ETag; null where there is none.
  * @throws ControlObjectError where the bytes are not JSON */
 export const readJson = async <Value>(
-  reader: BlobReader,
+  reader: ObjectReader,
   name: string,
 ): Promise<{ readonly value: Value; readonly etag: string } | null> => {
   const content = await reader.read(name)
@@ -37,4 +38,15 @@ export const createOrRead = async <Value>(control: BlobCreator, name: string, va
   if ((await control.create(name, [encodeJson(value)])) === 'created') return value
   const existing = await readJson<Value>(control, name)
   return existing === null ? value : existing.value
+}
+
+/** What was decided once for all attempts of a job; null where nothing is yet. A process asks for it until it is there, then remembers it:
+ * it never changes, and nobody removes it before the job is over. */
+export const readDecision = async <Value>(control: ObjectReader, name: string): Promise<Value | null> =>
+  (await readJson<Value>(remembering(control), name))?.value ?? null
+
+/** Decides, or takes what somebody else decided first. Key: the name. */
+export const decideOnce = async <Value>(control: BlobCreator, name: string, value: Value): Promise<Value> => {
+  if ((await createRemembered(control, name, encodeJson(value))) === 'created') return value
+  return (await readDecision<Value>(control, name)) ?? value
 }

@@ -9,14 +9,14 @@ import { type Comparison, layersBelow } from '../vault/comparison.ts'
 import { damageOf } from '../vault/damage-reports.ts'
 import { type DiskPlan, readDiskPlan } from '../vault/disk-plan.ts'
 import { rangesToHeal, withRangesAdded } from '../vault/heal.ts'
-import { planDisk } from '../vault/plan-disk.ts'
+import { planDiskAnew } from '../vault/plan-disk.ts'
 import { openStack } from '../vault/stack.ts'
-import { noteStoredDamage, readStoredDamage } from '../vault/stored-damage.ts'
+import { noteStoredDamage } from '../vault/stored-damage.ts'
 import { findDisk, type PlannedBase } from './backup-plan.ts'
 import { crossesDiffBoundary } from './choose-base.ts'
 import { fullReasonName } from './control-names.ts'
 import type { JobDeps } from './job-deps.ts'
-import { createOrRead, readJson } from './json-object.ts'
+import { decideOnce, readDecision } from './json-object.ts'
 import { stopReasonOf } from './stop.ts'
 import { withReader } from './with-reader.ts'
 
@@ -45,9 +45,8 @@ export const planDiskTransfer = async (deps: PlanDeps, ref: DiskRef): Promise<Di
   const disk = await findDisk(deps.control, ref)
   if ('kind' in disk) return disk
   const { source, planned } = disk
-  const usable = await usableBase(deps, ref, source, planned.base)
-  const damaged = (await readStoredDamage(deps.control, ref)) !== null
-  return listTolerantly(deps, ref, source, damaged ? plain : { base: usable, comparison: planned.comparison })
+  const base = await usableBase(deps, ref, source, planned.base)
+  return listTolerantly(deps, ref, source, { base, comparison: planned.comparison })
 }
 
 /** What the source is listed against. */
@@ -81,7 +80,7 @@ const listTolerantly = async (
   }
 }
 
-/** The base, unless it is known by now that the platform cannot compare with it. The base was chosen by what the VM was before its
+/** The base, unless the platform cannot compare with it. The base was chosen by what the VM was before its
  * copy was taken: a disk that was exchanged in between is seen only here. */
 const usableBase = async (
   deps: PlanDeps,
@@ -89,7 +88,7 @@ const usableBase = async (
   source: DiskSource,
   base: PlannedBase | null,
 ): Promise<PlannedBase | null> => {
-  if (base === null || (await readFullReason(deps.control, ref)) !== null) return null
+  if (base === null) return null
   const obstacle =
     obstacleBetween(source, base.source) ?? ((await deps.access.exists(base.source.resourceId)) ? null : 'base-gone')
   if (obstacle === null) return base
@@ -112,7 +111,7 @@ const list = (deps: PlanDeps, ref: DiskRef, source: DiskSource, { base, comparis
     // A disk may be resized after the base was chosen for it; only its copy says how large it was.
     if (base !== null && crossesDiffBoundary(base.sizeBytes, await reader.sizeBytes()))
       throw new SourceError({ code: 'diff-unsupported', serviceCode: 'resized-across-4-tib' })
-    const plan = await planDisk(
+    const plan = await planDiskAnew(
       { control: deps.control, clock: deps.clock, reader: await hiding(deps, ref, reader, { base, comparison }) },
       {
         recoveryPointId,
@@ -165,10 +164,10 @@ const plannedOf = (deps: PlanDeps, plan: DiskPlan): DiskPlanned => ({
 })
 
 const noteFull = async (deps: PlanDeps, ref: DiskRef, reason: string): Promise<void> => {
-  await createOrRead(deps.control, fullReasonName(ref.recoveryPointId, ref.disk), { reason })
+  await decideOnce(deps.control, fullReasonName(ref.recoveryPointId, ref.disk), { reason })
 }
 
 /** Why the disk's transfer became a full one after the backup was planned; null where it did not. */
 export const readFullReason = async (control: BlobReader, ref: DiskRef): Promise<string | null> =>
-  (await readJson<{ readonly reason: string }>(control, fullReasonName(ref.recoveryPointId, ref.disk)))?.value.reason ??
+  (await readDecision<{ readonly reason: string }>(control, fullReasonName(ref.recoveryPointId, ref.disk)))?.reason ??
   null

@@ -8,10 +8,10 @@ import { latestReadableRecoveryPoint } from '../vault/recovery-points.ts'
 import { type BackupPlan, readBackupPlan, windowEndOf } from './backup-plan.ts'
 import { chooseBase } from './choose-base.ts'
 import { chooseComparisons, findImageDisks, type ImageDisk } from './choose-comparison.ts'
-import { isCurrent } from './claim.ts'
+import { readClaim } from './claim.ts'
 import { vmPlanName } from './control-names.ts'
 import type { JobDeps } from './job-deps.ts'
-import { createOrRead } from './json-object.ts'
+import { decideOnce } from './json-object.ts'
 import { planEncoding } from './plan-encoding.ts'
 
 type PlanDeps = Pick<JobDeps, 'access' | 'clock' | 'control' | 'inventory' | 'keys' | 'vault'>
@@ -24,11 +24,21 @@ export const planVmBackup = async (
 ): Promise<
   { readonly kind: 'planned'; readonly disks: readonly string[]; readonly deadline: string | null } | Failed
 > => {
-  if (!(await isCurrent(deps.control, refOf({ job, token })))) return superseded
-  const plan = (await readBackupPlan(deps.control, job.recoveryPointId)) ?? (await decide(deps, job))
+  const held = await readClaim(deps.control, refOf({ job, token }))
+  if (held?.claim.token !== token) return superseded
+  const plan = held.claim.attempt === 1 ? await decideFirst(deps, job) : await readOrDecide(deps, job)
   if ('kind' in plan) return plan
   return { kind: 'planned', disks: plan.disks.map(({ disk }) => disk), deadline: windowEndOf(plan, job) }
 }
+
+/** A job's first attempt is seldom the second to plan it, so it looks for a plan only where it can make none. */
+const decideFirst = async (deps: PlanDeps, job: BackupJob): Promise<BackupPlan | Failed> => {
+  const decided = await decide(deps, job)
+  return 'kind' in decided ? ((await readBackupPlan(deps.control, job.recoveryPointId)) ?? decided) : decided
+}
+
+const readOrDecide = async (deps: PlanDeps, job: BackupJob): Promise<BackupPlan | Failed> =>
+  (await readBackupPlan(deps.control, job.recoveryPointId)) ?? decide(deps, job)
 
 const decide = async (deps: PlanDeps, job: BackupJob): Promise<BackupPlan | Failed> => {
   const vm = await deps.inventory.find(job.vmId)
@@ -45,7 +55,7 @@ const decide = async (deps: PlanDeps, job: BackupJob): Promise<BackupPlan | Fail
   const disks = vm.disks.filter(({ disk }) => !job.excludedDisks.includes(disk))
   const chosen = await Promise.all(disks.map((disk) => chooseBase(disk, job.source, latest, deps.access.exists)))
   const planned = await chooseComparisons(deps, chosen, { latest, imageDisks, intent })
-  return createOrRead<BackupPlan>(deps.control, vmPlanName(job.recoveryPointId), {
+  return decideOnce<BackupPlan>(deps.control, vmPlanName(job.recoveryPointId), {
     job,
     vm,
     disks: planned.map((disk) => {
@@ -54,6 +64,7 @@ const decide = async (deps: PlanDeps, job: BackupJob): Promise<BackupPlan | Fail
       return latest === null && seen !== null ? { ...disk, fullReason: 'base-ended' } : disk
     }),
     encoding,
+    previous: found === null ? null : { recoveryPointId: found.recoveryPoint.recoveryPointId, digest: found.digest },
     plannedAt: deps.clock.now().toISOString(),
   })
 }

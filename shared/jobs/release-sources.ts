@@ -1,5 +1,5 @@
 import { failed, type JobRef } from '../domain/job-ref.ts'
-import { readRecoveryPoint } from '../vault/recovery-points.ts'
+import { readCommitted } from '../vault/commit-recovery-point.ts'
 import { planMissing, readBackupPlan } from './backup-plan.ts'
 import { isCurrent } from './claim.ts'
 import type { Closed } from './close-job.ts'
@@ -13,7 +13,7 @@ export const releaseSources = async (
   ref: JobRef,
 ): Promise<Closed> => {
   if (!(await isCurrent(deps.control, ref))) return { kind: 'superseded' }
-  if ((await readRecoveryPoint(deps.vault, ref)) === null) return notCommitted
+  if ((await readCommitted(deps.vault, ref))?.kind !== 'committed') return notCommitted
   const plan = await readBackupPlan(deps.control, ref.recoveryPointId)
   if (plan === null) return planMissing
   const vm = { vmId: plan.vm.vmId, vmKey: ref.vmKey }

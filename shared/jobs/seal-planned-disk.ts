@@ -7,17 +7,17 @@ import { usableImageBase } from '../vault/choose-image-base.ts'
 import { layersBelow } from '../vault/comparison.ts'
 import { type DiskPlan, readDiskPlan } from '../vault/disk-plan.ts'
 import { readImageBase } from '../vault/image-bases.ts'
-import { sealDisk } from '../vault/seal-disk.ts'
+import { sealDisk, sealUnchanged } from '../vault/seal-disk.ts'
 import { readStoredDamage } from '../vault/stored-damage.ts'
 import { writeSidecar } from '../vault/write-sidecar.ts'
-import { type DiskToTransfer, findDisk, planMissing } from './backup-plan.ts'
+import { type DiskToTransfer, findDisk, planMissing, readBackupPlan } from './backup-plan.ts'
 import { sealedName } from './control-names.ts'
 import type { JobDeps } from './job-deps.ts'
-import { createOrRead, readJson } from './json-object.ts'
+import { decideOnce, readDecision } from './json-object.ts'
 import { readFullReason } from './plan-disk-transfer.ts'
 import { encodingOf } from './plan-encoding.ts'
 
-/** `plans/<recoveryPointId>/sealed-<disk>.json` */
+/** `plans/<recoveryPointId>/sealed-<disk>.json`; not written where nothing changed since the base. */
 export interface SealedDisk {
   readonly stack: readonly LayerReference[]
   /** Null where none was made. */
@@ -25,11 +25,25 @@ export interface SealedDisk {
   readonly report: DiskReport
 }
 
+/** Null where the disk is not sealed. @throws VaultError */
 export const readSealed = async (
   control: BlobReader,
   ref: Pick<DiskRef, 'recoveryPointId' | 'disk'>,
-): Promise<SealedDisk | null> =>
-  (await readJson<SealedDisk>(control, sealedName(ref.recoveryPointId, ref.disk)))?.value ?? null
+): Promise<SealedDisk | null> => {
+  const plan = await readDiskPlan(control, ref)
+  if (plan !== null && isUnchanged(plan)) return unchanged(control, plan)
+  return readDecision<SealedDisk>(control, sealedName(ref.recoveryPointId, ref.disk))
+}
+
+/** Everything about the seal of such a disk is settled by plans, which never change: it is made anew whenever it is asked for. */
+const isUnchanged = ({ transfer, slices }: DiskPlan): boolean => transfer === 'incremental' && slices === 0
+
+const unchanged = async (control: BlobReader, plan: DiskPlan): Promise<SealedDisk | null> => {
+  const planned = (await readBackupPlan(control, plan.recoveryPointId))?.disks.find(({ disk }) => disk === plan.disk)
+  if (planned?.base == null) return null
+  const { stack, report } = sealUnchanged(plan, planned.base.stack, null)
+  return { stack, sidecar: null, report }
+}
 
 /** Joins the slices of a disk to its layer. Key: the disk of the recovery point. The stored plan says whether the layer stands alone, on
  * those of the base, or on what it was compared with: notes that were written beside it do not count. */
@@ -49,7 +63,7 @@ export const sealPlannedDisk = async (
   const { recoveryPointId, disk: label } = ref
   const { stack, layer, report } = await sealDisk(deps, { recoveryPointId, disk: label, parentStack, fullReason })
   const sidecar = layer === null || parentStack.length > 0 ? null : await sidecarOf(deps, disk, layer, plan)
-  await createOrRead<SealedDisk>(deps.control, sealedName(recoveryPointId, label), { stack, sidecar, report })
+  await decideOnce<SealedDisk>(deps.control, sealedName(recoveryPointId, label), { stack, sidecar, report })
   return { kind: 'sealed', report }
 }
 

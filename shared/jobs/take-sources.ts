@@ -6,7 +6,7 @@ import { type BackupPlan, planMissing, readBackupPlan, readSources } from './bac
 import { isCurrent } from './claim.ts'
 import { sourcesName } from './control-names.ts'
 import type { JobDeps } from './job-deps.ts'
-import { createOrRead } from './json-object.ts'
+import { decideOnce } from './json-object.ts'
 import { stopReasonOf } from './stop.ts'
 
 /** What a step that takes the sources answers. */
@@ -38,7 +38,7 @@ export const takeSources = async (
   if (reason !== null) return { kind: 'stopped', reason }
   const taken = await deps.snapshots[kind].ensure(requestOf(plan, plan.job))
   if (taken.kind !== 'ready') return taken
-  return readyOf(plan, await createOrRead(deps.control, sourcesName(ref.recoveryPointId), taken.snapshots))
+  return readyOf(plan, await decideOnce(deps.control, sourcesName(ref.recoveryPointId), taken.snapshots))
 }
 
 const requestOf = (plan: BackupPlan, job: BackupJob) => ({

@@ -3,24 +3,25 @@ import { VaultError } from '../format/vault-error.ts'
 import type { BlobReader, CallOptions } from '../ports/blob-store.ts'
 import { readCondemned } from './condemned.ts'
 import type { Intent } from './intents.ts'
-import { type RecoveryPointKey, readRecoveryPoint } from './recovery-points.ts'
+import { rereadRecoveryPoint } from './recovery-points.ts'
 
 /** The recovery point that a backup may build on, in the revision that it may build on. Null where it has ended, is about to be collected, is
  * damaged, or is not what the intent protects. To be asked behind the intent: what was read before may be gone (docs/adr/0015).
+ * @param seen what was read of it before the intent
  * @throws VaultError where a condemned list cannot be read */
 export const checkBase = async (
   deps: { readonly vault: BlobReader; readonly control: BlobReader },
   intent: Intent,
-  key: RecoveryPointKey,
+  seen: RecoveryPoint,
   options: CallOptions = {},
 ): Promise<RecoveryPoint | null> => {
-  if (!intent.dependsOn.includes(key.recoveryPointId)) return null
-  const found = await readRecoveryPoint(deps.vault, key, options).catch(nullIfDamaged)
-  if (found === null) return null
+  if (!intent.dependsOn.includes(seen.recoveryPointId)) return null
+  const base = await rereadRecoveryPoint(deps.vault, seen, options).catch(nullIfDamaged)
+  if (base === null) return null
   const condemned = await readCondemned(deps.control, options)
-  if (condemned.recoveryPointIds.has(key.recoveryPointId)) return null
-  const layers = found.recoveryPoint.disks.flatMap(({ stack }) => stack)
-  return layers.some(({ layerId }) => condemned.layerIds.has(layerId)) ? null : found.recoveryPoint
+  if (condemned.recoveryPointIds.has(base.recoveryPointId)) return null
+  const layers = base.disks.flatMap(({ stack }) => stack)
+  return layers.some(({ layerId }) => condemned.layerIds.has(layerId)) ? null : base
 }
 
 const nullIfDamaged = (error: unknown): null => {

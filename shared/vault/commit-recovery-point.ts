@@ -1,12 +1,15 @@
 import type { LayerReference, RecoveryPoint } from '../domain/recovery-point.ts'
+import { digestHex } from '../format/digest.ts'
 import { footerDigestOf, footerTailBytes } from '../format/index-footer.ts'
 import { layerIdOf, layerName, recoveryPointName } from '../format/names.ts'
+import { encodeSealedJson } from '../format/sealed-json.ts'
 import { formatVersion } from '../format/sectors.ts'
 import { VaultError } from '../format/vault-error.ts'
 import type { BlobCreator, BlobReader, CallOptions } from '../ports/blob-store.ts'
-import { createSealed, readExactly } from './objects.ts'
+import { readExactly } from './objects.ts'
 import { merkleRootOf } from './recovery-point-schema.ts'
 import { type FoundRecoveryPoint, type RecoveryPointKey, readRevision } from './recovery-points.ts'
+import { createRemembered, remembering } from './remembered-objects.ts'
 
 /** What the caller knows of a recovery point; the rest follows from it. */
 export type RecoveryPointDraft = Omit<RecoveryPoint, 'format' | 'revision' | 'merkleRoot'>
@@ -35,19 +38,21 @@ export const commitRecoveryPoint = async (
     revision: 1,
     merkleRoot: merkleRootOf(draft.disks),
   }
-  await createSealed(deps.vault, name, record, options)
+  const bytes = encodeSealedJson(record)
+  if ((await createRemembered(deps.vault, name, bytes, options)) === 'created')
+    return { kind: 'committed', recoveryPoint: record, digest: digestHex(bytes) }
   const settled = await readCommitted(deps.vault, draft, options)
   if (settled === null) throw new VaultError({ code: 'object-missing', name })
   return settled
 }
 
-/** What the first revision settled; null while there is none. */
-const readCommitted = async (
+/** What the first revision settled, for good; null while there is none. */
+export const readCommitted = async (
   vault: BlobReader,
   key: RecoveryPointKey,
-  options: CallOptions,
+  options: CallOptions = {},
 ): Promise<Committed | null> => {
-  const found = await readRevision(vault, key, 1, options)
+  const found = await readRevision(remembering(vault), key, 1, options)
   if (found === null) return null
   if (!('disks' in found.record)) return { kind: 'aborted' }
   return { kind: 'committed', recoveryPoint: found.record, digest: found.digest }

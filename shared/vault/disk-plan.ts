@@ -5,6 +5,7 @@ import { decodeSlicePlan, type SlicePlan } from '../format/slice-plan-codec.ts'
 import { VaultError } from '../format/vault-error.ts'
 import type { CallOptions, ObjectReader } from '../ports/blob-store.ts'
 import { readSealed, requireFormat } from './objects.ts'
+import { remembering } from './remembered-objects.ts'
 
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0))
 
@@ -39,7 +40,7 @@ export const readDiskPlan = async (
   options: CallOptions = {},
 ): Promise<DiskPlan | null> => {
   const name = planSummaryName(key)
-  const record = await readSealed(control, name, options)
+  const record = await readSealed(remembering(control), name, options)
   if (record === null) return null
   requireFormat(record, name)
   const parsed = v.safeParse(summarySchema, record)

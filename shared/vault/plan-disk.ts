@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { type CutSlice, createSliceCutter, type SliceCutter, sliceBytesFor } from '../domain/slice-plan.ts'
 import { type DiskKey, planRunMarker, planSummaryName, slicePlanName } from '../format/names.ts'
+import { encodeSealedJson } from '../format/sealed-json.ts'
 import { formatVersion } from '../format/sectors.ts'
 import { encodeSlicePlan } from '../format/slice-plan-codec.ts'
 import { VaultError } from '../format/vault-error.ts'
@@ -9,7 +10,8 @@ import type { Clock } from '../ports/clock.ts'
 import type { DiskReader } from '../ports/disk-reader.ts'
 import { type DiskPlan, readDiskPlan, requireDiskPlan } from './disk-plan.ts'
 import { takeNumber } from './numbers.ts'
-import { callOptions, createSealed } from './objects.ts'
+import { callOptions } from './objects.ts'
+import { createRemembered } from './remembered-objects.ts'
 
 export interface PlanDiskDeps {
   readonly control: BlobCreator
@@ -42,12 +44,19 @@ export const planDisk = async (
   deps: PlanDiskDeps,
   request: PlanDiskRequest,
 ): Promise<{ readonly kind: 'planned' } & DiskPlan> => {
+  const known = await readDiskPlan(deps.control, request, callOptions(request.signal))
+  return known === null ? planDiskAnew(deps, request) : { kind: 'planned', ...known }
+}
+
+/** The same for a disk of which no plan was found. */
+export const planDiskAnew = async (
+  deps: PlanDiskDeps,
+  request: PlanDiskRequest,
+): Promise<{ readonly kind: 'planned' } & DiskPlan> => {
   assert(request.sliceBytes % sliceBytesUnit === 0 && request.sliceBytes > 0 && request.sliceBytes <= sliceBytesMax)
   const options = callOptions(request.signal)
-  const known = await readDiskPlan(deps.control, request, options)
-  if (known !== null) return { kind: 'planned', ...known }
   const plan = await writePlan(deps, request, options)
-  const created = await createSealed(deps.control, planSummaryName(request), plan, options)
+  const created = await createRemembered(deps.control, planSummaryName(request), encodeSealedJson(plan), options)
   return { kind: 'planned', ...(created === 'created' ? plan : await requireDiskPlan(deps.control, request, options)) }
 }
 

@@ -3,7 +3,7 @@ import { digestHex } from '../format/digest.ts'
 import { recoveryPointName, recoveryPointsPrefix, revisionsPrefix } from '../format/names.ts'
 import { VaultError } from '../format/vault-error.ts'
 import { parseVaultName } from '../format/vault-name.ts'
-import { type BlobReader, type CallOptions, StorageError } from '../ports/blob-store.ts'
+import { type BlobReader, type CallOptions, type ObjectReader, StorageError } from '../ports/blob-store.ts'
 import { type CommitRecord, parseCommitRecord } from './recovery-point-schema.ts'
 
 export interface RecoveryPointKey {
@@ -58,12 +58,30 @@ export const readRecoveryPoint = async (
   key: RecoveryPointKey,
   options: CallOptions = {},
 ): Promise<FoundRecoveryPoint | null> => {
+  const newest = await newestRevision(reader, key, options)
+  return newest === 0 ? null : readNewest(reader, key, newest, options)
+}
+
+/** One recovery point as it is, of which a revision was read before: that one where it still is the newest, as revisions never change.
+ * @throws VaultError */
+export const rereadRecoveryPoint = async (
+  reader: BlobReader,
+  seen: RecoveryPoint,
+  options: CallOptions = {},
+): Promise<RecoveryPoint | null> => {
+  const newest = await newestRevision(reader, seen, options)
+  if (newest === seen.revision) return seen
+  return newest === 0 ? null : ((await readNewest(reader, seen, newest, options))?.recoveryPoint ?? null)
+}
+
+/** 0 where there is none. */
+const newestRevision = async (reader: BlobReader, key: RecoveryPointKey, options: CallOptions): Promise<number> => {
   let newest = 0
   for await (const { name } of reader.list(revisionsPrefix(key.vmKey, key.recoveryPointId), options)) {
     const parsed = parseVaultName(name)
     if (parsed.kind === 'recoveryPoint') newest = parsed.revision
   }
-  return newest === 0 ? null : readNewest(reader, key, newest, options)
+  return newest
 }
 
 /** The VM's recovery points that can be restored, in order of id; the others are passed over. Reads each record. @throws VaultError */
@@ -144,7 +162,7 @@ export const latestReadableRecoveryPoint = async (
 
 /** One revision with the digest of all its bytes. */
 export const readRevision = async (
-  reader: BlobReader,
+  reader: ObjectReader,
   key: RecoveryPointKey,
   revision: number,
   options: CallOptions,

@@ -38,8 +38,7 @@ export const sealDisk = async (
   const options = callOptions(request.signal)
   const plan = await requireDiskPlan(deps.control, request, options)
   const parents = plan.transfer === 'full' && plan.comparedWith === null ? [] : request.parentStack
-  if (plan.slices === 0)
-    return { kind: 'sealed', stack: parents, layer: null, report: reportOf(plan, request, noTotals, 0) }
+  if (plan.slices === 0) return sealUnchanged(plan, parents, request.fullReason)
   const assembly = assembleLayer(deps.vault, plan, options)
   const name = layerName(layerIdOf(plan))
   const pieces = assembly.pieces()
@@ -75,7 +74,19 @@ const sealAside = async (vault: BlobReader, plan: DiskPlan, options: CallOptions
   return assembled
 }
 
-const reportOf = (plan: DiskPlan, request: SealDiskRequest, totals: IndexTotals, storedBytes: number): DiskReport => ({
+/** The seal of a disk that has no slices follows from its plan. */
+export const sealUnchanged = (
+  plan: DiskPlan,
+  parents: readonly LayerReference[],
+  fullReason: string | null,
+): SealedDisk => ({ kind: 'sealed', stack: parents, layer: null, report: reportOf(plan, { fullReason }, noTotals, 0) })
+
+const reportOf = (
+  plan: DiskPlan,
+  request: Pick<SealDiskRequest, 'fullReason'>,
+  totals: IndexTotals,
+  storedBytes: number,
+): DiskReport => ({
   disk: plan.disk,
   kind: 'transferred',
   transfer: plan.transfer,
