@@ -48,13 +48,15 @@ export interface MemoryBlobStore extends ControlStore, VaultStore {
 }
 
 const readBytesMaxDefault = 64 * 1024 * 1024
-const listPageNames = 2
+const listPageNamesDefault = 2
 
 /** A store in memory under the contract of shared/ports/blob-store.ts, with faults by call.
- * @param rules of the storage account that lie under it; without them objects are removed for good and have no tier */
+ * @param rules of the storage account that lie under it; without them objects are removed for good and have no tier
+ * @param listPageNames names that one listing call answers */
 export const createMemoryBlobStore = (
   objects = new Map<string, BlobContent>(),
   rules: StorageRules = createStorageRules(),
+  listPageNames = listPageNamesDefault,
 ): MemoryBlobStore => {
   const calls: StoreCall[] = []
   let hasCrashed = false
@@ -99,7 +101,7 @@ export const createMemoryBlobStore = (
     calls,
     fault: () => null,
     pause: () => Promise.resolve(),
-    reopen: () => createMemoryBlobStore(objects, rules),
+    reopen: () => createMemoryBlobStore(objects, rules, listPageNames),
     read: (name, options) =>
       around(
         'read',
@@ -186,7 +188,12 @@ export const createMemoryBlobStore = (
   async function* listPages(prefix: string, options?: CallOptions): AsyncGenerator<BlobEntry> {
     let after = ''
     for (;;) {
-      const page = await around('list', prefix, () => pageOf(objects, rules, prefix, after), options?.signal)
+      const page = await around(
+        'list',
+        prefix,
+        () => pageOf(objects, rules, prefix, after, listPageNames),
+        options?.signal,
+      )
       yield* page
       const last = page.at(-1)
       if (last === undefined || page.length < listPageNames) return
@@ -199,11 +206,17 @@ export const createMemoryBlobStore = (
 let etagCount = 0
 
 /** Names sort by their bytes, which for ASCII names is the order of their code units. */
-const pageOf = (objects: Map<string, BlobContent>, rules: StorageRules, prefix: string, after: string): BlobEntry[] =>
+const pageOf = (
+  objects: Map<string, BlobContent>,
+  rules: StorageRules,
+  prefix: string,
+  after: string,
+  names: number,
+): BlobEntry[] =>
   [...objects]
     .filter(([name]) => name.startsWith(prefix) && name > after)
     .sort(([a], [b]) => (a < b ? -1 : 1))
-    .slice(0, listPageNames)
+    .slice(0, names)
     .map(([name, { bytes, etag }]) => ({ name, lengthBytes: bytes.length, etag, ...rules.entryOf(name) }))
 
 /** The call took effect, its answer was lost and the store's own retry did it once more, as an SDK would. */

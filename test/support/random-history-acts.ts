@@ -1,0 +1,266 @@
+import type { BackupJob } from '../../shared/domain/job.ts'
+import { VaultError } from '../../shared/format/vault-error.ts'
+import { readClaim } from '../../shared/jobs/claim.ts'
+import { endJob } from '../../shared/jobs/finish-job.ts'
+import { readJobRecord } from '../../shared/jobs/job-records.ts'
+import { collectGarbage } from '../../shared/vault/collect-garbage.ts'
+import { compactVm } from '../../shared/vault/compact-vm.ts'
+import { expireRecoveryPoint, expireRecoveryPoints } from '../../shared/vault/expire-recovery-points.ts'
+import { dropIntent, writeIntent } from '../../shared/vault/intents.ts'
+import { listRecoveryPoints, readRecoveryPoint, readRevision } from '../../shared/vault/recovery-points.ts'
+import { scrubVault } from '../../shared/vault/scrub-vault.ts'
+import { givenUp } from './random-history-backup.ts'
+import { backUp } from './random-history-backups.ts'
+import { addDisk, addVm, expectExact, type History, launch, pickVm, quietDeps } from './random-history-model.ts'
+import type { PlatformVm } from './random-history-platform.ts'
+import type { HistoryDeps } from './random-history-world.ts'
+import type { SeededRandom } from './seeded-random.ts'
+import { restoreDisk } from './vault-world.ts'
+
+/** Does one thing; tells what it came to. */
+type Act = (history: History, random: SeededRandom) => Promise<string>
+
+const nothing = 'nothing to do'
+
+const pick = <Item>(random: SeededRandom, items: readonly Item[]): Item | undefined => items[random.below(items.length)]
+
+/** Recovery points that may live, oldest first. */
+const pointsOf = ({ world, states }: History, vmKey: string | null = null): string[] =>
+  [...world.platform.taken]
+    .filter(([id, taken]) => states.get(id) !== 'ended' && (vmKey === null || taken.vmKey === vmKey))
+    .map(([id]) => id)
+
+const isMissing = (error: unknown): boolean => error instanceof VaultError && error.fault.code === 'object-missing'
+
+/** Ends a recovery point, where there is one: the newest seldom. */
+export const expireOne = async (history: History, random: SeededRandom, recoveryPointId: string): Promise<string> => {
+  const vmKey = history.world.platform.taken.get(recoveryPointId)?.vmKey ?? ''
+  let isThere = false
+  const run = async ({ vault }: HistoryDeps): Promise<string> => {
+    for await (const listed of listRecoveryPoints(vault, vmKey)) {
+      if (listed.recoveryPointId !== recoveryPointId) continue
+      isThere = true
+      history.states.set(recoveryPointId, 'ending')
+      await expireRecoveryPoint(vault, { vmKey, ...listed })
+      return 'ended'
+    }
+    return nothing
+  }
+  return launch(history, random, {
+    told: recoveryPointId,
+    run,
+    settled: () => void (isThere && history.states.set(recoveryPointId, 'ended')),
+  })
+}
+
+const expire: Act = async (history, random) => {
+  const vm = pickVm(history, random)
+  const points = pointsOf(history, vm.vmKey)
+  if (random.below(3) === 0) return expireByRule(history, random, vm, points)
+  const recoveryPointId = pick(random, random.below(6) === 0 ? points : points.slice(0, -1))
+  return recoveryPointId === undefined ? nothing : expireOne(history, random, recoveryPointId)
+}
+
+const expireByRule = async (
+  { states, ...history }: History,
+  random: SeededRandom,
+  { vmId, vmKey }: PlatformVm,
+  points: readonly string[],
+): Promise<string> => {
+  const retention = { daily: 1 + random.below(2) }
+  const committed = points.filter((id) => states.get(id) === 'committed')
+  for (const id of committed) states.set(id, 'ending')
+  let ended: readonly string[] = []
+  return launch({ states, ...history }, random, {
+    told: `${vmId} but ${JSON.stringify(retention)}`,
+    run: async ({ vault }) => {
+      const request = { vmKey, retentions: [retention], timeZone: 'UTC', expiryMax: 1 + random.below(3) }
+      ended = (await expireRecoveryPoints(vault, request)).expired
+      return ended.join(', ')
+    },
+    settled: () => {
+      for (const id of committed) if (states.get(id) === 'ending') states.set(id, 'committed')
+      for (const id of ended) states.set(id, 'ended')
+    },
+  })
+}
+
+const compact: Act = async (history, random) => {
+  const { vmId, vmKey } = pickVm(history, random)
+  const pointsMax = random.below(2) === 0 ? { pointsMax: 1 + random.below(3) } : {}
+  const request = { vmKey, stepsMax: 1 + random.below(5), rewriteBytesMax: random.below(3) * 60_000, ...pointsMax }
+  return launch(history, random, {
+    told: `${vmId} ${JSON.stringify({ ...request, vmKey: undefined })}`,
+    run: async (deps) => JSON.stringify(await compactVm(deps, request)),
+    isOvertaken: isMissing,
+  })
+}
+
+export const collectOnce = async ({ vault, control, clock }: HistoryDeps, passId: string, objectsMax: number) => {
+  const hasEnded = async (jobId: string): Promise<boolean> =>
+    ((await readJobRecord(control, jobId))?.outcome ?? null) !== null
+  return collectGarbage({ vault, control, clock }, { passId, objectsMax, hasEnded })
+}
+
+const collect: Act = async (history, random) => {
+  const { counts } = history
+  if (counts.passes === 0 || random.below(4) > 0) counts.passes += 1
+  const passId = `pass-${counts.passes}`
+  const objectsMax = pick(random, [2, 12, 10_000]) ?? 2
+  const calls = 1 + random.below(3)
+  return launch(history, random, {
+    told: `${passId} of ${objectsMax}, ${calls} calls`,
+    run: async (deps) => {
+      let removed = 0
+      for (let call = 0; call < calls; call += 1) {
+        const collected = await collectOnce(deps, passId, objectsMax)
+        removed += collected.swept.removed
+        if (collected.kind === 'done') return `done, ${removed} removed`
+      }
+      return `more, ${removed} removed`
+    },
+  })
+}
+
+/** Wakes a run that sleeps; what it does from there on is done behind everybody's back. */
+export const wake: Act = async ({ sleepers }, random) => {
+  const [sleeper] = sleepers.splice(random.below(sleepers.length), 1)
+  return sleeper === undefined ? nothing : `${sleeper.told}: ${await sleeper.wake()}`
+}
+
+const resize: Act = async (history, random) => {
+  const vm = pickVm(history, random)
+  const label = pick(random, [...vm.disks.keys()]) ?? 'os'
+  const disk = vm.disks.get(label)
+  if (disk === undefined) return nothing
+  disk.bytes = Buffer.concat([disk.bytes, Buffer.alloc(512 * (1 + random.below(80)))])
+  return `${vm.vmId}/${label} to ${disk.bytes.length}`
+}
+
+/** A disk is made anew, maybe smaller and with the old content, is taken away or comes; or a VM comes. */
+const exchangeDisk: Act = async (history, random) => {
+  const vm = pickVm(history, random)
+  const label = random.below(2) === 0 ? 'os' : 'lun-0'
+  const before = vm.disks.get(label)
+  if (random.below(4) === 0) {
+    addVm(history, random)
+    return `${history.world.platform.vms.length} VMs`
+  }
+  if (before !== undefined && label !== 'os' && random.below(2) === 0) {
+    vm.disks.delete(label)
+    return `${vm.vmId}/${label} is taken away`
+  }
+  addDisk(history, random, vm, label)
+  const after = vm.disks.get(label)
+  if (before !== undefined && after !== undefined && random.below(3) > 0) before.bytes.copy(after.bytes)
+  return `${vm.vmId}/${label} is made anew with ${after?.bytes.length}`
+}
+
+/** The platform's copies of recovery points that nobody reads at the moment are gone. */
+const loseCopies: Act = async (history, random) => {
+  const vm = pickVm(history, random)
+  const { copies } = history.world.platform
+  const committed = pointsOf(history, vm.vmKey).filter((id) => history.states.get(id) === 'committed')
+  for (const id of committed)
+    for (const name of [...copies.keys()]) if (name.startsWith(`/copies/${id}/`)) copies.delete(name)
+  return vm.vmId
+}
+
+const giveUp: Act = async (history, random) => {
+  const { vmId, vmKey } = pickVm(history, random)
+  const { control } = quietDeps(history)
+  const held = await readClaim(control, { jobId: 'backup', vmKey })
+  if (held === null) return nothing
+  return launch(history, random, {
+    told: `${vmId} ${(held.claim.job as BackupJob).recoveryPointId}`,
+    run: async (deps) => {
+      await endJob(deps, held, givenUp)
+      return 'given up'
+    },
+  })
+}
+
+const restore: Act = async (history, random) => {
+  const { states, counts, deadRestores, world } = history
+  const recoveryPointId = pick(random, pointsOf(history))
+  if (recoveryPointId === undefined) return nothing
+  const { vmKey = '', disks = new Map<string, Buffer>() } = world.platform.taken.get(recoveryPointId) ?? {}
+  counts.restores += 1
+  const id = `restore-${counts.restores}`
+  const run = async ({ vault, control, keys }: HistoryDeps): Promise<string> => {
+    await writeIntent(control, { kind: 'restore', id, vmKey, dependsOn: [recoveryPointId] })
+    const found = await readRecoveryPoint(vault, { vmKey, recoveryPointId })
+    if (found === null && states.get(recoveryPointId) === 'committed') throw new Error(`${recoveryPointId} is gone`)
+    const revision = found?.recoveryPoint.revision ?? 0
+    for (const [disk, bytes] of found === null ? [] : disks) {
+      const again = await readRevision(vault, { vmKey, recoveryPointId }, revision, {})
+      if (again === null || !('disks' in again.record)) throw new Error(`${recoveryPointId} went while it was restored`)
+      const restored = await restoreDisk(vault, again.record, disk, 16_384 * (1 + random.below(4)), await keys.ring())
+      if (!restored.equals(bytes)) throw new Error(`${recoveryPointId}/${disk} is not restored to what was copied`)
+    }
+    await dropIntent(control, id)
+    return found === null ? 'there is none' : 'exact'
+  }
+  return launch(history, random, { told: recoveryPointId, run, died: () => void deadRestores.push(id) })
+}
+
+const rotateDataKey: Act = (history, random) =>
+  launch(history, random, {
+    told: 'data key',
+    run: async ({ keys }) => ((await keys.rotateDataKey()) === null ? nothing : 'changed'),
+  })
+
+/** A newer version of the wrapping key; where all data keys are wrapped by it and nobody is at work, the older ones are destroyed. */
+const rotateWrappingKey: Act = async (history, random) => {
+  const { wrapper } = history.world
+  if (wrapper === null) return nothing
+  if (random.below(3) > 0) wrapper.rotate()
+  let isWhole = false
+  return launch(history, random, {
+    told: 'wrapping key',
+    run: async ({ keys }) => {
+      const rewrapped = (await keys.rotateWrappingKey()) ?? []
+      isWhole = rewrapped.every(({ kind }) => kind !== 'failed')
+      return rewrapped.map(({ kind }) => kind).join(', ')
+    },
+    settled: () => {
+      if (isWhole && history.sleepers.length === 0) wrapper.forgetOld()
+    },
+  })
+}
+
+const scrub: Act = (history, random) => {
+  const bytesMax = pick(random, [20_000, 200_000, Number.POSITIVE_INFINITY]) ?? 20_000
+  return launch(history, random, {
+    told: `${bytesMax} bytes`,
+    run: async (deps) => {
+      const limits = { callsMax: 10_000, vmBytesMax: bytesMax, checkedBefore: null }
+      const { kind, found, checkedBytes } = await scrubVault(deps, { bytesMax, ...limits })
+      if (found > 0) throw new Error(`a check finds ${found} damaged objects in a vault without damage`)
+      return `${kind}, ${checkedBytes} bytes`
+    },
+  })
+}
+
+const check: Act = async (history) => {
+  await expectExact(history)
+  return 'all exact'
+}
+
+/** Everything that may happen. */
+export const acts = {
+  backUp,
+  expire,
+  compact,
+  collect,
+  wake,
+  resize,
+  exchangeDisk,
+  loseCopies,
+  giveUp,
+  restore,
+  rotateDataKey,
+  rotateWrappingKey,
+  scrub,
+  check,
+} as const satisfies Record<string, Act>

@@ -1,0 +1,99 @@
+import type { BackupJob, Claim } from '../../shared/domain/job.ts'
+import { backupJobOf, defaultChoices } from '../../shared/domain/policy.ts'
+import { type HeldClaim, isCurrent, readClaim, renewClaim } from '../../shared/jobs/claim.ts'
+import { endJob } from '../../shared/jobs/finish-job.ts'
+import { readJobRecord } from '../../shared/jobs/job-records.ts'
+import { resumeJob } from '../../shared/jobs/resume-job.ts'
+import { startJob } from '../../shared/jobs/start-job.ts'
+import { readUnfinished } from '../../shared/jobs/unfinished.ts'
+import { protect } from './random-history-backup.ts'
+import { type History, launch, pickVm, quietDeps, writeSome } from './random-history-model.ts'
+import { describeVm, type PlatformVm } from './random-history-platform.ts'
+import type { HistoryDeps } from './random-history-world.ts'
+import type { SeededRandom } from './seeded-random.ts'
+
+/** Writes, then backs a VM up; where its last backup has not come to an end, that one goes on: in the same attempt, as a step that is tried again,
+ * or in the next one, behind the back of the one before; or, where it was given up, it is resumed. */
+export const backUp = async (history: History, random: SeededRandom): Promise<string> => {
+  const { platform } = history.world
+  const vm = pickVm(history, random)
+  for (const { bytes } of vm.disks.values()) writeSome(random, bytes, random.below(random.below(4) === 0 ? 30 : 8))
+  platform.canDiff = random.below(15) > 0
+  return goOn(history, random, vm)
+}
+
+const goOn = async (history: History, random: SeededRandom, vm: PlatformVm): Promise<string> => {
+  const { control } = quietDeps(history)
+  const held = await readClaim(control, { jobId: 'backup', vmKey: vm.vmKey })
+  const isRenewed = random.below(2) === 0
+  const isResumed = random.below(2) === 0
+  const choices = random.below(40)
+  const begin = async (deps: HistoryDeps): Promise<Claim | null> => {
+    if (held !== null) return (await isOver(deps, held)) ? null : isRenewed ? renewed(deps, held) : held.claim
+    const unfinished = isResumed ? await readUnfinished(deps.control, vm.vmKey) : null
+    if (unfinished !== null) await resumeJob(deps, unfinished.jobId)
+    else await startJob(deps, newJob(history, deps, vm, choices))
+    return (await readClaim(deps.control, { jobId: 'backup', vmKey: vm.vmKey }))?.claim ?? null
+  }
+  return backUpBy(history, random, `${vm.vmId}${held === null ? '' : isRenewed ? ' next attempt' : ' again'}`, begin)
+}
+
+/** The claim that one run of a backup works under; null where there is nothing to do. */
+type Begin = (deps: HistoryDeps) => Promise<Claim | null>
+
+export const backUpBy = (history: History, random: SeededRandom, told: string, begin: Begin): Promise<string> => {
+  let committed: string | null = null
+  let claim: Claim | null = null
+  return launch(history, random, {
+    told,
+    run: async (deps) => {
+      claim = await begin(deps)
+      if (claim === null) return 'nothing to do'
+      const outcome = await protect(deps, claim, random)
+      const { recoveryPointId } = claim.job
+      if (outcome.kind === 'committed') {
+        committed = recoveryPointId
+        return `${recoveryPointId}: ${outcome.story}`
+      }
+      if (await isHolder(history, claim))
+        throw new Error(`the backup ${recoveryPointId} cannot go on: ${outcome.reason}`)
+      return `${recoveryPointId}: ${outcome.reason}`
+    },
+    settled: () => {
+      if (committed !== null && !history.states.has(committed)) history.states.set(committed, 'committed')
+    },
+    isOvertaken: () => claim !== null && !isHeld(history, claim),
+  })
+}
+
+/** True for a job whose outcome was recorded by a run that died before it gave the claim back: that is all that is left to do, as the supervisor does. */
+export const isOver = async (deps: HistoryDeps, held: HeldClaim): Promise<boolean> => {
+  const outcome = (await readJobRecord(deps.control, held.claim.job.jobId))?.outcome ?? null
+  if (outcome !== null) await endJob(deps, held, outcome)
+  return outcome !== null
+}
+
+export const renewed = async (deps: HistoryDeps, held: HeldClaim): Promise<Claim | null> => {
+  const outcome = await renewClaim(deps.control, held, deps.newToken(), deps.clock.now())
+  return outcome.kind === 'renewed' ? outcome.claim : null
+}
+
+const isHolder = (history: History, { job, token }: Claim): Promise<boolean> =>
+  isCurrent(quietDeps(history).control, { jobId: job.jobId, vmKey: job.vmKey, token })
+
+const isHeld = ({ world }: History, { job, token }: Claim): boolean =>
+  Buffer.from(world.control.objects.get(`claims/${job.vmKey}`)?.bytes ?? [])
+    .toString()
+    .includes(`"${token}"`)
+
+const newJob = (history: History, deps: HistoryDeps, vm: PlatformVm, drawn: number): BackupJob => {
+  const now = deps.clock.now()
+  const choices = {
+    ...defaultChoices,
+    compression: drawn % 3 === 0 ? ('none' as const) : ('zstd' as const),
+    encryption: drawn % 4 === 0 ? false : null,
+  }
+  const cause = deps.newToken()
+  const occasion = { trigger: 'onDemand', policy: null, at: now, cause, now, windowHours: 24 } as const
+  return backupJobOf(describeVm(history.world.platform, vm.vmId), choices, occasion)
+}

@@ -1,0 +1,85 @@
+import { readClaim } from '../../shared/jobs/claim.ts'
+import { readJobRecord } from '../../shared/jobs/job-records.ts'
+import { resumeJob } from '../../shared/jobs/resume-job.ts'
+import { giveUnfinishedUp, readUnfinished } from '../../shared/jobs/unfinished.ts'
+import { compactVm } from '../../shared/vault/compact-vm.ts'
+import { expireRecoveryPoint } from '../../shared/vault/expire-recovery-points.ts'
+import { dropIntent } from '../../shared/vault/intents.ts'
+import { listRecoveryPoints } from '../../shared/vault/recovery-points.ts'
+import { scrubVault } from '../../shared/vault/scrub-vault.ts'
+import { collectOnce, wake } from './random-history-acts.ts'
+import { protect } from './random-history-backup.ts'
+import { isOver, renewed } from './random-history-backups.ts'
+import { judgeVault, uselessInControl } from './random-history-check.ts'
+import { expectExact, type History, quietDeps } from './random-history-model.ts'
+import type { PlatformVm } from './random-history-platform.ts'
+import type { SeededRandom } from './seeded-random.ts'
+
+/** Brings everything that was begun to its end, without mishaps: who sleeps wakes up, backups go on or are given up, restores that died drop their
+ * intents, what was about to expire does. */
+export const settle = async (history: History, random: SeededRandom): Promise<void> => {
+  while (history.sleepers.length > 0) history.story.push(`wake: ${await wake(history, random)}`)
+  const { control } = quietDeps(history)
+  for (const id of history.deadRestores) await dropIntent(control, id)
+  history.world.platform.canDiff = true
+  for (const vm of history.world.platform.vms) await settleBackup(history, random, vm)
+  for (const [recoveryPointId, state] of history.states)
+    if (state === 'ending') await expireNow(history, recoveryPointId)
+}
+
+const settleBackup = async (history: History, random: SeededRandom, { vmKey }: PlatformVm): Promise<void> => {
+  const deps = quietDeps(history)
+  const ended = await readClaim(deps.control, { jobId: 'backup', vmKey })
+  if (ended !== null) await isOver(deps, ended)
+  const unfinished = await readUnfinished(deps.control, vmKey)
+  const running = await readClaim(deps.control, { jobId: 'backup', vmKey })
+  if (running === null && unfinished !== null) {
+    if (random.below(2) === 0) await resumeJob(deps, unfinished.jobId)
+    else {
+      const job = (await readJobRecord(deps.control, unfinished.jobId))?.job
+      if (job?.kind === 'backup') await giveUnfinishedUp(deps, job)
+    }
+  }
+  const held = await readClaim(deps.control, { jobId: 'backup', vmKey })
+  const claim = held === null ? null : await renewed(deps, held)
+  if (claim === null) return
+  const { recoveryPointId } = claim.job
+  const outcome = await protect(deps, claim, random)
+  history.story.push(`${recoveryPointId}: ${outcome.kind === 'committed' ? outcome.story : outcome.reason}`)
+  if (outcome.kind === 'refused') throw new Error(`the backup ${recoveryPointId} cannot go on: ${outcome.reason}`)
+  if (!history.states.has(recoveryPointId)) history.states.set(recoveryPointId, 'committed')
+}
+
+const expireNow = async (history: History, recoveryPointId: string): Promise<void> => {
+  const { vault } = quietDeps(history)
+  const vmKey = history.world.platform.taken.get(recoveryPointId)?.vmKey ?? ''
+  for await (const listed of listRecoveryPoints(vault, vmKey))
+    if (listed.recoveryPointId === recoveryPointId) await expireRecoveryPoint(vault, { vmKey, ...listed })
+  history.states.set(recoveryPointId, 'ended')
+}
+
+/** A collection, then folds until there is nothing left to fold, then two collections: everything is exact, nothing is left over, and no check
+ * finds anything.
+ * @throws Error telling what is not so */
+export const expectSettled = async (history: History): Promise<void> => {
+  const { vault, control, ...deps } = quietDeps(history)
+  const collect = async (passId: string): Promise<void> => {
+    const { kind, unreadable } = await collectOnce({ ...deps, vault, control }, passId, 100_000)
+    if (kind !== 'done' || unreadable.length > 0) throw new Error(`${passId}: ${kind} ${JSON.stringify(unreadable)}`)
+  }
+  await collect('quiet-0')
+  for (const { vmKey } of history.world.platform.vms) {
+    const compacted = await compactVm({ vault, control }, { vmKey, stepsMax: 100, rewriteBytesMax: 100_000 })
+    if (compacted.kind !== 'done') throw new Error(`the folds of ${vmKey} do not come to an end: ${compacted.kind}`)
+  }
+  await collect('quiet-1')
+  await collect('quiet-2')
+  await expectExact(history)
+  const { unneeded, missing } = judgeVault(history.world.vault.objects)
+  const left = [...unneeded, ...uselessInControl(history.world.control.objects)]
+  if (left.length > 0) throw new Error(`nothing needs ${left.join(', ')}`)
+  if (missing.length > 0) throw new Error(`there is no ${missing.join(', ')}`)
+  const everything = { bytesMax: Infinity, callsMax: Infinity, vmBytesMax: Infinity, checkedBefore: null }
+  const { kind, found } = await scrubVault({ ...deps, vault, control }, everything)
+  if (kind !== 'done' || found > 0) throw new Error(`the last check: ${kind}, ${found} damaged objects`)
+}

@@ -1,0 +1,166 @@
+import { vmKeyOf } from '../../shared/domain/ids.ts'
+import { listLiveRecoveryPoints } from '../../shared/vault/recovery-points.ts'
+import type { PlatformVm } from './random-history-platform.ts'
+import {
+  type Door,
+  type HistoryDeps,
+  type HistoryWorld,
+  isMishap,
+  type Mishap,
+  openDoor,
+} from './random-history-world.ts'
+import { type SeededRandom, seededRandom } from './seeded-random.ts'
+import { restoreDisk } from './vault-world.ts'
+
+/** A run that stands still at a storage call. */
+interface Sleeper {
+  readonly told: string
+  wake(): Promise<string>
+}
+
+/** A history as it goes on: the world, and what must be true of it. */
+export interface History {
+  readonly world: HistoryWorld
+  /** What is known of each recovery point; one that is not here may be committed or not. `ending`: it may live or have ended. */
+  readonly states: Map<string, 'committed' | 'ending' | 'ended'>
+  readonly sleepers: Sleeper[]
+  /** Intents of restores that died. */
+  readonly deadRestores: string[]
+  readonly story: string[]
+  readonly counts: { passes: number; restores: number; disks: number }
+  /** Disks of more than one slice. */
+  readonly isWide: boolean
+  readonly image: Buffer
+}
+
+const page = 4096
+const vmsMax = 3
+
+export const addVm = (history: History, random: SeededRandom): void => {
+  const { vms } = history.world.platform
+  if (vms.length >= vmsMax) return
+  const vmId = `/vms/vm-${vms.length}`
+  const image = random.below(2) === 0 ? 'publisher:offer:sku:1' : null
+  vms.push({ vmId, vmKey: vmKeyOf(vmId), image, disks: new Map() })
+  const vm = vms.at(-1) as PlatformVm
+  addDisk(history, random, vm, 'os')
+  if (random.below(3) === 0) addDisk(history, random, vm, 'lun-0')
+}
+
+/** One of the VMs, the first more often than the others: its stacks grow. */
+export const pickVm = ({ world }: History, random: SeededRandom): PlatformVm => {
+  const { vms } = world.platform
+  const vm = random.below(2) === 0 ? vms[0] : vms[random.below(vms.length)]
+  if (vm === undefined) throw new Error('a history has a VM')
+  return vm
+}
+
+/** A new disk: as its image has it, with a few writes, or written here and there. */
+export const addDisk = (history: History, random: SeededRandom, { image, disks }: PlatformVm, label: string): void => {
+  const { counts, isWide } = history
+  counts.disks += 1
+  const bytes = Buffer.alloc(page * (4 + random.below(24)) + (isWide ? 600 * page : 0) + 512 * random.below(2))
+  if (image !== null && label === 'os') history.image.copy(bytes)
+  if (isWide) bytes.fill(`disk ${counts.disks} `, 0, 500 * page)
+  disks.set(label, { bytes, uniqueId: `disk-${counts.disks}` })
+  writeSome(random, bytes, random.below(12))
+}
+
+/** Pages and sectors, most of them near the front: random, alike, or zero. */
+export const writeSome = (random: SeededRandom, bytes: Buffer, count: number): void => {
+  for (let left = count; left > 0; left -= 1) {
+    const unit = random.below(4) === 0 ? 512 : page
+    const span = random.below(3) === 0 ? bytes.length : bytes.length / 3
+    const begin = Math.floor((random.next() * span) / unit) * unit
+    const end = Math.min(bytes.length, begin + unit * (random.below(3) === 0 ? 1 + random.below(6) : 1))
+    const kind = random.below(6)
+    if (kind === 0) bytes.fill(0, begin, end)
+    else if (kind === 1) bytes.fill(`alike ${random.below(9)} `, begin, end)
+    else random.bytes(end - begin).copy(bytes, begin)
+  }
+}
+
+/** A process without mishaps. */
+export const quietDeps = ({ world }: History): HistoryDeps => openDoor(world, seededRandom(7), null).deps
+
+interface Task {
+  readonly told: string
+  /** Runs through the door; tells what it came to. */
+  run(deps: HistoryDeps): Promise<string>
+  /** Behind a run that came to its end. */
+  settled?(): void
+  /** Behind a run that died. */
+  died?(): void
+  /** True for errors that a run may end with where others went on while it slept. */
+  isOvertaken?(error: unknown): boolean
+}
+
+/** Runs the task in a process of its own, which may die or fall asleep at some call.
+ * @returns what is to be told of it */
+export const launch = async (history: History, random: SeededRandom, task: Task): Promise<string> => {
+  const mishap = drawMishap(random)
+  const door = openDoor(history.world, random, mishap)
+  const ended = finish(door, task, mishap)
+  ended.catch(() => undefined)
+  const first = await Promise.race([ended, door.asleep])
+  const how = mishap === null ? '' : `, ${mishap.kind} at call ${mishap.atCall}`
+  if (first !== 'asleep') return `${task.told}${how}: ${first}`
+  const wake = async (): Promise<string> => {
+    door.wake()
+    return ended
+  }
+  history.sleepers.push({ told: `${task.told}${how}`, wake })
+  return `${task.told}${how}: sleeps`
+}
+
+const finish = async (door: Door, task: Task, mishap: Mishap | null): Promise<string> => {
+  try {
+    const came = await task.run(door.deps)
+    if (!door.isDead()) {
+      task.settled?.()
+      return came
+    }
+  } catch (error) {
+    const isOvertaken = mishap?.kind === 'asleep' && task.isOvertaken?.(error) === true
+    if (isOvertaken) return `overtaken (${(error as Error).message})`
+    if (!isMishap(error)) throw error
+  }
+  task.died?.()
+  return 'died'
+}
+
+const mishaps = [
+  'crashBefore',
+  'crashAfter',
+  'unreachable',
+  'throttled',
+  'lostAnswer',
+  'asleep',
+  'asleep',
+  'asleep',
+] as const
+
+const drawMishap = (random: SeededRandom): Mishap | null => {
+  if (random.below(3) > 0) return null
+  const kind = mishaps[random.below(mishaps.length)] ?? 'asleep'
+  return { kind, atCall: 1 + random.below(2 ** (1 + random.below(9))) }
+}
+
+/** Restores everything that lives and compares it with what was copied; everything that is committed and has not ended lives, what has ended does not.
+ * @throws Error naming the first recovery point of which that is not so */
+export const expectExact = async (history: History): Promise<void> => {
+  const { vault, keys } = quietDeps(history)
+  const ring = await keys.ring()
+  const live = new Set<string>()
+  for (const { vmKey } of history.world.platform.vms)
+    for await (const { recoveryPoint } of listLiveRecoveryPoints(vault, vmKey)) {
+      const { recoveryPointId } = recoveryPoint
+      live.add(recoveryPointId)
+      if (history.states.get(recoveryPointId) === 'ended') throw new Error(`${recoveryPointId} lives on behind its end`)
+      for (const [disk, bytes] of history.world.platform.taken.get(recoveryPointId)?.disks ?? [])
+        if (!(await restoreDisk(vault, recoveryPoint, disk, 100_000, ring)).equals(bytes))
+          throw new Error(`${recoveryPointId}/${disk} is not what was copied`)
+    }
+  for (const [recoveryPointId, state] of history.states)
+    if (state === 'committed' && !live.has(recoveryPointId)) throw new Error(`${recoveryPointId} is gone`)
+}
