@@ -7,6 +7,7 @@ import { recoveryPointName } from '../../shared/format/names.ts'
 import { encodeSealedJson } from '../../shared/format/sealed-json.ts'
 import { parseVaultName } from '../../shared/format/vault-name.ts'
 import { merkleRootOf } from '../../shared/vault/recovery-point-schema.ts'
+import { readRecoveryPoint } from '../../shared/vault/recovery-points.ts'
 import { applyWrites, type DiskWrite } from './disk-history.ts'
 import { foldStack } from './fold-stack.ts'
 import { goldenKeyRecords, goldenKeys, wrappingKeyText } from './golden-keys.ts'
@@ -60,7 +61,7 @@ export const makeGoldenVault = async (kind: GoldenKind): Promise<GoldenVault> =>
     'lun-0': [clear(8, 8), data(100, 28)],
   })
   const fourth = await step('r4', third.recoveryPoint, third.disks, { os: [data(500, 8)], 'lun-0': [] })
-  await repoint(stores.vault, third.recoveryPoint)
+  await repoint(stores.vault, third.recoveryPoint.recoveryPointId)
   await expire(stores, fourth.recoveryPoint)
   if (isEncrypted(kind)) for (const [name, bytes] of goldenKeyRecords()) await stores.vault.create(name, [bytes])
   const images = { r1: digestsOf(full.disks), r2: digestsOf(second.disks), r3: digestsOf(third.disks) }
@@ -101,8 +102,11 @@ const backUpSteps = (stores: Stores, kind: GoldenKind) => {
   }
 }
 
-/** Revision 2 of the recovery point, its OS disk on one folded layer: the same bytes at every offset. */
-const repoint = async (vault: MemoryBlobStore, recoveryPoint: RecoveryPoint): Promise<void> => {
+/** Revision 2 of the recovery point as it is read, its OS disk on one folded layer: the same bytes at every offset. */
+const repoint = async (vault: MemoryBlobStore, recoveryPointId: string): Promise<void> => {
+  const found = await readRecoveryPoint(vault, { vmKey, recoveryPointId })
+  if (found === null) throw new Error(`${recoveryPointId} is not there`)
+  const { recoveryPoint } = found
   const disks = await Promise.all(
     recoveryPoint.disks.map(async (disk) =>
       disk.disk === 'os' ? { ...disk, stack: [await foldStack(vault, disk)] } : disk,
