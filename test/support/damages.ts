@@ -42,8 +42,9 @@ export function* eachSwap(vault: SmallVault, isTaken = () => true): Generator<Da
 }
 
 /** What is wrong with how the vault takes the damage; empty where all is as it should be: each damaged object that anything needs is named,
- * no other is, and a restore ends with the right bytes or with a fault. Two exceptions: nothing tells that a commit record which is gone ever was,
- * so its recovery point is absent, or shows as it was before it; and what only a damaged record or layer names is not looked at. */
+ * no other is, and a restore ends with the right bytes or with a fault that names a damaged object. Two exceptions: nothing tells that a commit record
+ * which is gone ever was, so its recovery point is absent, or shows as it was before it; and what only a damaged record or layer names is not
+ * looked at. */
 export const judgeDamage = async (vault: SmallVault, damage: Damage): Promise<readonly string[]> =>
   createDamageJudge(vault, new Map())(damage)
 
@@ -63,6 +64,8 @@ export const createDamageJudge =
     for (const id of [...vault.images.keys()].filter(isReadBy)) {
       const outcome = await restoreOutcome(reader, vault, id)
       const mayBeAbsent = lostRecords.some(([name]) => name.includes(`/${id}/`))
+      if (typeof outcome !== 'string' && !changedNames.includes(outcome.fault.name))
+        faults.push(`the restore of ${id} names ${outcome.fault.name}`)
       if (outcome === 'wrong' || (outcome === 'absent' && !mayBeAbsent)) faults.push(`${id} is ${outcome}`)
     }
     for (const id of changedNames.some(isRecord) ? ['r4', 'r5'] : []) {

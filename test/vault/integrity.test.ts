@@ -21,7 +21,7 @@ const expectNamed = async (vault: SmallVault, damages: Iterable<Damage>): Promis
     expect(await judgeDamage(vault, damage), `INTEGRITY_SEED=${seed} ${vault.kind} ${damage.what}`).toEqual([])
 }
 
-describe.each(smallKinds)('a vault (%s) that is damaged', (kind) => {
+describe.each(smallKinds)('a vault (%s) that is damaged', { timeout: 60_000 }, (kind) => {
   let vault: SmallVault
   beforeAll(async () => {
     vault = await makeSmallVault(kind)
