@@ -113,6 +113,25 @@ describe('what a check found damaged', { timeout: 30_000 }, () => {
   })
 })
 
+describe('a layer that disks of several VMs lie on', { timeout: 30_000 }, () => {
+  const day0 = seededRandom(3).bytes(2 * mib)
+
+  it('is checked once for all of them, and told for each of them where it is damaged', async () => {
+    const world = fakeWorld()
+    const first = await backUp(world, machine('a'), day0, 0)
+    const second = await backUp(world, machine('b'), written(day0, 5), 0)
+    const before = world.vault.calls.length
+    await scrubVault(world, { ...unlimited, checkedBefore: new Date(0) })
+    const reads = world.vault.calls.slice(before).filter(({ operation }) => operation === 'read')
+    const segment = `segments/${first.recoveryPointId}/os/000000.0001-00000`
+    expect(reads.filter(({ name }) => name === segment)).toHaveLength(1)
+    const name = flip(world, segment, 500)
+    await scrubVault(world, unlimited)
+    for (const { vmKey, recoveryPointId } of [first, second])
+      expect(await damageOf(world.control, vmKey)).toMatchObject([{ name, touches: [{ recoveryPointId }] }])
+  })
+})
+
 describe('ranges that are added to a list', () => {
   it('fill its holes, and change nothing of what it says', async () => {
     const random = seededRandom(5)
