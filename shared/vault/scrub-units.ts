@@ -1,10 +1,11 @@
+import type { LayerReference } from '../domain/recovery-point.ts'
 import { joinSegmentRanges, type SegmentRange, segmentNamesOf } from '../format/segment-ranges.ts'
 import { VaultError } from '../format/vault-error.ts'
 import type { BlobReader, CallOptions } from '../ports/blob-store.ts'
 import { checkShards, checkSidecar, type DamagedShard } from './check-index.ts'
 import { checkSegment } from './check-segment.ts'
 import { inBatches } from './in-batches.ts'
-import { type Layer, openLayer } from './layer-reader.ts'
+import { openLayer } from './layer-reader.ts'
 import type { CheckStamp } from './scrub-state.ts'
 import type { SegmentDirectories } from './segment-directories.ts'
 import type { VmContents } from './vm-contents.ts'
@@ -20,6 +21,7 @@ export interface CheckUnit {
 /** What a check tells, and asks whether to go on. */
 export interface UnitWatch {
   readonly goOn: () => boolean
+  readonly onLayer: (layer: string, error: VaultError) => void
   readonly onShard: (layer: string, damaged: DamagedShard) => void
   readonly onSidecar: (name: string, error: VaultError) => void
   /** A segment that has to be looked at closely. */
@@ -48,9 +50,9 @@ export const unitsOf = async (
   const ranges: SegmentRange[] = []
   for (const [name, reference] of contents.layers)
     try {
-      const layer = await openLayer(reader, reference, options)
-      ranges.push(...layer.footer.segmentRanges)
-      units.push(layerUnit(reader, layer, directories, options))
+      const { footer } = await openLayer(reader, reference, options)
+      ranges.push(...footer.segmentRanges)
+      units.push(layerUnit(reader, name, reference, directories, options))
     } catch (error) {
       if (!(error instanceof VaultError)) throw error
       closed.push({ name, error })
@@ -67,15 +69,19 @@ export const unitsOf = async (
   return { units, closed }
 }
 
+/** Opens the layer once more: all footers of a VM together may have hundreds of megabytes. */
 const layerUnit = (
   reader: BlobReader,
-  layer: Layer,
+  name: string,
+  reference: LayerReference,
   directories: SegmentDirectories,
   options: CallOptions,
 ): CheckUnit => ({
-  name: layer.name,
-  check: async (from, { goOn, onShard, onSegment }) => {
-    const on = { goOn, onShard: (damaged: DamagedShard) => onShard(layer.name, damaged), onSegment }
+  name,
+  check: async (from, { goOn, onLayer, onShard, onSegment }) => {
+    const layer = await openLayer(reader, reference, options).catch(orTell((error) => onLayer(name, error)))
+    if (layer === undefined) return null
+    const on = { goOn, onShard: (damaged: DamagedShard) => onShard(name, damaged), onSegment }
     const next = await checkShards(reader, layer, { from: Number(from ?? 0), directories }, on, options)
     return next === null ? null : String(next)
   },
@@ -117,9 +123,10 @@ const proven = async (bytes: Uint8Array, name: string, onKey: (keyId: string) =>
 
 const orTell =
   (tell: (error: VaultError) => void) =>
-  (error: unknown): void => {
+  (error: unknown): undefined => {
     if (!(error instanceof VaultError)) throw error
     tell(error)
+    return undefined
   }
 
 /** By id and disk; the order of the ranges is that of the segments' names. */

@@ -99,6 +99,7 @@ const suspicionsOf = ({ points, damaged }: CheckedRecords): Suspicions => ({
 
 const watchOf = (suspicions: Suspicions, goOn: () => boolean): UnitWatch => ({
   goOn,
+  onLayer: (layer, error) => suspicions.layers.set(layer, { error, shards: [] }),
   onShard: (layer, damaged) => {
     const known = suspicions.layers.get(layer)
     if (known === undefined) suspicions.layers.set(layer, { error: damaged.error, shards: [damaged] })
