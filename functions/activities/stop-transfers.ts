@@ -3,7 +3,7 @@ import { stopTransfers } from '../contracts.ts'
 import { registerActivity } from '../services.ts'
 
 /** Idempotent by the job: the first reason stays. */
-registerActivity(stopTransfers, async (deps, { jobId, reason }) => {
-  await requestStop(deps.control, jobId, reason, deps.clock.now())
+registerActivity(stopTransfers, async (deps, { reason, ...ref }) => {
+  await requestStop(deps.control, ref, reason)
   return { kind: 'asked' }
 })

@@ -64,6 +64,8 @@ export interface Claim {
   /** New with each attempt. Steps that are not create-if-absent check that the claim still carries it. */
   readonly token: string
   readonly takenAt: string
+  /** Present once the job was asked to stop; later attempts stop, too. */
+  readonly stopping?: StopReason
   /** True once the attempt has begun to end its accesses; nothing is opened for it any more. */
   readonly isClosing?: boolean
   /** Present where the job had ended before and goes on. */

@@ -13,15 +13,15 @@ export type CancelOutcome =
   | { readonly kind: 'unknown' }
   | { readonly kind: 'ended'; readonly outcome: JobOutcome }
 
-/** Asks a job to stop: by the record that its steps read, and by the event that its story waits for. Repeatable. */
+/** Asks a job to stop: by the claim that its steps read, and by the event that its story waits for. Repeatable. */
 export const cancelJob = async (
-  deps: Pick<JobDeps, 'clock' | 'control'> & { readonly instances: JobInstances },
+  deps: Pick<JobDeps, 'control'> & { readonly instances: JobInstances },
   jobId: string,
 ): Promise<CancelOutcome> => {
   const record = await readJobRecord(deps.control, jobId)
   if (record === null) return { kind: 'unknown' }
   if (record.outcome !== null) return { kind: 'ended', outcome: record.outcome }
-  await requestStop(deps.control, jobId, 'cancelled', deps.clock.now())
+  await requestStop(deps.control, record.job, 'cancelled')
   const held = await readClaim(deps.control, record.job)
   if (held?.claim.job.jobId === jobId) await deps.instances.cancel(instanceIdOf(jobId, held.claim.attempt))
   return { kind: 'asked' }

@@ -1,4 +1,5 @@
-import type { Claim, Job, Resumption } from '../domain/job.ts'
+import type { Claim, Job, Resumption, StopReason } from '../domain/job.ts'
+import { type Failed, superseded } from '../domain/job-ref.ts'
 import type { BlobReader, ControlStore } from '../ports/blob-store.ts'
 import { claimName, claimPrefix } from './control-names.ts'
 import { encodeJson, readJson } from './json-object.ts'
@@ -45,35 +46,85 @@ export const readClaim = async (
   job: { readonly jobId: string; readonly vmKey: string },
 ): Promise<HeldClaim | null> => {
   const object = await readJson<Claim>(control, claimName(job))
-  return object === null ? null : { claim: object.value, etag: object.etag }
+  return object === null ? null : noteSeen(control, { claim: object.value, etag: object.etag })
+}
+
+/** What this process saw last of some claims. It is no look at them: only the condition of a write, which fails where they have changed. */
+const lastSeen = new WeakMap<BlobReader, Map<string, HeldClaim>>()
+const lastSeenMax = 64
+
+const noteSeen = (control: BlobReader, held: HeldClaim): HeldClaim => {
+  const seen = lastSeen.get(control) ?? new Map<string, HeldClaim>()
+  lastSeen.set(control, seen)
+  const name = claimName(held.claim.job)
+  seen.delete(name)
+  seen.set(name, held)
+  for (const oldest of seen.keys()) {
+    if (seen.size <= lastSeenMax) break
+    seen.delete(oldest)
+  }
+  return held
 }
 
 /** True while the step's attempt is the one that the claim names. */
 export const isCurrent = async (control: BlobReader, ref: ClaimRef): Promise<boolean> =>
   (await readClaim(control, ref))?.claim.token === ref.token
 
-/** Says in the claim that its attempt is ending its accesses, before it does: a step that still gets one afterwards then ends it itself.
- * Repeatable. False where the claim is another attempt's or nobody's. */
-export const markClosing = async (control: ControlStore, ref: ClaimRef): Promise<boolean> => {
+/** The claim that a step of this attempt works under, asked for once, before the step changes anything. A worker may sleep behind the look: nothing
+ * relies on it that counts, it spares others the work of late steps. */
+export const claimOf = async (control: BlobReader, ref: ClaimRef): Promise<Claim | Failed> => {
+  const held = await readClaim(control, ref)
+  return held?.claim.token === ref.token ? held.claim : superseded
+}
+
+/** Changes the claim as it was seen last, else as it is read, until nobody has changed it in between.
+ * @param change null: it stays as it is
+ * @returns the claim behind it; null where there is none */
+export const changeClaim = async (
+  control: ControlStore,
+  ref: Pick<ClaimRef, 'jobId' | 'vmKey'>,
+  change: (held: HeldClaim) => Claim | null,
+): Promise<Claim | null> => {
+  const replace = async (held: HeldClaim, claim: Claim): Promise<Claim | null> => {
+    const replaced = await control.replace(claimName(ref), encodeJson(claim), held.etag)
+    return replaced.kind === 'replaced' ? noteSeen(control, { claim, etag: replaced.etag }).claim : null
+  }
+  const seen = lastSeen.get(control)?.get(claimName(ref))
+  const guess = seen === undefined ? null : change(seen)
+  const guessed = seen === undefined || guess === null ? null : await replace(seen, guess)
+  if (guessed !== null) return guessed
   for (let left = tries; left > 0; left--) {
     const held = await readClaim(control, ref)
-    if (held?.claim.token !== ref.token) return false
-    if (held.claim.isClosing) return true
-    const body = encodeJson({ ...held.claim, isClosing: true } satisfies Claim)
-    if ((await control.replace(claimName(held.claim.job), body, held.etag)).kind === 'replaced') return true
+    if (held === null) return null
+    const changed = change(held)
+    if (changed === null) return held.claim
+    const replaced = await replace(held, changed)
+    if (replaced !== null) return replaced
   }
   throw new Error(`The claim of ${ref.vmKey} changed ${tries} times while it was being marked. The step is repeated.`)
 }
 
-/** Gives the job to its next attempt under a new token, unless somebody changed the claim since it was read. */
+/** Says in the claim that its attempt is ending its accesses, before it does: a step that still gets one afterwards then ends it itself.
+ * Repeatable. False where the claim is another attempt's or nobody's. */
+export const markClosing = async (control: ControlStore, ref: ClaimRef): Promise<boolean> => {
+  const behind = await changeClaim(control, ref, ({ claim }) =>
+    claim.token !== ref.token || claim.isClosing ? null : ({ ...claim, isClosing: true } satisfies Claim),
+  )
+  return behind?.token === ref.token
+}
+
+/** Gives the job to its next attempt under a new token, unless somebody changed the claim since it was read.
+ * @param stopping what the next attempt is asked to stop for, unless it is already */
 export const renewClaim = async (
   control: ControlStore,
   held: HeldClaim,
   token: string,
   now: Date,
+  stopping?: StopReason,
 ): Promise<{ readonly kind: 'renewed'; readonly claim: Claim } | { readonly kind: 'changed' }> => {
   const { isClosing: _, ...open } = held.claim
-  const claim: Claim = { ...open, attempt: open.attempt + 1, token, takenAt: now.toISOString() }
+  const asked = stopping === undefined ? {} : { stopping: open.stopping ?? stopping }
+  const claim: Claim = { ...open, ...asked, attempt: open.attempt + 1, token, takenAt: now.toISOString() }
   const replaced = await control.replace(claimName(claim.job), encodeJson(claim), held.etag)
   return replaced.kind === 'replaced' ? { kind: 'renewed', claim } : { kind: 'changed' }
 }

@@ -1,10 +1,10 @@
-import { type Failed, failed, type JobRef, superseded } from '../domain/job-ref.ts'
+import { type Failed, failed, type JobRef } from '../domain/job-ref.ts'
 import type { CommittedDisk, RecoveryPoint } from '../domain/recovery-point.ts'
 import type { Consistency } from '../domain/vm.ts'
 import type { SnapshotSet } from '../ports/compute.ts'
 import { commitRecoveryPoint, type RecoveryPointDraft, readCommitted } from '../vault/commit-recovery-point.ts'
 import { type BackupPlan, planMissing, readBackupPlan, readSources } from './backup-plan.ts'
-import { isCurrent } from './claim.ts'
+import { claimOf } from './claim.ts'
 import type { JobDeps } from './job-deps.ts'
 import { publishImageBases } from './publish-image-bases.ts'
 import { readSealed } from './seal-planned-disk.ts'
@@ -20,7 +20,8 @@ export interface CommittedJob {
 
 /** Makes the recovery point visible: one record for all disks. Key: the recovery point; the first record wins. */
 export const commitJob = async (deps: CommitDeps, ref: JobRef): Promise<CommittedJob | Failed> => {
-  if (!(await isCurrent(deps.control, ref))) return superseded
+  const claim = await claimOf(deps.control, ref)
+  if ('kind' in claim) return claim
   const plan = await readBackupPlan(deps.control, ref.recoveryPointId)
   const sources = await readSources(deps.control, ref.recoveryPointId)
   if (plan === null || sources === null) return committedBefore(deps, ref, plan, planMissing)

@@ -19,8 +19,6 @@ export const recentJobPrefix = 'recent-jobs/'
 /** Which backup of the VM ended without a commit and can go on. */
 export const unfinishedName = (vmKey: string): string => `unfinished/${vmKey}`
 
-export const stopName = (jobId: string): string => `stops/${jobId}`
-
 /** The VM as it was when the backup began, and each disk's base. */
 export const vmPlanName = (recoveryPointId: string): string => `plans/${recoveryPointId}/vm.json`
 

@@ -1,5 +1,6 @@
 import type { JobOutcome, JobRecord } from '../domain/job.ts'
 import type { JobRef } from '../domain/job-ref.ts'
+import type { ControlStore } from '../ports/blob-store.ts'
 import { dropIntent } from '../vault/intents.ts'
 import { type HeldClaim, readClaim, releaseClaim } from './claim.ts'
 import type { JobDeps } from './job-deps.ts'
@@ -28,6 +29,13 @@ export const endJob = async (
   const record = await recordOutcome(deps.control, { job, attempts: attempt, outcome, now: deps.clock.now() })
   if (job.kind === 'restore') await dropIntent(deps.control, job.jobId)
   else await noteEnding(deps, job, record.outcome?.kind === 'completed')
-  await releaseClaim(deps.control, held)
+  await giveBack(deps.control, held)
   return record
+}
+
+/** A stop that is asked for meanwhile changes the claim, not whose it is. */
+const giveBack = async (control: ControlStore, held: HeldClaim): Promise<void> => {
+  if ((await releaseClaim(control, held)) !== 'changed') return
+  const changed = await readClaim(control, held.claim.job)
+  if (changed?.claim.token === held.claim.token) await giveBack(control, changed)
 }

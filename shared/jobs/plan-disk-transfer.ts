@@ -14,10 +14,10 @@ import { openStack } from '../vault/stack.ts'
 import { noteStoredDamage } from '../vault/stored-damage.ts'
 import { findDisk, type PlannedBase } from './backup-plan.ts'
 import { crossesDiffBoundary } from './choose-base.ts'
+import { claimOf } from './claim.ts'
 import { fullReasonName } from './control-names.ts'
 import type { JobDeps } from './job-deps.ts'
 import { decideOnce, readDecision } from './json-object.ts'
-import { stopReasonOf } from './stop.ts'
 import { withReader } from './with-reader.ts'
 
 export type DiskPlanned =
@@ -36,17 +36,23 @@ export type DiskPlanned =
 type PlanDeps = Pick<JobDeps, 'access' | 'clock' | 'control' | 'limits' | 'openReader' | 'vault'>
 
 /** Lists what a disk's transfer has to move and cuts it into slices. Key: the disk of the recovery point; the first plan stays. Where
- * the platform cannot compare the source with its base, the plan is that of a full transfer, and the reason is recorded. */
+ * the platform cannot compare the source with its base, the plan is that of a full transfer, and the reason is recorded. A job's first
+ * attempt seldom plans a disk twice, so it looks for a plan only where it can make none. */
 export const planDiskTransfer = async (deps: PlanDeps, ref: DiskRef): Promise<DiskPlanned> => {
-  const stored = await readDiskPlan(deps.control, ref)
+  const claim = await claimOf(deps.control, ref)
+  if ('kind' in claim) return claim
+  const isFirst = claim.attempt === 1
+  const stored = isFirst ? null : await readDiskPlan(deps.control, ref)
   if (stored !== null) return plannedOf(deps, stored)
-  const reason = await stopReasonOf(deps.control, ref.jobId)
-  if (reason !== null) return { kind: 'stopped', reason }
+  if (claim.stopping !== undefined) return { kind: 'stopped', reason: claim.stopping }
   const disk = await findDisk(deps.control, ref)
   if ('kind' in disk) return disk
   const { source, planned } = disk
   const base = await usableBase(deps, ref, source, planned.base)
-  return listTolerantly(deps, ref, source, { base, comparison: planned.comparison })
+  const outcome = await listTolerantly(deps, ref, source, { base, comparison: planned.comparison })
+  if (outcome.kind !== 'failed' || !isFirst) return outcome
+  const twin = await readDiskPlan(deps.control, ref)
+  return twin === null ? outcome : plannedOf(deps, twin)
 }
 
 /** What the source is listed against. */

@@ -1,5 +1,5 @@
 import type { BackupJob } from '../domain/job.ts'
-import { type Failed, failed, refOf, superseded } from '../domain/job-ref.ts'
+import { type Failed, failed, refOf } from '../domain/job-ref.ts'
 import type { RecoveryPoint } from '../domain/recovery-point.ts'
 import type { VmDescription } from '../domain/vm.ts'
 import { checkBase } from '../vault/check-base.ts'
@@ -8,7 +8,7 @@ import { latestReadableRecoveryPoint } from '../vault/recovery-points.ts'
 import { type BackupPlan, readBackupPlan, windowEndOf } from './backup-plan.ts'
 import { chooseBase } from './choose-base.ts'
 import { chooseComparisons, findImageDisks, type ImageDisk } from './choose-comparison.ts'
-import { readClaim } from './claim.ts'
+import { claimOf } from './claim.ts'
 import { vmPlanName } from './control-names.ts'
 import type { JobDeps } from './job-deps.ts'
 import { decideOnce } from './json-object.ts'
@@ -24,9 +24,9 @@ export const planVmBackup = async (
 ): Promise<
   { readonly kind: 'planned'; readonly disks: readonly string[]; readonly deadline: string | null } | Failed
 > => {
-  const held = await readClaim(deps.control, refOf({ job, token }))
-  if (held?.claim.token !== token) return superseded
-  const plan = held.claim.attempt === 1 ? await decideFirst(deps, job) : await readOrDecide(deps, job)
+  const claim = await claimOf(deps.control, refOf({ job, token }))
+  if ('kind' in claim) return claim
+  const plan = claim.attempt === 1 ? await decideFirst(deps, job) : await readOrDecide(deps, job)
   if ('kind' in plan) return plan
   return { kind: 'planned', disks: plan.disks.map(({ disk }) => disk), deadline: windowEndOf(plan, job) }
 }

@@ -1,7 +1,7 @@
 import { failed, type JobRef } from '../domain/job-ref.ts'
 import { readCommitted } from '../vault/commit-recovery-point.ts'
 import { planMissing, readBackupPlan } from './backup-plan.ts'
-import { isCurrent } from './claim.ts'
+import { claimOf } from './claim.ts'
 import type { Closed } from './close-job.ts'
 import type { JobDeps } from './job-deps.ts'
 
@@ -12,7 +12,8 @@ export const releaseSources = async (
   deps: Pick<JobDeps, 'control' | 'snapshots' | 'vault'>,
   ref: JobRef,
 ): Promise<Closed> => {
-  if (!(await isCurrent(deps.control, ref))) return { kind: 'superseded' }
+  const claim = await claimOf(deps.control, ref)
+  if ('kind' in claim) return { kind: 'superseded' }
   if ((await readCommitted(deps.vault, ref))?.kind !== 'committed') return notCommitted
   const plan = await readBackupPlan(deps.control, ref.recoveryPointId)
   if (plan === null) return planMissing

@@ -3,27 +3,23 @@ import type { ControlStore } from '../ports/blob-store.ts'
 import type { HeldClaim } from './claim.ts'
 import { jobName } from './control-names.ts'
 import { encodeJson, readJson } from './json-object.ts'
-import { readStop, removeStop } from './stop.ts'
 import { readUnfinished } from './unfinished.ts'
 
 /** True while the record's outcome is older than the claim: the claim resumes the job, and the record does not say so yet. */
 export const awaitsReopening = ({ resumed }: Claim, { attempts, outcome }: JobRecord): boolean =>
   outcome !== null && attempts < (resumed?.attempt ?? 0)
 
-/** Takes the outcome of an ended job back under the claim that resumes it: stop request and outcome go, the new window comes. `ended`:
+/** Takes the outcome of an ended job back under the claim that resumes it: the outcome goes, the new window comes. `ended`:
  * the job cannot go on any more, and the claim is for nothing. Repeatable: whoever resumes and the supervisor may both do it. */
 export const reopenJob = async (control: ControlStore, { claim }: HeldClaim): Promise<'open' | 'ended'> => {
   const { job, resumed } = claim
   for (;;) {
-    // Read before the record: a stop that is asked of the job after it was opened is not this one.
-    const stop = await readStop(control, job.jobId)
     const object = await readJson<JobRecord>(control, jobName(job.jobId))
     if (object === null || resumed === undefined) return 'ended'
     const record = object.value
     if (record.outcome === null) return 'open'
     if (!awaitsReopening(claim, record)) return 'ended'
     if ((await readUnfinished(control, job.vmKey))?.jobId !== job.jobId) return 'ended'
-    if (stop !== null) await removeStop(control, job.jobId, stop.etag)
     const resumedFor = [...(record.resumedFor ?? []), ...(resumed.slotJobId === null ? [] : [resumed.slotJobId])]
     const opened: JobRecord = { ...record, job, attempts: resumed.attempt, endedAt: null, outcome: null, resumedFor }
     const replaced = await control.replace(jobName(job.jobId), encodeJson(opened), object.etag)

@@ -85,7 +85,7 @@ const endUpload = async (
 }
 
 const stopped = async (deps: RestoreDeps, ref: DiskRef): Promise<Stopped | null> => {
-  const reason = await stopReasonOf(deps.control, ref.jobId)
+  const reason = await stopReasonOf(deps.control, ref)
   return reason === null ? null : { kind: 'stopped', reason }
 }
 

@@ -1,33 +1,20 @@
-import type { StopReason } from '../domain/job.ts'
-import type { BlobCreator, BlobReader, ControlStore } from '../ports/blob-store.ts'
-import { stopName } from './control-names.ts'
-import { createOrRead, readJson } from './json-object.ts'
+import type { Claim, StopReason } from '../domain/job.ts'
+import type { BlobReader, ControlStore } from '../ports/blob-store.ts'
+import { type ClaimRef, changeClaim, readClaim } from './claim.ts'
 
-interface StopRequest {
-  readonly reason: StopReason
-  readonly askedAt: string
+type StoppedRef = Pick<ClaimRef, 'jobId' | 'vmKey'>
+
+/** Asks all steps of the job to stop, whichever attempt they belong to: the claim says so, and they look at it between frames, so it takes
+ * seconds. Key: the job; the first reason stays. Does nothing where the job holds no claim, as it is over. */
+export const requestStop = async (control: ControlStore, ref: StoppedRef, reason: StopReason): Promise<void> => {
+  await changeClaim(control, ref, ({ claim }) => {
+    if (claim.job.jobId !== ref.jobId || claim.stopping !== undefined) return null
+    return { ...claim, stopping: reason } satisfies Claim
+  })
 }
 
-/** Asks all steps of the job to stop. They read it between frames, so it takes seconds. Key: the job; the first reason stays. */
-export const requestStop = async (
-  control: BlobCreator,
-  jobId: string,
-  reason: StopReason,
-  now: Date,
-): Promise<StopReason> =>
-  (await createOrRead<StopRequest>(control, stopName(jobId), { reason, askedAt: now.toISOString() })).reason
-
 /** Why the job was asked to stop; null while it was not. */
-export const stopReasonOf = async (control: BlobReader, jobId: string): Promise<StopReason | null> =>
-  (await readStop(control, jobId))?.value.reason ?? null
-
-/** The stop request with its ETag; null where there is none. */
-export const readStop = (
-  control: BlobReader,
-  jobId: string,
-): Promise<{ readonly value: StopRequest; readonly etag: string } | null> => readJson(control, stopName(jobId))
-
-/** Takes back a stop request of an ended job, unless it was asked for anew since. Repeatable. */
-export const removeStop = async (control: ControlStore, jobId: string, etag: string): Promise<void> => {
-  await control.remove(stopName(jobId), etag)
+export const stopReasonOf = async (control: BlobReader, ref: StoppedRef): Promise<StopReason | null> => {
+  const held = await readClaim(control, ref)
+  return held?.claim.job.jobId === ref.jobId ? (held.claim.stopping ?? null) : null
 }

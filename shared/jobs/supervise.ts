@@ -11,7 +11,6 @@ import type { JobInstances } from './job-instances.ts'
 import { readJobRecord, recordStart } from './job-records.ts'
 import { awaitsReopening, reopenJob } from './reopen-job.ts'
 import { safeMessage } from './step-failure.ts'
-import { requestStop } from './stop.ts'
 
 /** What the supervisor did about one claim. */
 export type Supervised =
@@ -98,8 +97,8 @@ const terminated = 'Terminated'
 const nextAttempt = async (deps: SuperviseDeps, held: HeldClaim, runtimeStatus: string): Promise<Supervised> => {
   const { job } = held.claim
   if (attemptsUsed(held.claim) >= deps.attemptsMax) return giveUp(deps, held, runtimeStatus)
-  if (runtimeStatus === terminated) await requestStop(deps.control, job.jobId, 'cancelled', deps.clock.now())
-  const renewed = await renewClaim(deps.control, held, deps.newToken(), deps.clock.now())
+  const stopping = runtimeStatus === terminated ? 'cancelled' : undefined
+  const renewed = await renewClaim(deps.control, held, deps.newToken(), deps.clock.now(), stopping)
   if (renewed.kind === 'changed') return { kind: 'left', jobId: job.jobId }
   await deps.instances.start(renewed.claim)
   return { kind: 'retried', jobId: job.jobId, vmKey: job.vmKey, attempt: renewed.claim.attempt, endedAs: runtimeStatus }

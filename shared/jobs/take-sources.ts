@@ -1,13 +1,12 @@
 import type { BackupJob, SourceKind } from '../domain/job.ts'
-import { type Failed, type JobRef, type Pending, type Stopped, superseded } from '../domain/job-ref.ts'
+import type { Failed, JobRef, Pending, Stopped } from '../domain/job-ref.ts'
 import type { Consistency } from '../domain/vm.ts'
 import type { SnapshotSet } from '../ports/compute.ts'
 import { type BackupPlan, planMissing, readBackupPlan, readSources } from './backup-plan.ts'
-import { isCurrent } from './claim.ts'
+import { claimOf } from './claim.ts'
 import { sourcesName } from './control-names.ts'
 import type { JobDeps } from './job-deps.ts'
 import { decideOnce } from './json-object.ts'
-import { stopReasonOf } from './stop.ts'
 
 /** What a step that takes the sources answers. */
 export type SourcesTaken =
@@ -29,13 +28,13 @@ export const takeSources = async (
   ref: JobRef,
   kind: SourceKind,
 ): Promise<SourcesTaken> => {
-  if (!(await isCurrent(deps.control, ref))) return superseded
+  const claim = await claimOf(deps.control, ref)
+  if ('kind' in claim) return claim
   const plan = await readBackupPlan(deps.control, ref.recoveryPointId)
   if (plan === null) return planMissing
   const recorded = await readSources(deps.control, ref.recoveryPointId)
   if (recorded !== null) return readyOf(plan, recorded)
-  const reason = await stopReasonOf(deps.control, ref.jobId)
-  if (reason !== null) return { kind: 'stopped', reason }
+  if (claim.stopping !== undefined) return { kind: 'stopped', reason: claim.stopping }
   const taken = await deps.snapshots[kind].ensure(requestOf(plan, plan.job))
   if (taken.kind !== 'ready') return taken
   return readyOf(plan, await decideOnce(deps.control, sourcesName(ref.recoveryPointId), taken.snapshots))

@@ -3,6 +3,7 @@ import type { Comparison } from '../vault/comparison.ts'
 import { readDiskPlan } from '../vault/disk-plan.ts'
 import { type SliceTransfer, type TransferSliceRequest, transferSlice } from '../vault/transfer-slice.ts'
 import { findDisk } from './backup-plan.ts'
+import { claimOf } from './claim.ts'
 import type { JobDeps } from './job-deps.ts'
 import { encodingOf } from './plan-encoding.ts'
 import { sliceProgress } from './slice-progress.ts'
@@ -28,9 +29,10 @@ export const transferDiskSlice = async (
 ): Promise<SliceTransferred> => {
   const disk = await findDisk(deps.control, ref)
   if ('kind' in disk) return disk
-  const isStopped = () => stopReasonOf(deps.control, ref.jobId)
-  const reason = await isStopped()
-  if (reason !== null) return { kind: 'stopped', reason }
+  const claim = await claimOf(deps.control, ref)
+  if ('kind' in claim) return claim
+  if (claim.stopping !== undefined) return { kind: 'stopped', reason: claim.stopping }
+  const isStopped = () => stopReasonOf(deps.control, ref)
   const progress = sliceProgress(deps, ref, slice)
   return withAccess(deps, ref, { source: disk.source, base: null }, async (sasUrl) => {
     const { recoveryPointId, jobId, disk: label } = ref

@@ -1,8 +1,8 @@
 import type { DiskSource } from '../domain/disk-source.ts'
-import { type Failed, failed, type JobRef, type Pending, superseded } from '../domain/job-ref.ts'
+import { type Failed, failed, type JobRef, type Pending } from '../domain/job-ref.ts'
 import type { DiskReader } from '../ports/disk-reader.ts'
 import { SourceError } from '../ports/disk-reader.ts'
-import { isCurrent, readClaim } from './claim.ts'
+import { readClaim } from './claim.ts'
 import type { JobDeps } from './job-deps.ts'
 
 type ReaderDeps = Pick<JobDeps, 'access' | 'control' | 'limits'>
@@ -27,8 +27,8 @@ export const withReader = <Outcome>(
   })
 
 /** Gets access to a disk's source, and its base where one is given, for one step. Access that ended meanwhile is granted anew once;
- * throttling becomes `pending`. The URLs never leave this function's callees. A step of an attempt that is not the current one opens
- * nothing, and one whose job has ended meanwhile ends the access it was granted; a later attempt reads through the same URL and ends it
+ * throttling becomes `pending`. The URLs never leave this function's callees. The step has looked at the claim
+ * before: one of an attempt that is not the current one opens nothing. One whose job has ended meanwhile ends the access it was granted; a later attempt reads through the same URL and ends it
  * itself. Other faults are thrown. */
 export const withAccess = async <Outcome>(
   deps: ReaderDeps,
@@ -36,7 +36,6 @@ export const withAccess = async <Outcome>(
   sources: { readonly source: DiskSource; readonly base: DiskSource | null },
   use: (sasUrl: string, baseSasUrl: string | null) => Promise<Outcome>,
 ): Promise<Outcome | Pending | Failed> => {
-  if (!(await isCurrent(deps.control, ref))) return superseded
   const ids = [sources.source.resourceId, ...(sources.base === null ? [] : [sources.base.resourceId])]
   try {
     return await once(deps, ids, use).catch((error: unknown) => {

@@ -144,7 +144,7 @@ describe('jobs', () => {
     })
     const cancelled = await ask(cancelRunningJob, world, instances, { path: `jobs/${jobId}/cancel`, params })
     expect(cancelled).toMatchObject({ status: 202, body: { jobId, stopping: 'cancelled', statusUrl: body.statusUrl } })
-    expect(await stopReasonOf(world.control, jobId)).toBe('cancelled')
+    expect(await stopReasonOf(world.control, { jobId, vmKey })).toBe('cancelled')
     expect(instances.cancelled).toEqual([`${jobId}.1`])
   })
 
@@ -154,7 +154,7 @@ describe('jobs', () => {
     await runJob(world, instances.started[0]!)
     const params = { jobId: instances.started[0]!.job.jobId }
     expect(await ask(cancelRunningJob, world, instances, { params })).toMatchObject({ status: 409 })
-    expect(await stopReasonOf(world.control, params.jobId)).toBeNull()
+    expect(await stopReasonOf(world.control, { ...params, vmKey })).toBeNull()
     expect(await ask(getJob, world, instances, { method: 'GET', params })).toMatchObject({
       body: { state: 'completed', outcome: { kind: 'completed' } },
     })

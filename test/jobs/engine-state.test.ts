@@ -55,7 +55,7 @@ describe('GET job', () => {
     world.platform.disks.get('os')!.fill('x')
     await startJob({ ...world, instances }, sampleJob())
     await runJob(world, instances.started[0]!, async (activity) => {
-      if (activity === 'transferSlice') await requestStop(world.control, jobId, 'cancelled', world.clock.now())
+      if (activity === 'transferSlice') await requestStop(world.control, sampleJob(), 'cancelled')
     })
     const ended = () => jobStatus({ ...world, instances }, jobId)
     expect(await ended()).toMatchObject({ state: 'cancelled', hint: expect.stringMatching(/resume/) })

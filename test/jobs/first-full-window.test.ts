@@ -58,7 +58,7 @@ describe('the window of a backup', () => {
     })
     await startJob({ ...world, instances }, job)
     await runJob(world, instances.started[0]!, async (activity) => {
-      if (activity === 'planDisk') await requestStop(world.control, job.jobId, 'cancelled', world.clock.now())
+      if (activity === 'planDisk') await requestStop(world.control, job, 'cancelled')
     })
     world.clock.advance(10 * 3_600_000)
     expect(await resumeJob({ ...world, instances }, job.jobId)).toMatchObject({ kind: 'resumed' })

@@ -49,8 +49,7 @@ const app = async () => {
     const claim = last()
     let slices = 0
     const done = await runJob(world, claim, async (activity) => {
-      if (activity === 'transferSlice' && ++slices === 3)
-        await requestStop(world.control, claim.job.jobId, reason, world.clock.now())
+      if (activity === 'transferSlice' && ++slices === 3) await requestStop(world.control, claim.job, reason)
     })
     ended(claim)
     expect(done.outcome).toMatchObject({ kind: reason })

@@ -3,37 +3,72 @@ import { startJob } from '../../shared/jobs/start-job.ts'
 import { runJob } from './run-job.ts'
 import { type FakeWorld, fakeInstances, fakeWorld, sampleJob, sampleVm } from './world.ts'
 
-/** A process that has just started, with one disk to back up. */
+/** One that has just started: it remembers nothing. */
 const freshProcess = (world: FakeWorld): FakeWorld => ({
   ...world,
   vault: world.vault.reopen(),
   control: world.control.reopen(),
 })
 
-const backUp = async (world: FakeWorld, day: number) => {
+const backUp = async (world: FakeWorld, day: number, before?: (activity: string) => void) => {
   const instances = fakeInstances()
   await startJob({ ...world, instances }, sampleJob(`day ${day}`, `2026-03-${10 + day}T02:00:00.000Z`))
-  return runJob(world, instances.started[0]!)
+  const { outcome } = await runJob(world, instances.started[0]!, before)
+  expect(outcome).toMatchObject({ kind: 'completed' })
+  return outcome
 }
 
-/** Calls of both containers by what they are about, from the start of the job on; ids of recovery points, jobs and VMs left out. */
-const callsOf = ({ vault, control }: FakeWorld): readonly string[] =>
-  Object.entries({ control, vault }).flatMap(([container, store]) =>
-    store.calls.map(({ operation, name }) => `${container} ${operation} ${name.split('/')[0]}`),
-  )
+/** A VM of one disk with one recovery point, behind which nothing changes. */
+const protectedVm = async (): Promise<FakeWorld> => {
+  const world = fakeWorld()
+  world.platform.vms = [{ ...sampleVm(), disks: sampleVm().disks.slice(0, 1) }]
+  world.platform.disks.get('os')!.fill('x', 0, 4096)
+  await backUp(freshProcess(world), 0)
+  return world
+}
 
-describe('the storage calls of a backup', () => {
-  it('of a disk that did not change', async () => {
-    const world = fakeWorld()
-    world.platform.vms = [{ ...sampleVm(), disks: sampleVm().disks.slice(0, 1) }]
-    world.platform.disks.get('os')!.fill('x', 0, 4096)
-    await backUp(freshProcess(world), 0)
-    const process = freshProcess(world)
-    const { outcome } = await backUp(process, 1)
-    expect(outcome).toMatchObject({
-      kind: 'completed',
+/** Calls of both containers since the start of the job, in order, by what they are about. */
+const callsOf = ({ vault, control }: FakeWorld, container: 'control' | 'vault'): readonly string[] =>
+  (container === 'vault' ? vault : control).calls.map(({ operation, name }) => {
+    const [root, ...rest] = name.replace(/\.json$/, '').split('/')
+    return `${operation} ${root === 'plans' ? rest.at(-1) : root}`
+  })
+
+describe('a backup of a disk that did not change', () => {
+  it('makes no other storage calls than these', async () => {
+    const process = freshProcess(await protectedVm())
+    expect(await backUp(process, 1)).toMatchObject({
       summary: { disks: [{ transfer: 'incremental', changedBytes: 0 }] },
     })
-    expect(callsOf(process)).toHaveLength(33)
+    expect(callsOf(process, 'control')).toEqual([
+      ...['read jobs', 'create claims', 'create jobs', 'create recent-jobs'],
+      ...['read claims', 'create intents', 'list condemned', 'create vm'],
+      ...['read claims', 'read sources', 'create sources'],
+      ...['read claims', 'list damage', 'create summary', 'read claims'],
+      ...['read claims'],
+      ...['replace claims'],
+      ...['read claims'],
+      ...['read claims', 'read jobs', 'replace jobs', 'remove intents', 'read unfinished', 'remove claims'],
+    ])
+    expect(callsOf(process, 'vault')).toEqual([
+      ...['list recovery-points', 'read recovery-points', 'list recovery-points'],
+      ...['readRange layers', 'create recovery-points'],
+    ])
+  })
+
+  it('comes to the same where each step runs in a process of its own', async () => {
+    const world = await protectedVm()
+    const process = { ...freshProcess(world) }
+    const opened: FakeWorld[] = []
+    await backUp(process, 1, () => {
+      const next = freshProcess(world)
+      opened.push(next)
+      Object.assign(process, { vault: next.vault, control: next.control })
+    })
+    expect(opened.flatMap((next) => callsOf(next, 'control')).filter((call) => call === 'read vm')).not.toEqual([])
+    const [first, second] = [...world.vault.objects.keys()].filter((name) => name.startsWith('recovery-points/'))
+    const disksOf = (name: string) => JSON.parse(Buffer.from(world.vault.objects.get(name)!.bytes).toString())
+    const stackOf = (name: string) => JSON.stringify(disksOf(name)).match(/"stack":\s*\[[^\]]*\]/)?.[0]
+    expect(stackOf(second!)).toBe(stackOf(first!))
   })
 })
