@@ -1,6 +1,6 @@
 import type { ChangedRange, Extent } from '../domain/extent.ts'
 import { SourceError } from '../ports/disk-reader.ts'
-import { type PageList, PageListError, scanPageList } from './page-list-scan.ts'
+import { createPageListScan, type PageList, PageListError, type PageListScan } from './page-list-scan.ts'
 import { AttemptError, type SasCall } from './sas-request.ts'
 import { type SasDependencies, sendWithRetry } from './sas-retry.ts'
 
@@ -9,6 +9,9 @@ import { type SasDependencies, sendWithRetry } from './sas-retry.ts'
 export const sasApiVersion = '2021-06-08'
 /** Get Page Ranges: the service returns no more at once. */
 const pageListMax = 10_000
+/** Ranges handed on at once. They are objects only from here to where they are used, which is soon: few at a time die young, and so
+ * neither end up among what lives long nor make the heap grow, however many there are. */
+const rangesAtOnce = 256
 /** Pages may be empty, but a listing that brings nothing for so long is going in a circle. */
 const emptyPagesMax = 100
 
@@ -32,21 +35,25 @@ export async function* listPages(
   request: ListingRequest,
 ): AsyncGenerator<readonly ChangedRange[]> {
   const endBytes = request.window.offsetBytes + request.window.lengthBytes
+  const scan = createPageListScan()
   let listedBytes = request.window.offsetBytes
   let step: ListingStep = { startBytes: listedBytes, marker: null, takesMarkers: true, emptyPages: 0 }
   while (step.startBytes < endBytes) {
-    const page: PageList | 'markerRefused' = await pageOf(deps, request, step, endBytes)
+    const page: PageList | 'markerRefused' = await pageOf(deps, request, { ...step, scan }, endBytes)
     if (page === 'markerRefused') {
       // Everything up to here is listed, so a window that starts here misses nothing.
       step = { startBytes: listedBytes, marker: null, takesMarkers: false, emptyPages: step.emptyPages + 1 }
       continue
     }
-    const ranges = within(page.ranges, listedBytes, endBytes)
-    const last = ranges.at(-1)
-    if (last !== undefined) listedBytes = last.offsetBytes + last.lengthBytes
-    yield ranges
+    let isEmpty = true
+    for (const ranges of within(page, listedBytes, endBytes)) {
+      isEmpty = false
+      const last = ranges.at(-1)
+      if (last !== undefined) listedBytes = last.offsetBytes + last.lengthBytes
+      yield ranges
+    }
     if (page.nextMarker === null) return
-    const emptyPages = last === undefined ? step.emptyPages + 1 : 0
+    const emptyPages = isEmpty ? step.emptyPages + 1 : 0
     if (emptyPages > emptyPagesMax) throw unreadable('NoProgress')
     step = step.takesMarkers
       ? { ...step, marker: page.nextMarker, emptyPages }
@@ -66,19 +73,18 @@ interface ListingStep {
 const pageOf = async (
   deps: SasDependencies,
   request: ListingRequest,
-  { startBytes, marker }: ListingStep,
+  { startBytes, marker, scan }: ListingStep & { readonly scan: PageListScan },
   endBytes: number,
 ): Promise<PageList | 'markerRefused'> => {
   const { signal, baseSasUrl } = request
   try {
-    let scan = scanPageList()
     let page: PageList | null = null
     const onComplete = () => {
       page = scanned(() => scan.finish())
     }
     const pieces = () => {
       request.count()
-      scan = scanPageList()
+      scan.begin()
       return (piece: Buffer) => scanned(() => scan.push(piece))
     }
     const call = { ...callOf(request, startBytes, endBytes, marker), onComplete }
@@ -113,18 +119,29 @@ const scanned = <T>(step: () => T): T => {
   }
 }
 
-/** Clips ranges to what is still to be listed, and refuses what is out of order. */
-const within = (ranges: readonly ChangedRange[], startBytes: number, endBytes: number): readonly ChangedRange[] => {
-  const clipped: ChangedRange[] = []
-  let before = -1
-  for (const range of ranges) {
-    if (range.offsetBytes < before) throw unreadable('UnorderedPageList')
-    before = range.offsetBytes + range.lengthBytes
-    const start = Math.max(range.offsetBytes, startBytes)
-    const end = Math.min(before, endBytes)
-    if (end > start) clipped.push({ kind: range.kind, offsetBytes: start, lengthBytes: end - start })
+/** Clips ranges to what is still to be listed, some at a time, and refuses what is out of order before any is handed on. */
+function* within(page: PageList, startBytes: number, endBytes: number): Generator<readonly ChangedRange[]> {
+  checkOrder(page)
+  let clipped: ChangedRange[] = []
+  for (let index = 0; index < page.count; index += 1) {
+    const { kind, offsetBytes, lengthBytes } = page.rangeAt(index)
+    const start = Math.max(offsetBytes, startBytes)
+    const end = Math.min(offsetBytes + lengthBytes, endBytes)
+    if (end > start) clipped.push({ kind, offsetBytes: start, lengthBytes: end - start })
+    if (clipped.length < rangesAtOnce) continue
+    yield clipped
+    clipped = []
   }
-  return clipped
+  if (clipped.length > 0) yield clipped
+}
+
+const checkOrder = (page: PageList): void => {
+  let before = -1
+  for (let index = 0; index < page.count; index += 1) {
+    const { offsetBytes, lengthBytes } = page.rangeAt(index)
+    if (offsetBytes < before) throw unreadable('UnorderedPageList')
+    before = offsetBytes + lengthBytes
+  }
 }
 
 const unreadable = (serviceCode: string): SourceError => new SourceError({ code: 'rejected', status: 200, serviceCode })

@@ -19,7 +19,7 @@ export interface ReadLimits {
 /** Joins ranges across small gaps into few large requests, and cuts large ranges; lazily, as a slice may need many thousands.
  * Every data range is covered exactly once by the parts, every cleared range is passed on as it is.
  * @param ranges in order of offset, not overlapping */
-export function* planReads(ranges: readonly ChangedRange[], limits: ReadLimits): Generator<PlannedRead> {
+export function* planReads(ranges: Iterable<ChangedRange>, limits: ReadLimits): Generator<PlannedRead> {
   let parts: ChangedRange[] = []
   let beginsAt = 0
   let endsAt = -1
@@ -43,7 +43,8 @@ export function* planReads(ranges: readonly ChangedRange[], limits: ReadLimits):
     while (at < end) {
       if (endsAt < 0) beginsAt = at
       endsAt = cutAt(at, end, beginsAt + limits.readBytesMax)
-      parts.push({ offsetBytes: at, lengthBytes: endsAt - at, kind: 'data' })
+      const isWhole = endsAt - at === range.lengthBytes
+      parts.push(isWhole ? range : { offsetBytes: at, lengthBytes: endsAt - at, kind: 'data' })
       at = endsAt
       if (at < end) yield close()
     }

@@ -1,8 +1,8 @@
 import type { ChangedRange } from './extent.ts'
 
-/** The ranges of one slice, with their bytes by kind. */
+/** What the ranges of one slice come to. */
 export interface CutSlice {
-  readonly ranges: readonly ChangedRange[]
+  readonly rangeCount: number
   readonly dataBytes: number
   readonly clearBytes: number
 }
@@ -23,63 +23,71 @@ export const sliceBytesFor = (diskBytes: number, askedBytes: number): number => 
   return Math.max(Math.min(askedBytes, Math.max(slicesMinBytes, share(slicesMin))), share(slicesMax))
 }
 
-/** Cuts a stream of ranges into slices, holding one slice in memory. Ranges of one kind that touch become one. */
+/** Cuts a stream of ranges into slices, holding one range in memory. Ranges of one kind that touch become one. */
 export interface SliceCutter {
   /** @param ranges in order of offset, behind all before, not overlapping, whole sectors
-   * @returns the slices that are now complete, in order; often none
+   * @returns each slice at the moment when it is complete, with all of its ranges handed over and none behind; it has to be taken to its end
    * @throws RangeError where a range breaks these rules or ends behind the disk */
-  add(ranges: readonly ChangedRange[]): CutSlice[]
+  add(ranges: readonly ChangedRange[]): Generator<CutSlice>
   /** The slices that are left. */
-  finish(): CutSlice[]
+  finish(): Generator<CutSlice>
 }
 
-/** @param limits `sliceBytes`: data bytes of a slice, a multiple of 4096. `rangesPerSlice` bounds the memory of a slice whose ranges
- * are tiny or cleared. */
-export const createSliceCutter = (limits: {
-  readonly diskBytes: number
-  readonly sliceBytes: number
-  readonly rangesPerSlice: number
-}): SliceCutter => {
-  const open = { ranges: [] as ChangedRange[], dataBytes: 0, clearBytes: 0 }
+/** @param limits `sliceBytes`: data bytes of a slice, a multiple of 4096. `rangesPerSlice` bounds a slice whose ranges are tiny or cleared.
+ * @param handOver gets the ranges of the slices, one after another */
+export const createSliceCutter = (
+  limits: { readonly diskBytes: number; readonly sliceBytes: number; readonly rangesPerSlice: number },
+  handOver: (range: ChangedRange) => void,
+): SliceCutter => {
+  const open = { rangeCount: 0, dataBytes: 0, clearBytes: 0 }
   let endBytes = 0
   let last: ChangedRange | null = null
   const close = (): CutSlice => {
     const slice = { ...open }
-    Object.assign(open, { ranges: [], dataBytes: 0, clearBytes: 0 })
+    Object.assign(open, { rangeCount: 0, dataBytes: 0, clearBytes: 0 })
     return slice
   }
   const take = (range: ChangedRange): void => {
-    open.ranges.push(range)
+    handOver(range)
+    open.rangeCount += 1
     if (range.kind === 'data') open.dataBytes += range.lengthBytes
     else open.clearBytes += range.lengthBytes
   }
-  function* place(range: ChangedRange): Generator<CutSlice> {
+  const isTooLong = ({ kind, lengthBytes }: ChangedRange): boolean =>
+    kind === 'data' && lengthBytes > limits.sliceBytes - open.dataBytes
+  function* cut(range: ChangedRange): Generator<CutSlice, ChangedRange> {
     let rest = range
-    while (rest.kind === 'data' && rest.lengthBytes > limits.sliceBytes - open.dataBytes) {
+    while (isTooLong(rest)) {
       const [head, tail] = splitRange(rest, limits.sliceBytes - open.dataBytes)
       if (head !== null) take(head)
       yield close()
       rest = tail
     }
-    take(rest)
-    if (open.ranges.length >= limits.rangesPerSlice) yield close()
+    return rest
+  }
+  const completesNothing = (range: ChangedRange): boolean =>
+    !isTooLong(range) && open.rangeCount + 1 < limits.rangesPerSlice
+  function* place(range: ChangedRange): Generator<CutSlice> {
+    take(isTooLong(range) ? yield* cut(range) : range)
+    if (open.rangeCount >= limits.rangesPerSlice) yield close()
   }
   return {
-    add: (ranges) => {
-      const complete: CutSlice[] = []
+    *add(ranges) {
       for (const range of ranges) {
         checkRange(range, endBytes, limits.diskBytes)
         endBytes = range.offsetBytes + range.lengthBytes
         const joined: ChangedRange | null = last && joinTouching(last, range)
-        if (last !== null && joined === null) complete.push(...place(last))
+        if (last !== null && joined === null) {
+          if (completesNothing(last)) take(last)
+          else yield* place(last)
+        }
         last = joined ?? range
       }
-      return complete
     },
-    finish: () => {
-      const complete = last === null ? [] : [...place(last)]
+    *finish() {
+      if (last !== null) yield* place(last)
       last = null
-      return open.ranges.length === 0 ? complete : [...complete, close()]
+      if (open.rangeCount > 0) yield close()
     },
   }
 }

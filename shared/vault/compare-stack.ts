@@ -11,11 +11,7 @@ const gapBytesMax = 8 * 1024 * 1024
 
 /** Compares with what a stack shows, which streams beside the source, proven. Memory: that of one `readStack`.
  * @param ranges what will be asked for: in order of offset, not overlapping, on the disk of the stack */
-export const createStackComparer = (
-  stack: OpenStack,
-  ranges: readonly Extent[],
-  options: CallOptions,
-): PageComparer => {
+export const createStackComparer = (stack: OpenStack, ranges: Iterable<Extent>, options: CallOptions): PageComparer => {
   const windows = windowsOf(ranges)[Symbol.iterator]()
   let parts: AsyncGenerator<DiskPart> | null = null
   let windowEnd = 0
@@ -67,7 +63,7 @@ const isEqual = (bytes: Buffer, part: DiskPart, offsetBytes: number): boolean =>
 }
 
 /** Ranges joined across holes that are cheaper to read than to pass over. */
-function* windowsOf(ranges: readonly Extent[]): Generator<Extent> {
+function* windowsOf(ranges: Iterable<Extent>): Generator<Extent> {
   let open: Extent | null = null
   for (const { offsetBytes, lengthBytes } of ranges) {
     if (open !== null && offsetBytes - endOf(open) <= gapBytesMax) {

@@ -15,7 +15,7 @@ import { openStack } from './stack.ts'
 export const openPageFilter = async (
   deps: { readonly vault: ObjectReader; readonly keys: KeyRing },
   comparison: Comparison,
-  of: { readonly ranges: readonly Extent[]; readonly diskBytes: number },
+  of: { readonly ranges: Iterable<Extent>; readonly diskBytes: number },
   options: CallOptions,
 ): Promise<PageFilter> => {
   if (comparison.kind === 'image') return createPageFilter(await openImage(deps, comparison, options))

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
-import { type CutSlice, createSliceCutter, type SliceCutter, sliceBytesFor } from '../domain/slice-plan.ts'
+import type { ChangedRange } from '../domain/extent.ts'
+import { type CutSlice, createSliceCutter, sliceBytesFor } from '../domain/slice-plan.ts'
 import { type DiskKey, planRunMarker, planSummaryName, slicePlanName } from '../format/names.ts'
 import { encodeSealedJson } from '../format/sealed-json.ts'
 import { formatVersion } from '../format/sectors.ts'
-import { encodeSlicePlan } from '../format/slice-plan-codec.ts'
+import { createSlicePlanEncoder } from '../format/slice-plan-codec.ts'
 import { VaultError } from '../format/vault-error.ts'
 import type { BlobCreator, CallOptions } from '../ports/blob-store.ts'
 import type { Clock } from '../ports/clock.ts'
@@ -33,12 +34,12 @@ export interface PlanDiskRequest extends DiskKey {
 /** A slice index is read as a whole; with 64 GiB of alternating zero and data pages it stays under 64 MiB. */
 const sliceBytesMax = 64 * 1024 ** 3
 const sliceBytesUnit = 1024 * 1024
-/** Bounds a slice plan to about 4 MB in memory. */
+/** Bounds a slice plan to about a MiB, and the index that is made of it. */
 const rangesPerSliceDefault = 65_536
 
 /** Lists what changed on one disk, once, and cuts it into slices. Key: (recoveryPointId, disk): a second run returns the plan that is
  * there and lists nothing. Runs at the same time are harmless: each writes below a number of its own, and the summary, created last,
- * settles whose slices count. Memory is that of one slice plan, whatever the disk.
+ * settles whose slices count. Memory is that of one encoded slice plan, whatever the disk: ranges are encoded as they come.
  * @throws VaultError `bad-ranges` where the source's list is unordered; SourceError and StorageError of the ports */
 export const planDisk = async (
   deps: PlanDiskDeps,
@@ -70,14 +71,16 @@ const writePlan = async (deps: PlanDiskDeps, request: PlanDiskRequest, options: 
   const comparedWith = request.comparedWith ?? null
   const totals = { slices: 0, dataBytes: 0, clearBytes: 0, rangeCount: 0 }
   let run = 0
-  for await (const slice of cutSlices(deps.reader, { ...request, sliceBytes }, sizeBytes, options)) {
+  const encoder = createSlicePlanEncoder()
+  const limits = { diskBytes: sizeBytes, sliceBytes, rangesPerSlice: request.rangesPerSlice ?? rangesPerSliceDefault }
+  for await (const slice of cutSlices(deps.reader, request, { ...limits, handOver: encoder.add }, options)) {
     if (run === 0) run = await takeNumber(deps.control, (number) => planRunMarker(key, number), disk, options)
     const plan = { ...key, run, slice: totals.slices, transfer, diskBytes: sizeBytes, ...slice }
-    await deps.control.create(slicePlanName(plan, run), [encodeSlicePlan(plan)], options)
+    await deps.control.create(slicePlanName(plan, run), encoder.finish(plan), options)
     totals.slices += 1
     totals.dataBytes += slice.dataBytes
     totals.clearBytes += slice.clearBytes
-    totals.rangeCount += slice.ranges.length
+    totals.rangeCount += slice.rangeCount
   }
   const listCalls = deps.reader.counters.listCalls - listCallsBefore
   const changedBytes = totals.dataBytes + totals.clearBytes
@@ -97,23 +100,26 @@ const writePlan = async (deps: PlanDiskDeps, request: PlanDiskRequest, options: 
   }
 }
 
+/** Yields each slice when all of its ranges, and none behind them, were handed over. */
 async function* cutSlices(
   reader: DiskReader,
-  request: PlanDiskRequest,
-  diskBytes: number,
+  key: DiskKey,
+  {
+    handOver,
+    ...limits
+  }: Parameters<typeof createSliceCutter>[0] & { readonly handOver: (range: ChangedRange) => void },
   options: CallOptions,
 ): AsyncGenerator<CutSlice> {
-  const rangesPerSlice = request.rangesPerSlice ?? rangesPerSliceDefault
-  const cutter = createSliceCutter({ diskBytes, sliceBytes: request.sliceBytes, rangesPerSlice })
-  const checked = (cut: (cutter: SliceCutter) => CutSlice[]): CutSlice[] => {
-    try {
-      return cut(cutter)
-    } catch (cause) {
-      if (!(cause instanceof RangeError)) throw cause
-      const name = `${request.recoveryPointId}/${request.disk}`
-      throw new VaultError({ code: 'bad-ranges', name, detail: cause.message }, { cause })
-    }
+  const cutter = createSliceCutter(limits, handOver)
+  for await (const page of reader.listRanges(null, options)) yield* checked(key, cutter.add(page))
+  yield* checked(key, cutter.finish())
+}
+
+function* checked({ recoveryPointId, disk }: DiskKey, slices: Generator<CutSlice>): Generator<CutSlice> {
+  try {
+    yield* slices
+  } catch (cause) {
+    if (!(cause instanceof RangeError)) throw cause
+    throw new VaultError({ code: 'bad-ranges', name: `${recoveryPointId}/${disk}`, detail: cause.message }, { cause })
   }
-  for await (const page of reader.listRanges(null, options)) yield* checked((open) => open.add(page))
-  yield* checked((open) => open.finish())
 }

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import type { ChangedRange } from '../domain/extent.ts'
 import { type PlannedRead, planReads } from '../domain/read-plan.ts'
 import { type DataKey, keyRingOf } from '../format/data-key.ts'
 import type { FrameEncoding } from '../format/frame.ts'
@@ -100,7 +101,7 @@ const filterOf = (
 ): Promise<PageFilter> | null => {
   if (comparedWith === null) return null
   assert(comparison?.kind === comparedWith, 'a slice is compared with what its disk was planned against')
-  const ranges = plan.ranges.filter(({ kind }) => kind === 'data')
+  const ranges = dataOf(plan.ranges)
   const keys = keyRingOf(comparisonKeys)
   return openPageFilter(
     { vault: deps.vault, keys },
@@ -108,6 +109,10 @@ const filterOf = (
     { ranges, diskBytes: plan.diskBytes },
     callOptions(signal),
   )
+}
+
+function* dataOf(ranges: Iterable<ChangedRange>): Generator<ChangedRange> {
+  for (const range of ranges) if (range.kind === 'data') yield range
 }
 
 interface Moved {
@@ -207,19 +212,15 @@ const changedBytesOf = (read: PlannedRead): number => read.parts.reduce((sum, pa
 
 /** No more than the slice can fill: a small slice should not hold the memory of a large one. */
 const segmentBytesFor = (plan: SlicePlan, tuning: TransferTuning): number => {
-  const frames = Math.ceil(plan.dataBytes / tuning.frameCapacityBytes) + Math.ceil(plan.ranges.length / runsPerFrameMax)
+  const frames = Math.ceil(plan.dataBytes / tuning.frameCapacityBytes) + Math.ceil(plan.rangeCount / runsPerFrameMax)
   return Math.min(
     tuning.segmentBytes,
     plan.dataBytes + (frames + 1) * storedBytesMax(plan, 0) + Math.ceil(plan.dataBytes / 256),
   )
 }
 
-const readAheadBytesFor = (plan: SlicePlan, tuning: TransferTuning): number => {
-  const first = plan.ranges[0]
-  const last = plan.ranges.at(-1)
-  const spanBytes = first && last ? last.offsetBytes + last.lengthBytes - first.offsetBytes : 0
-  return Math.min(tuning.readAheadBytes, spanBytes)
-}
+const readAheadBytesFor = ({ spanBytes }: SlicePlan, tuning: TransferTuning): number =>
+  Math.min(tuning.readAheadBytes, spanBytes)
 
 /** Asks at most once in a while, as the answer may cost a storage call. Time only paces the question here. */
 const pacedStop = (clock: Clock, request: TransferSliceRequest, everyMilliseconds: number) => {

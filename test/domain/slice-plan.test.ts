@@ -1,14 +1,26 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { ChangedRange } from '../../shared/domain/extent.ts'
-import { createSliceCutter } from '../../shared/domain/slice-plan.ts'
+import { type CutSlice, createSliceCutter } from '../../shared/domain/slice-plan.ts'
 import { changedRanges } from '../support/arbitraries.ts'
 
 const sliceBytes = 64 * 1024
 const diskBytes = 2 ** 55
 const cutAll = (pages: readonly (readonly ChangedRange[])[], rangesPerSlice = 1000) => {
-  const cutter = createSliceCutter({ diskBytes, sliceBytes, rangesPerSlice })
-  return [...pages.flatMap((page) => cutter.add(page)), ...cutter.finish()]
+  let ranges: ChangedRange[] = []
+  const limits = { diskBytes, sliceBytes, rangesPerSlice }
+  const cutter = createSliceCutter(limits, (range) => ranges.push(range))
+  const slices: (CutSlice & { readonly ranges: readonly ChangedRange[] })[] = []
+  const take = (cut: Iterable<CutSlice>): void => {
+    for (const slice of cut) {
+      slices.push({ ...slice, ranges })
+      ranges = []
+    }
+  }
+  for (const page of pages) take(cutter.add(page))
+  take(cutter.finish())
+  expect(ranges).toEqual([])
+  return slices
 }
 const covered = (ranges: readonly ChangedRange[]): string[] => {
   const result: ChangedRange[] = []
@@ -32,6 +44,7 @@ describe('slices of a list of ranges', () => {
           expect(slice.dataBytes).toBeLessThanOrEqual(sliceBytes)
           expect(slice.ranges.length).toBeLessThanOrEqual(rangesPerSlice)
           expect(slice.ranges.length).toBeGreaterThan(0)
+          expect(slice.rangeCount).toBe(slice.ranges.length)
           const sum = (kind: string) =>
             slice.ranges.reduce((bytes, range) => bytes + (range.kind === kind ? range.lengthBytes : 0), 0)
           expect([slice.dataBytes, slice.clearBytes]).toEqual([sum('data'), sum('clear')])

@@ -11,7 +11,7 @@ import { decodeSegmentTrailer, encodeSegmentTrailer } from '../../shared/format/
 import { joinSegmentRanges } from '../../shared/format/segment-ranges.ts'
 import { openShard } from '../../shared/format/shard.ts'
 import { createShardBuilder } from '../../shared/format/shard-builder.ts'
-import { decodeSlicePlan, encodeSlicePlan } from '../../shared/format/slice-plan-codec.ts'
+import { createSlicePlanEncoder, decodeSlicePlan } from '../../shared/format/slice-plan-codec.ts'
 import { VaultError } from '../../shared/format/vault-error.ts'
 import { compress, compressedBytesMax } from '../../shared/format/zstd.ts'
 import { changedRanges, framedRuns, offsets, segmentRanges } from '../support/arbitraries.ts'
@@ -236,9 +236,17 @@ describe('a slice plan', () => {
     fc.assert(
       fc.property(changedRanges(), offsets(), (ranges, dataBytes) => {
         const key = { recoveryPointId: 'r1', disk: 'os', slice: 2, run: 7, transfer: 'incremental' as const }
-        const plan = { ...key, diskBytes: 1024 ** 5, dataBytes, clearBytes: 512, ranges }
-        const bytes = encodeSlicePlan(plan)
-        expect(decodeSlicePlan(bytes, 'object')).toEqual(plan)
+        const head = { ...key, diskBytes: 1024 ** 5, rangeCount: ranges.length, dataBytes, clearBytes: 512 }
+        const encoder = createSlicePlanEncoder()
+        encoder.add({ offsetBytes: 512, lengthBytes: 512, kind: 'data' })
+        encoder.finish({ ...head, rangeCount: 1 })
+        for (const range of ranges) encoder.add(range)
+        const bytes = Buffer.concat(encoder.finish(head))
+        const plan = decodeSlicePlan(bytes, 'object')
+        const last = ranges.at(-1)
+        const spanBytes = last === undefined ? 0 : last.offsetBytes + last.lengthBytes - (ranges[0]?.offsetBytes ?? 0)
+        expect({ ...plan, ranges: [...plan.ranges] }).toEqual({ ...head, spanBytes, ranges })
+        expect([...plan.ranges]).toEqual(ranges)
         if (ranges.length < 4) expectFaults(bytes, (damaged) => decodeSlicePlan(damaged, 'object'), true)
       }),
     )
