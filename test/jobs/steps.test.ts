@@ -215,6 +215,13 @@ describe('a step that is repeated', () => {
       expect(second).toEqual(first)
   })
 
+  it('finds the plan of a disk, though its source cannot be opened any more', async () => {
+    const world = await begun()
+    const planned = await planDiskTransfer(world, disk)
+    world.platform.answers.set('grantRead', [{ kind: 'failed', reason: 'not-found', message: 'm', hint: 'h' }])
+    expect(await planDiskTransfer({ ...world, control: world.control.reopen() }, disk)).toEqual(planned)
+  })
+
   it('finishes a restored disk again without opening it again', async () => {
     const world = fakeWorld()
     const instances = fakeInstances()
