@@ -141,9 +141,9 @@ const mishaps = [
 ] as const
 
 const drawMishap = (random: SeededRandom): Mishap | null => {
-  if (random.below(3) > 0) return null
+  if (random.below(5) > 1) return null
   const kind = mishaps[random.below(mishaps.length)] ?? 'asleep'
-  return { kind, atCall: 1 + random.below(2 ** (1 + random.below(9))) }
+  return { kind, atCall: 1 + random.below(2 ** (1 + random.below(8))) }
 }
 
 /** Restores everything that lives and compares it with what was copied; everything that is committed and has not ended lives, what has ended does not.

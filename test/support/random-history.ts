@@ -18,9 +18,9 @@ interface Act {
 
 /** How often an act comes up, of all together. */
 const weights: Readonly<Record<keyof typeof acts, number>> = {
-  backUp: 38,
-  expire: 11,
-  compact: 14,
+  backUp: 36,
+  expire: 17,
+  compact: 18,
   collect: 12,
   wake: 9,
   resize: 4,
@@ -37,7 +37,7 @@ const weights: Readonly<Record<keyof typeof acts, number>> = {
 /** A history begins with this many backups. */
 const firstBackups = 3
 const actsMin = 7
-const actsBelow = 15
+const actsBelow = 16
 
 const drawActs = (random: SeededRandom): readonly Act[] => {
   const kinds = (Object.keys(weights) as (keyof typeof acts)[]).flatMap((kind) =>
