@@ -33,7 +33,7 @@ const pointsOf = ({ world, states }: History, vmKey: string | null = null): stri
 const isMissing = (error: unknown): boolean => error instanceof VaultError && error.fault.code === 'object-missing'
 
 /** Ends a recovery point, where there is one: the newest seldom. */
-export const expireOne = async (history: History, random: SeededRandom, recoveryPointId: string): Promise<string> => {
+const expireOne = async (history: History, random: SeededRandom, recoveryPointId: string): Promise<string> => {
   const vmKey = history.world.platform.taken.get(recoveryPointId)?.vmKey ?? ''
   let isThere = false
   const run = async ({ vault }: HistoryDeps): Promise<string> => {

@@ -41,7 +41,7 @@ const goOn = async (history: History, random: SeededRandom, vm: PlatformVm): Pro
 /** The claim that one run of a backup works under; null where there is nothing to do. */
 type Begin = (deps: HistoryDeps) => Promise<Claim | null>
 
-export const backUpBy = (history: History, random: SeededRandom, told: string, begin: Begin): Promise<string> => {
+const backUpBy = (history: History, random: SeededRandom, told: string, begin: Begin): Promise<string> => {
   let committed: string | null = null
   let claim: Claim | null = null
   return launch(history, random, {
