@@ -18,6 +18,8 @@ class ControlObjectError extends Error {
 /** The bytes of a control object: indented JSON, so that an operator can read it in the portal. */
 export const encodeJson = (value: unknown): Uint8Array => encoder.encode(`${JSON.stringify(value, null, 1)}\n`)
 
+const decodeJson = (bytes: Uint8Array): unknown => JSON.parse(decoder.decode(bytes))
+
 /** The object and its ETag; null where there is none.
  * @throws ControlObjectError where the bytes are not JSON */
 export const readJson = async <Value>(
@@ -27,7 +29,7 @@ export const readJson = async <Value>(
   const content = await reader.read(name)
   if (content === null) return null
   try {
-    return { value: JSON.parse(decoder.decode(content.bytes)) as Value, etag: content.etag }
+    return { value: decodeJson(content.bytes) as Value, etag: content.etag }
   } catch (cause) {
     throw new ControlObjectError(name, { cause })
   }
@@ -43,7 +45,7 @@ export const createOrRead = async <Value>(control: BlobCreator, name: string, va
 /** What was decided once for all attempts of a job; null where nothing is yet. A process asks for it until it is there, then remembers it:
  * it never changes, and nobody removes it before the job is over. */
 export const readDecision = async <Value>(control: ObjectReader, name: string): Promise<Value | null> =>
-  (await readJson<Value>(remembering(control), name))?.value ?? null
+  (await readJson<Value>(remembering(control, decodeJson), name))?.value ?? null
 
 /** Decides, or takes what somebody else decided first. Key: the name. */
 export const decideOnce = async <Value>(control: BlobCreator, name: string, value: Value): Promise<Value> => {

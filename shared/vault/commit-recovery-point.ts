@@ -2,7 +2,7 @@ import type { LayerReference, RecoveryPoint } from '../domain/recovery-point.ts'
 import { digestHex } from '../format/digest.ts'
 import { footerDigestOf, footerTailBytes } from '../format/index-footer.ts'
 import { layerIdOf, layerName, recoveryPointName } from '../format/names.ts'
-import { encodeSealedJson } from '../format/sealed-json.ts'
+import { decodeSealedJson, encodeSealedJson } from '../format/sealed-json.ts'
 import { formatVersion } from '../format/sectors.ts'
 import { VaultError } from '../format/vault-error.ts'
 import type { BlobCreator, BlobReader, CallOptions } from '../ports/blob-store.ts'
@@ -52,7 +52,7 @@ export const readCommitted = async (
   key: RecoveryPointKey,
   options: CallOptions = {},
 ): Promise<Committed | null> => {
-  const found = await readRevision(remembering(vault), key, 1, options)
+  const found = await readRevision(remembering(vault, decodeSealedJson), key, 1, options)
   if (found === null) return null
   if (!('disks' in found.record)) return { kind: 'aborted' }
   return { kind: 'committed', recoveryPoint: found.record, digest: found.digest }

@@ -1,5 +1,6 @@
 import * as v from 'valibot'
 import { type DiskKey, planSummaryName, type SliceKey, slicePlanName } from '../format/names.ts'
+import { decodeSealedJson } from '../format/sealed-json.ts'
 import { formatVersion } from '../format/sectors.ts'
 import { decodeSlicePlan, type SlicePlan } from '../format/slice-plan-codec.ts'
 import { VaultError } from '../format/vault-error.ts'
@@ -40,7 +41,7 @@ export const readDiskPlan = async (
   options: CallOptions = {},
 ): Promise<DiskPlan | null> => {
   const name = planSummaryName(key)
-  const record = await readSealed(remembering(control), name, options)
+  const record = await readSealed(remembering(control, decodeSealedJson), name, options)
   if (record === null) return null
   requireFormat(record, name)
   const parsed = v.safeParse(summarySchema, record)

@@ -7,18 +7,30 @@ const objectBytesMax = 256 * 1024
 
 /** The same objects, for those that are created once and never changed under their names: what this process has read or created of them is
  * not asked for again. Only presence is remembered; what was not there is looked for every time. So an object that was removed since
- * may still be answered, which must not matter to whoever reads it so. ETags are left empty, as nothing is ever replaced. */
-export const remembering = (reader: ObjectReader): ObjectReader => ({
+ * may still be answered, which must not matter to whoever reads it so. ETags are left empty, as nothing is ever replaced.
+ * @param decode throws for damaged bytes, which are answered and not remembered: somebody may bring the object back */
+export const remembering = (reader: ObjectReader, decode: Decode): ObjectReader => ({
   read: async (name, options?: ReadOptions) => {
     const known = recall(reader, name)
     if (known !== null) return { bytes: known, etag: '' }
     const content = await reader.read(name, options)
     if (content === null) return null
-    remember(reader, name, content.bytes)
+    if (isSound(decode, content.bytes, name)) remember(reader, name, content.bytes)
     return { bytes: content.bytes, etag: '' }
   },
   readRange: (name, offsetBytes, lengthBytes, options) => reader.readRange(name, offsetBytes, lengthBytes, options),
 })
+
+type Decode = (bytes: Uint8Array, name: string) => unknown
+
+const isSound = (decode: Decode, bytes: Uint8Array, name: string): boolean => {
+  try {
+    decode(bytes, name)
+    return true
+  } catch {
+    return false
+  }
+}
 
 /** Creates such an object. `exists` also where an earlier try of this very call took effect. */
 export const createRemembered = async (
