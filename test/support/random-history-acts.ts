@@ -137,12 +137,12 @@ const resize: Act = async (history, random) => {
   return `${vm.vmId}/${label} to ${disk.bytes.length}`
 }
 
-/** A disk is made anew, maybe smaller and with the old content, is taken away or comes; or a VM comes. */
+/** A disk is made anew, with the old content or a part of it, or empty; is taken away, or comes; or a VM comes. */
 const exchangeDisk: Act = async (history, random) => {
   const vm = pickVm(history, random)
-  const label = random.below(2) === 0 ? 'os' : 'lun-0'
+  const label = random.below(3) > 0 ? 'os' : 'lun-0'
   const before = vm.disks.get(label)
-  if (random.below(4) === 0) {
+  if (random.below(5) === 0) {
     addVm(history, random)
     return `${history.world.platform.vms.length} VMs`
   }
@@ -152,7 +152,10 @@ const exchangeDisk: Act = async (history, random) => {
   }
   addDisk(history, random, vm, label)
   const after = vm.disks.get(label)
-  if (before !== undefined && after !== undefined && random.below(3) > 0) before.bytes.copy(after.bytes)
+  if (before !== undefined && after !== undefined && random.below(4) > 0) {
+    const cutAt = 512 * (1 + random.below(before.bytes.length / 512))
+    after.bytes = Buffer.from(random.below(2) === 0 ? before.bytes : before.bytes.subarray(0, cutAt))
+  }
   return `${vm.vmId}/${label} is made anew with ${after?.bytes.length}`
 }
 

@@ -103,7 +103,7 @@ export const launch = async (history: History, random: SeededRandom, task: Task)
   const ended = finish(door, task, mishap)
   ended.catch(() => undefined)
   const first = await Promise.race([ended, door.asleep])
-  const how = mishap === null ? '' : `, ${mishap.kind} at call ${mishap.atCall}`
+  const how = mishap === null ? '' : `, ${mishap.kind} at ${mishap.of} ${mishap.at}`
   if (first !== 'asleep') return `${task.told}${how}: ${first}`
   const wake = async (): Promise<string> => {
     door.wake()
@@ -143,7 +143,8 @@ const mishaps = [
 const drawMishap = (random: SeededRandom): Mishap | null => {
   if (random.below(5) > 1) return null
   const kind = mishaps[random.below(mishaps.length)] ?? 'asleep'
-  return { kind, atCall: 1 + random.below(2 ** (1 + random.below(8))) }
+  if (random.below(2) === 0) return { kind, of: 'write', at: 1 + random.below(2 ** random.below(6)) }
+  return { kind, of: 'call', at: 1 + random.below(2 ** (1 + random.below(8))) }
 }
 
 /** Restores everything that lives and compares it with what was copied; everything that is committed and has not ended lives, what has ended does not.

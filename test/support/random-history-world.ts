@@ -4,7 +4,7 @@ import { StorageError } from '../../shared/ports/blob-store.ts'
 import type { TransferTuning } from '../../shared/vault/transfer-tuning.ts'
 import { createVaultKeys } from '../../shared/vault/vault-keys.ts'
 import { type FakeKeyWrapper, noWrappers, onlyWrapper } from './fake-key-wrapper.ts'
-import { type MemoryBlobStore, SimulatedCrash, type StoreFault } from './memory-blob-store.ts'
+import { type MemoryBlobStore, SimulatedCrash, type StoreFault, type StoreOperation } from './memory-blob-store.ts'
 import { type HistoryPlatform, portsOf } from './random-history-platform.ts'
 import type { SeededRandom } from './seeded-random.ts'
 import type { virtualClock } from './virtual-clock.ts'
@@ -26,10 +26,12 @@ export type HistoryDeps = Pick<
   'access' | 'clock' | 'control' | 'inventory' | 'keys' | 'limits' | 'newToken' | 'openReader' | 'snapshots' | 'vault'
 > & { readonly moveSlice: NonNullable<JobDeps['moveSlice']>; readonly instances: JobInstances }
 
-/** What happens to a run at one of its storage calls, counted from 1 over both containers. `asleep`: it stands still there until it is woken. */
+/** What happens to a run at one of its storage calls, counted from 1 over both containers: of all calls, or of those that write. `asleep`: it stands
+ * still there until it is woken. */
 export interface Mishap {
   readonly kind: StoreFault | 'asleep'
-  readonly atCall: number
+  readonly of: 'call' | 'write'
+  readonly at: number
 }
 
 /** One process: its own calls, and nothing in memory of those before it. */
@@ -43,6 +45,7 @@ export interface Door {
 }
 
 const mib = 1024 * 1024
+const readingOperations: ReadonlySet<StoreOperation> = new Set(['read', 'readRange', 'list'])
 
 export const openDoor = (world: HistoryWorld, random: SeededRandom, mishap: Mishap | null): Door => {
   const [vault, control] = [world.vault.reopen(), world.control.reopen()]
@@ -56,16 +59,20 @@ export const openDoor = (world: HistoryWorld, random: SeededRandom, mishap: Mish
   const woken = new Promise<void>((resolve) => {
     wake = resolve
   })
+  let isDue = false
   for (const store of [vault, control]) {
-    store.fault = () => {
-      calls += 1
+    store.fault = ({ operation }) => {
       if (isDead) return 'crashBefore'
-      if (calls !== mishap?.atCall || mishap.kind === 'asleep') return null
+      if (mishap === null || (mishap.of === 'write' && readingOperations.has(operation))) return null
+      calls += 1
+      if (calls !== mishap.at) return null
+      isDue = mishap.kind === 'asleep'
       isDead = mishap.kind === 'crashBefore' || mishap.kind === 'crashAfter'
-      return mishap.kind
+      return mishap.kind === 'asleep' ? null : mishap.kind
     }
     store.pause = async () => {
-      if (calls !== mishap?.atCall || mishap.kind !== 'asleep') return
+      if (!isDue) return
+      isDue = false
       fallAsleep('asleep')
       await woken
     }
