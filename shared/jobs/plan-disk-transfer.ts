@@ -36,23 +36,18 @@ export type DiskPlanned =
 type PlanDeps = Pick<JobDeps, 'access' | 'clock' | 'control' | 'limits' | 'openReader' | 'vault'>
 
 /** Lists what a disk's transfer has to move and cuts it into slices. Key: the disk of the recovery point; the first plan stays. Where
- * the platform cannot compare the source with its base, the plan is that of a full transfer, and the reason is recorded. A job's first
- * attempt seldom plans a disk twice, so it looks for a plan only where it can make none. */
+ * the platform cannot compare the source with its base, the plan is that of a full transfer, and the reason is recorded. */
 export const planDiskTransfer = async (deps: PlanDeps, ref: DiskRef): Promise<DiskPlanned> => {
   const claim = await claimOf(deps.control, ref)
   if ('kind' in claim) return claim
-  const isFirst = claim.attempt === 1
-  const stored = isFirst ? null : await readDiskPlan(deps.control, ref)
+  const stored = await readDiskPlan(deps.control, ref)
   if (stored !== null) return plannedOf(deps, stored)
   if (claim.stopping !== undefined) return { kind: 'stopped', reason: claim.stopping }
   const disk = await findDisk(deps.control, ref)
   if ('kind' in disk) return disk
   const { source, planned } = disk
   const base = await usableBase(deps, ref, source, planned.base)
-  const outcome = await listTolerantly(deps, ref, source, { base, comparison: planned.comparison })
-  if (outcome.kind !== 'failed' || !isFirst) return outcome
-  const twin = await readDiskPlan(deps.control, ref)
-  return twin === null ? outcome : plannedOf(deps, twin)
+  return listTolerantly(deps, ref, source, { base, comparison: planned.comparison })
 }
 
 /** What the source is listed against. */

@@ -26,19 +26,11 @@ export const planVmBackup = async (
 > => {
   const claim = await claimOf(deps.control, refOf({ job, token }))
   if ('kind' in claim) return claim
-  const plan = claim.attempt === 1 ? await decideFirst(deps, job) : await readOrDecide(deps, job)
+  // Asked for every time: a late twin that decided again would write the intent of a job that may be over.
+  const plan = (await readBackupPlan(deps.control, job.recoveryPointId)) ?? (await decide(deps, job))
   if ('kind' in plan) return plan
   return { kind: 'planned', disks: plan.disks.map(({ disk }) => disk), deadline: windowEndOf(plan, job) }
 }
-
-/** A job's first attempt is seldom the second to plan it, so it looks for a plan only where it can make none. */
-const decideFirst = async (deps: PlanDeps, job: BackupJob): Promise<BackupPlan | Failed> => {
-  const decided = await decide(deps, job)
-  return 'kind' in decided ? ((await readBackupPlan(deps.control, job.recoveryPointId)) ?? decided) : decided
-}
-
-const readOrDecide = async (deps: PlanDeps, job: BackupJob): Promise<BackupPlan | Failed> =>
-  (await readBackupPlan(deps.control, job.recoveryPointId)) ?? decide(deps, job)
 
 const decide = async (deps: PlanDeps, job: BackupJob): Promise<BackupPlan | Failed> => {
   const vm = await deps.inventory.find(job.vmId)

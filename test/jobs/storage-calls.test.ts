@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { startJob } from '../../shared/jobs/start-job.ts'
+import { listLiveRecoveryPoints } from '../../shared/vault/recovery-points.ts'
 import { runJob } from './run-job.ts'
 import { type FakeWorld, fakeInstances, fakeWorld, sampleJob, sampleVm } from './world.ts'
 
@@ -42,9 +43,9 @@ describe('a backup of a disk that did not change', () => {
     })
     expect(callsOf(process, 'control')).toEqual([
       ...['read jobs', 'create claims', 'create jobs', 'create recent-jobs'],
-      ...['read claims', 'create intents', 'list condemned', 'create vm'],
+      ...['read claims', 'read vm', 'create intents', 'list condemned', 'create vm'],
       ...['read claims', 'read sources', 'create sources'],
-      ...['read claims', 'list damage', 'create summary', 'read claims'],
+      ...['read claims', 'read summary', 'list damage', 'create summary', 'read claims'],
       ...['read claims'],
       ...['replace claims'],
       ...['read claims'],
@@ -66,9 +67,10 @@ describe('a backup of a disk that did not change', () => {
       Object.assign(process, { vault: next.vault, control: next.control })
     })
     expect(opened.flatMap((next) => callsOf(next, 'control')).filter((call) => call === 'read vm')).not.toEqual([])
-    const [first, second] = [...world.vault.objects.keys()].filter((name) => name.startsWith('recovery-points/'))
-    const disksOf = (name: string) => JSON.parse(Buffer.from(world.vault.objects.get(name)!.bytes).toString())
-    const stackOf = (name: string) => JSON.stringify(disksOf(name)).match(/"stack":\s*\[[^\]]*\]/)?.[0]
-    expect(stackOf(second!)).toBe(stackOf(first!))
+    const stacks: unknown[] = []
+    for await (const { recoveryPoint } of listLiveRecoveryPoints(world.vault, sampleVm().vmKey))
+      stacks.push(recoveryPoint.disks.map(({ stack }) => stack))
+    expect(stacks).toHaveLength(2)
+    expect(stacks[1]).toEqual(stacks[0])
   })
 })
