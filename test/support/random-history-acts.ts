@@ -1,4 +1,3 @@
-import type { BackupJob } from '../../shared/domain/job.ts'
 import { VaultError } from '../../shared/format/vault-error.ts'
 import { readClaim } from '../../shared/jobs/claim.ts'
 import { endJob } from '../../shared/jobs/finish-job.ts'
@@ -40,6 +39,7 @@ const expireOne = async (history: History, random: SeededRandom, recoveryPointId
     for await (const listed of listRecoveryPoints(vault, vmKey)) {
       if (listed.recoveryPointId !== recoveryPointId) continue
       isThere = true
+      history.counts.expiries += 1
       history.states.set(recoveryPointId, 'ending')
       await expireRecoveryPoint(vault, { vmKey, ...listed })
       return 'ended'
@@ -62,16 +62,19 @@ const expire: Act = async (history, random) => {
 }
 
 const expireByRule = async (
-  { states, ...history }: History,
+  history: History,
   random: SeededRandom,
   { vmId, vmKey }: PlatformVm,
   points: readonly string[],
 ): Promise<string> => {
+  const { states, counts } = history
+  counts.expiries += 1
+  const before = counts.expiries
   const retention = { daily: 1 + random.below(2) }
   const committed = points.filter((id) => states.get(id) === 'committed')
   for (const id of committed) states.set(id, 'ending')
   let ended: readonly string[] = []
-  return launch({ states, ...history }, random, {
+  return launch(history, random, {
     told: `${vmId} but ${JSON.stringify(retention)}`,
     run: async ({ vault }) => {
       const request = { vmKey, retentions: [retention], timeZone: 'UTC', expiryMax: 1 + random.below(3) }
@@ -79,7 +82,9 @@ const expireByRule = async (
       return ended.join(', ')
     },
     settled: () => {
-      for (const id of committed) if (states.get(id) === 'ending') states.set(id, 'committed')
+      // What another expiry was about to do meanwhile may be done or not.
+      const isAlone = counts.expiries === before
+      for (const id of committed) if (isAlone && states.get(id) === 'ending') states.set(id, 'committed')
       for (const id of ended) states.set(id, 'ended')
     },
   })
@@ -148,6 +153,7 @@ const exchangeDisk: Act = async (history, random) => {
   }
   if (before !== undefined && label !== 'os' && random.below(2) === 0) {
     vm.disks.delete(label)
+    vm.detached.set(label, before)
     return `${vm.vmId}/${label} is taken away`
   }
   addDisk(history, random, vm, label)
@@ -174,8 +180,10 @@ const giveUp: Act = async (history, random) => {
   const { control } = quietDeps(history)
   const held = await readClaim(control, { jobId: 'backup', vmKey })
   if (held === null) return nothing
+  const { recoveryPointId } = held.claim.job
+  history.givenUp.add(recoveryPointId)
   return launch(history, random, {
-    told: `${vmId} ${(held.claim.job as BackupJob).recoveryPointId}`,
+    told: `${vmId} ${recoveryPointId}`,
     run: async (deps) => {
       await endJob(deps, held, givenUp)
       return 'given up'

@@ -1,5 +1,6 @@
 import type { BackupJob, Claim, JobOutcome } from '../../shared/domain/job.ts'
-import { type DiskRef, refOf } from '../../shared/domain/job-ref.ts'
+import { type DiskRef, type JobRef, refOf } from '../../shared/domain/job-ref.ts'
+import { revisionsPrefix } from '../../shared/format/names.ts'
 import { commitJob } from '../../shared/jobs/commit-job.ts'
 import { finishJob } from '../../shared/jobs/finish-job.ts'
 import { readJobRecord } from '../../shared/jobs/job-records.ts'
@@ -27,10 +28,17 @@ export const protect = async (deps: HistoryDeps, claim: Claim, random: SeededRan
     await finishJob(deps, { ...ref, outcome: { kind: 'completed', recoveryPointId: ref.recoveryPointId, summary } })
     return protectedBy
   }
-  // An earlier run of the job has recorded its commit; since then its plan may be gone, and only its claim is left.
-  if ((await readJobRecord(deps.control, ref.jobId))?.outcome?.kind !== 'completed') return protectedBy
+  // What is decided by another run is not gone on with: its plan may be gone, and only the job's claim is left.
+  const outcome = (await readJobRecord(deps.control, ref.jobId))?.outcome ?? null
+  if (outcome === null && !(await isDecided(deps, ref))) return protectedBy
   await finishJob(deps, { ...ref, outcome: givenUp })
+  if (outcome?.kind !== 'completed') return protectedBy
   return { kind: 'committed', story: `was committed before (${protectedBy.reason})` }
+}
+
+const isDecided = async ({ vault }: HistoryDeps, { vmKey, recoveryPointId }: JobRef): Promise<boolean> => {
+  for await (const _ of vault.list(revisionsPrefix(vmKey, recoveryPointId))) return true
+  return false
 }
 
 /** What a job ends with that is not gone on with. */

@@ -78,7 +78,7 @@ export const renewed = async (deps: HistoryDeps, held: HeldClaim): Promise<Claim
   return outcome.kind === 'renewed' ? outcome.claim : null
 }
 
-const isHolder = (history: History, { job, token }: Claim): Promise<boolean> =>
+export const isHolder = (history: History, { job, token }: Claim): Promise<boolean> =>
   isCurrent(quietDeps(history).control, { jobId: job.jobId, vmKey: job.vmKey, token })
 
 const isHeld = ({ world }: History, { job, token }: Claim): boolean =>

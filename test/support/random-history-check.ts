@@ -3,6 +3,7 @@ import type { BlobContent } from '../../shared/ports/blob-store.ts'
 /** What a vault needs, worked out from docs/format.md alone: nothing of the collector's code is used. */
 
 interface Record {
+  readonly recoveryPointId: string
   readonly expired?: true
   readonly aborted?: true
   readonly disks?: readonly {
@@ -28,6 +29,13 @@ export const uselessInControl = (objects: Objects): string[] =>
   [...objects.keys()].filter((name) =>
     /^(attempts|claims|condemned|damage|intents|plans|progress|stops|unfinished)\//.test(name),
   )
+
+/** Recovery points that were fenced off. */
+export const abortedIn = (objects: Objects): string[] =>
+  [...recordsByPoint(objects).values()].flatMap(([first = '']) => {
+    const { aborted, recoveryPointId } = readRecord(objects, first)
+    return aborted === true ? [recoveryPointId] : []
+  })
 
 const neededNames = (objects: Objects): Set<string> => {
   const needed = new Set<string>()

@@ -9,10 +9,11 @@ import { listRecoveryPoints } from '../../shared/vault/recovery-points.ts'
 import { scrubVault } from '../../shared/vault/scrub-vault.ts'
 import { collectOnce, wake } from './random-history-acts.ts'
 import { protect } from './random-history-backup.ts'
-import { isOver, renewed } from './random-history-backups.ts'
-import { judgeVault, uselessInControl } from './random-history-check.ts'
+import { isHolder, isOver, renewed } from './random-history-backups.ts'
+import { abortedIn, judgeVault, uselessInControl } from './random-history-check.ts'
 import { expectExact, type History, quietDeps } from './random-history-model.ts'
 import type { PlatformVm } from './random-history-platform.ts'
+import type { HistoryDeps } from './random-history-world.ts'
 import type { SeededRandom } from './seeded-random.ts'
 
 /** Brings everything that was begun to its end, without mishaps: who sleeps wakes up, backups go on or are given up, restores that died drop their
@@ -29,25 +30,32 @@ export const settle = async (history: History, random: SeededRandom): Promise<vo
 
 const settleBackup = async (history: History, random: SeededRandom, { vmKey }: PlatformVm): Promise<void> => {
   const deps = quietDeps(history)
+  for (const recoveryPointId of abortedIn(history.world.vault.objects))
+    if (!history.givenUp.has(recoveryPointId))
+      throw new Error(`${recoveryPointId} is fenced off, and nobody gave it up`)
   const ended = await readClaim(deps.control, { jobId: 'backup', vmKey })
   if (ended !== null) await isOver(deps, ended)
   const unfinished = await readUnfinished(deps.control, vmKey)
   const running = await readClaim(deps.control, { jobId: 'backup', vmKey })
-  if (running === null && unfinished !== null) {
-    if (random.below(2) === 0) await resumeJob(deps, unfinished.jobId)
-    else {
-      const job = (await readJobRecord(deps.control, unfinished.jobId))?.job
-      if (job?.kind === 'backup') await giveUnfinishedUp(deps, job)
-    }
-  }
+  if (running === null && unfinished !== null && random.below(2) === 0) await resumeJob(deps, unfinished.jobId)
   const held = await readClaim(deps.control, { jobId: 'backup', vmKey })
   const claim = held === null ? null : await renewed(deps, held)
-  if (claim === null) return
+  if (claim === null) return giveUpUnfinished(deps, vmKey)
   const { recoveryPointId } = claim.job
   const outcome = await protect(deps, claim, random)
   history.story.push(`${recoveryPointId}: ${outcome.kind === 'committed' ? outcome.story : outcome.reason}`)
-  if (outcome.kind === 'refused') throw new Error(`the backup ${recoveryPointId} cannot go on: ${outcome.reason}`)
+  if (outcome.kind === 'refused') {
+    if (await isHolder(history, claim)) throw new Error(`the backup ${recoveryPointId} cannot go on: ${outcome.reason}`)
+    return giveUpUnfinished(deps, vmKey)
+  }
   if (!history.states.has(recoveryPointId)) history.states.set(recoveryPointId, 'committed')
+}
+
+/** As a later backup of the VM would. */
+const giveUpUnfinished = async (deps: HistoryDeps, vmKey: string): Promise<void> => {
+  const unfinished = await readUnfinished(deps.control, vmKey)
+  const job = unfinished === null ? null : (await readJobRecord(deps.control, unfinished.jobId))?.job
+  if (job?.kind === 'backup') await giveUnfinishedUp(deps, job)
 }
 
 const expireNow = async (history: History, recoveryPointId: string): Promise<void> => {

@@ -24,10 +24,12 @@ export interface History {
   /** What is known of each recovery point; one that is not here may be committed or not. `ending`: it may live or have ended. */
   readonly states: Map<string, 'committed' | 'ending' | 'ended'>
   readonly sleepers: Sleeper[]
+  /** Recovery points whose backup was given up: they may be fenced off. */
+  readonly givenUp: Set<string>
   /** Intents of restores that died. */
   readonly deadRestores: string[]
   readonly story: string[]
-  readonly counts: { passes: number; restores: number; disks: number }
+  readonly counts: { passes: number; restores: number; disks: number; expiries: number }
   /** Disks of more than one slice. */
   readonly isWide: boolean
   readonly image: Buffer
@@ -41,7 +43,7 @@ export const addVm = (history: History, random: SeededRandom): void => {
   if (vms.length >= vmsMax) return
   const vmId = `/vms/vm-${vms.length}`
   const image = random.below(2) === 0 ? 'publisher:offer:sku:1' : null
-  vms.push({ vmId, vmKey: vmKeyOf(vmId), image, disks: new Map() })
+  vms.push({ vmId, vmKey: vmKeyOf(vmId), image, disks: new Map(), detached: new Map() })
   const vm = vms.at(-1) as PlatformVm
   addDisk(history, random, vm, 'os')
   if (random.below(3) === 0) addDisk(history, random, vm, 'lun-0')

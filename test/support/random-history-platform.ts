@@ -19,6 +19,8 @@ export interface PlatformVm {
   readonly vmKey: string
   readonly image: string | null
   readonly disks: Map<string, PlatformDisk>
+  /** Taken from the VM; they can be copied all the same. */
+  readonly detached: Map<string, PlatformDisk>
 }
 
 /** What the platform's copies of one recovery point hold, by disk: what it must restore to. */
@@ -121,8 +123,8 @@ const snapshotsOf = (platform: HistoryPlatform): VmSnapshots => ({
   },
 })
 
-const diskOf = ({ disks }: PlatformVm, label: string): PlatformDisk => {
-  const disk = disks.get(label)
+const diskOf = ({ disks, detached }: PlatformVm, label: string): PlatformDisk => {
+  const disk = disks.get(label) ?? detached.get(label)
   if (disk === undefined) throw new Error(`there is no disk ${label}`)
   return disk
 }

@@ -77,9 +77,10 @@ const openHistory = (seed: number): History => {
     world,
     states: new Map(),
     sleepers: [],
+    givenUp: new Set(),
     deadRestores: [],
     story: [],
-    counts: { passes: 0, restores: 0, disks: 0 },
+    counts: { passes: 0, restores: 0, disks: 0, expiries: 0 },
     isWide: random.below(20) === 0,
     image: random.bytes(4096 * (2 + random.below(20))),
   }
