@@ -1,4 +1,5 @@
 import { availableParallelism } from 'node:os'
+import { leanHeap } from './lean-heap.ts'
 
 /** Runs a task when as many slots are free as it takes, first come, first served. */
 export type Slots = <Result>(task: () => Promise<Result>, slots?: number) => Promise<Result>
@@ -34,7 +35,13 @@ const slotsMax = Math.min(4, availableParallelism())
 /** The steps that move data, in this worker process. One of them keeps a core busy and holds some 50 MiB, so more of them at once would
  * only take memory: the host hands out activities by number, whatever they hold. Lanes and disks beyond it wait here, or on another
  * instance. */
-export const transferSlots = createSlots(slotsMax)
+export const transferSlots: Slots = (task, slots) =>
+  inSlots(() => {
+    leanHeap()
+    return task()
+  }, slots)
+
+const inSlots = createSlots(slotsMax)
 
 /** Slots of a restore: it holds twice as much as a backup, and all restores share one thread, so that two at a time keep it busy. */
 export const slotsOfRestore = Math.ceil(slotsMax / 2)

@@ -1,5 +1,6 @@
 import { pageBytes } from '../format/sectors.ts'
 import type { Run } from '../format/shard-builder.ts'
+import { giveBackMemory, takeMemory } from './kept-memory.ts'
 import type { ArrivedRead } from './read-ahead.ts'
 
 /** Runs in order of offset and, if any of them is data, the plain bytes of their frame. */
@@ -22,7 +23,6 @@ export const runsPerFrameMax = 8192
 
 export const createFrameGatherer = (capacityBytes: number): FrameGatherer => {
   const zeroPage = Buffer.alloc(pageBytes)
-  const pool: Buffer[] = []
   let plain: Buffer = Buffer.alloc(0)
   let filledBytes = 0
   let runs: Run[] = []
@@ -38,7 +38,7 @@ export const createFrameGatherer = (capacityBytes: number): FrameGatherer => {
       runs,
       plain: buffer.subarray(0, filledBytes),
       free: () => {
-        if (buffer.length === capacityBytes) pool.push(buffer)
+        if (buffer.length === capacityBytes) giveBackMemory(buffer)
       },
     }
     runs = []
@@ -49,7 +49,7 @@ export const createFrameGatherer = (capacityBytes: number): FrameGatherer => {
   function* addData(offsetBytes: number, bytes: Buffer): Generator<GatheredFrame> {
     let at = 0
     while (at < bytes.length) {
-      if (plain.length === 0) plain = pool.pop() ?? Buffer.allocUnsafeSlow(capacityBytes)
+      if (plain.length === 0) plain = takeMemory(capacityBytes)
       const count = Math.min(bytes.length - at, capacityBytes - filledBytes)
       bytes.copy(plain, filledBytes, at, at + count)
       addRun(offsetBytes + at, count, false)

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import type { PlannedRead } from '../domain/read-plan.ts'
-import { releaseMemory } from '../format/release-memory.ts'
 import type { DiskReader } from '../ports/disk-reader.ts'
+import { giveBackMemory, takeMemory } from './kept-memory.ts'
 
 /** A read that has arrived. `bytes` are good until the next one is asked for. */
 export interface ArrivedRead {
@@ -63,7 +63,7 @@ export async function* readAhead(
 
 /** Pieces are given back in the order they were taken, so no list of free places is needed. */
 const createRing = (capacityBytes: number) => {
-  const memory = Buffer.allocUnsafeSlow(capacityBytes)
+  const memory = takeMemory(capacityBytes)
   const taken: { readonly at: number; readonly lengthBytes: number }[] = []
   const place = (lengthBytes: number): number | null => {
     const first = taken[0]
@@ -86,6 +86,6 @@ const createRing = (capacityBytes: number) => {
       if (lengthBytes > 0) taken.shift()
     },
     /** Only after every read has succeeded: a failed one may still be writing into the memory. */
-    close: (): void => releaseMemory(memory),
+    close: (): void => giveBackMemory(memory),
   }
 }

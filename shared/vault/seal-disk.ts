@@ -7,6 +7,7 @@ import type { BlobCreator, BlobReader, CallOptions } from '../ports/blob-store.t
 import { assembleLayer, noTotals } from './assemble-layer.ts'
 import { checkTwin, createLayer } from './create-layer.ts'
 import { type DiskPlan, requireDiskPlan } from './disk-plan.ts'
+import { dropKeptMemory } from './kept-memory.ts'
 import { callOptions } from './objects.ts'
 
 export interface SealDiskRequest extends DiskKey {
@@ -39,6 +40,7 @@ export const sealDisk = async (
   const plan = await requireDiskPlan(deps.control, request, options)
   const parents = plan.transfer === 'full' && plan.comparedWith === null ? [] : request.parentStack
   if (plan.slices === 0) return sealUnchanged(plan, parents, request.fullReason)
+  dropKeptMemory()
   const assembly = assembleLayer(deps.vault, plan, options)
   const name = layerName(layerIdOf(plan))
   const pieces = assembly.pieces()

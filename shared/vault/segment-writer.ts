@@ -15,6 +15,7 @@ import { createShardBuilder, type Run } from '../format/shard-builder.ts'
 import { compress, compressedBytesMax } from '../format/zstd.ts'
 import type { CallOptions, ObjectCreator } from '../ports/blob-store.ts'
 import { createSegment } from './create-segment.ts'
+import { giveBackMemory, takeMemory } from './kept-memory.ts'
 
 /** Makes frames, packs them into segments of one attempt and uploads these, a few at a time. */
 export interface SegmentWriter {
@@ -90,7 +91,7 @@ export const createSegmentWriter = (
     if (buffer === null) {
       const pooled = pool.pop()
       const isEnough = pooled !== undefined && pooled.length >= neededBytes
-      buffer = isEnough ? pooled : Buffer.allocUnsafeSlow(Math.max(limits.segmentBytes, neededBytes))
+      buffer = isEnough ? pooled : takeMemory(Math.max(limits.segmentBytes, neededBytes))
     }
     return buffer.subarray(filledBytes)
   }
@@ -123,7 +124,7 @@ export const createSegmentWriter = (
       await close(true)
       await Promise.all(uploads)
       // Only here: an upload that failed may still hold its memory.
-      for (const memory of pool.splice(0)) releaseMemory(memory)
+      for (const memory of pool.splice(0)) giveBackMemory(memory)
     },
     settle: async () => {
       await Promise.allSettled(uploads)

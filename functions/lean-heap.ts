@@ -1,0 +1,53 @@
+import { getHeapStatistics, setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+
+/** Committed heap and memory outside of it that is not looked at: the app itself takes some 35 MiB. */
+const bytesAtFirst = 56 * 1024 * 1024
+/** Collected again when there is so much more than the last time left. */
+const growth = 1.5
+
+/** Has the heap of this thread collected, all of it and at once, when it has grown by half since the last time; cheap to ask otherwise.
+ * V8 alone is in no hurry while a machine has memory: loading the app leaves a young generation of 64 MiB behind, and garbage of some
+ * hundred MiB is kept rather than looked for. Threads that move slices have a limit of their own; the thread that the host started has
+ * none that an app could set. Takes about 50 ms, so it is for the beginning of steps that take seconds. */
+export const createLeanHeap = ({ collect, heldBytes }: Heap): (() => void) => {
+  let bytesMax = bytesAtFirst
+  return () => {
+    if (heldBytes() < bytesMax) return
+    collect()
+    bytesMax = Math.max(bytesAtFirst, heldBytes() * growth)
+  }
+}
+
+interface Heap {
+  readonly collect: () => void
+  /** Committed heap and what lies outside of it for its objects. */
+  readonly heldBytes: () => number
+}
+
+type Collector = (how: { readonly type: 'major'; readonly execution: 'sync'; readonly flavor: 'last-resort' }) => void
+
+/** Null where the engine does not hand it out. The flag is documented for the command line; it is set for this one question. */
+const findCollector = (): Collector | null => {
+  setFlagsFromString('--expose-gc')
+  const found: unknown = runInNewContext('globalThis.gc')
+  setFlagsFromString('--no-expose-gc')
+  return typeof found === 'function' ? (found as Collector) : null
+}
+
+let collector: Collector | null | undefined
+
+/** The heap of this thread; `last-resort` also gives back the young generation. */
+export const realHeap: Heap = {
+  collect: () => {
+    if (collector === undefined) collector = findCollector()
+    collector?.({ type: 'major', execution: 'sync', flavor: 'last-resort' })
+  },
+  heldBytes: () => {
+    const { total_heap_size, external_memory } = getHeapStatistics()
+    return total_heap_size + external_memory
+  },
+}
+
+/** For the thread that the host started. */
+export const leanHeap = createLeanHeap(realHeap)

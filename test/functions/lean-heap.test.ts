@@ -1,0 +1,48 @@
+import { describe, expect, it } from 'vitest'
+import { createLeanHeap, realHeap } from '../../functions/lean-heap.ts'
+
+const mebibyte = 2 ** 20
+
+/** A heap of which so much is in use; collecting takes the rest away. */
+const heapOf = (usedMiB: number) => {
+  const state = { heldMiB: usedMiB, collections: 0 }
+  const leanHeap = createLeanHeap({
+    heldBytes: () => state.heldMiB * mebibyte,
+    collect: () => {
+      state.collections += 1
+      state.heldMiB = usedMiB
+    },
+  })
+  const grownTo = (heldMiB: number): number => {
+    state.heldMiB = heldMiB
+    leanHeap()
+    return state.collections
+  }
+  return { grownTo }
+}
+
+describe('a lean heap', () => {
+  it('is left alone while it is small, and collected when it is not', () => {
+    const { grownTo } = heapOf(35)
+    expect(grownTo(50)).toBe(0)
+    expect(grownTo(90)).toBe(1)
+    expect(grownTo(50)).toBe(1)
+    expect(grownTo(60)).toBe(2)
+  })
+
+  it('is not collected again and again where most of it is in use', () => {
+    const { grownTo } = heapOf(200)
+    expect(grownTo(210)).toBe(1)
+    expect(grownTo(290)).toBe(1)
+    expect(grownTo(310)).toBe(2)
+  })
+
+  it('is collected by the engine itself: what nobody holds is gone when the call returns', () => {
+    const gone = new WeakRef({ bytes: new Uint8Array(1024) })
+    createLeanHeap({ ...realHeap, heldBytes: () => Number.MAX_SAFE_INTEGER })()
+    return new Promise<void>((resolve) => setImmediate(resolve)).then(() => {
+      createLeanHeap({ ...realHeap, heldBytes: () => Number.MAX_SAFE_INTEGER })()
+      expect(gone.deref()).toBeUndefined()
+    })
+  })
+})
