@@ -12,7 +12,7 @@ export interface MaintenanceCounts {
   readonly expired: number
   /** Layers that were folded into others. */
   readonly folded: number
-  /** Stored bytes that were moved out of sparse segments. */
+  /** Stored bytes that were written again: moved out of sparse segments, or gathered from sparse frames. */
   readonly rewrittenBytes: number
   /** Objects that were removed. */
   readonly removed: number

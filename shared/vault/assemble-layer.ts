@@ -105,7 +105,8 @@ const requireSliceIndex = async (
   return index
 }
 
-function* provenShards(index: SliceIndex): Generator<{ fence: FenceKey; bytes: Uint8Array }> {
+/** @throws VaultError */
+export function* provenShards(index: SliceIndex): Generator<{ fence: FenceKey; bytes: Uint8Array }> {
   for (let number = 0; number < index.footer.shards; number += 1) {
     const fence = index.footer.fence(number)
     const bytes = index.bytes.subarray(fence.placeBytes, fence.placeBytes + fence.lengthBytes)

@@ -5,7 +5,9 @@ import type { BlobReader, CallOptions } from '../ports/blob-store.ts'
 import { chooseFold, type Stack } from './choose-folds.ts'
 import { placeIn } from './commit-revision.ts'
 import { compactionIdPrefix } from './compaction-intents.ts'
+import type { FrameUsage } from './frame-usage.ts'
 import type { LivePoint } from './live-points.ts'
+import { findSparseFrames, readsTooMuch } from './sparse-frames.ts'
 import { findSparseSegments, type IndexedLayer, indexLayers } from './sparse-segments.ts'
 
 /** One layer to be made, and what it is made of. */
@@ -18,8 +20,10 @@ export interface Making {
   readonly from: readonly LayerReference[]
   /** In every stack that has them, the last of `from` lies on nothing. */
   readonly isLowest: boolean
-  /** Names of the segments to be emptied; empty for a fold. */
+  /** Names of the segments to be emptied; empty for all but a rewrite. */
   readonly sparse: ReadonlySet<string>
+  /** Frames of which what shows is gathered into new ones, as `placeOf` tells them; empty for all but a regathering. */
+  readonly regathered: ReadonlySet<string>
 }
 
 /** Layers that are made together, and the recovery points that take them over, each with the revision to be created. */
@@ -43,9 +47,7 @@ export const chooseFoldStep = (
   for (const [disk, stacks] of stacksByDisk(points)) {
     const from = chooseFold(stacks, isShared)
     if (from === null) continue
-    const having = stacks.filter((stack) => placeIn(stack, from) !== -1)
-    const isLowest = having.every((stack) => placeIn(stack, from) + from.length === stack.length)
-    makings.push({ disk, from, isLowest, sparse: new Set() })
+    makings.push({ disk, from, isLowest: isLowestOf(stacks, from), sparse: none, regathered: none })
   }
   return makings.length === 0 ? null : stepOf(vmKey, points, makings, pointsMax)
 }
@@ -67,11 +69,75 @@ export const chooseRewriteStep = async (
     if (segments.length === 0) continue
     const sparse = new Set(segments.map(({ name }) => name))
     const named = judged.filter((layer) => layer.isFolded && needsAny(layer, sparse))
-    const makings = named.map(({ reference }): Wanted => ({ disk, from: [reference], isLowest: false, sparse }))
+    const makings = named.map(
+      ({ reference }): Wanted => ({
+        disk,
+        from: [reference],
+        isLowest: false,
+        sparse,
+        regathered: none,
+      }),
+    )
     return stepOf(vmKey, points, makings, points.length)
   }
   return null
 }
+
+/** Some sparse frames of one disk, see findSparseFrames; null where there are none. Reads the newest recovery point's stack and folded layers.
+ * Of a folded layer, what all its recovery points no longer show is given up. Where restoring the newest recovery point reads too much all the
+ * same, as frames are hidden by newer layers that older recovery points tell apart, its stack becomes one layer without them.
+ * @param budgetBytes of shown data to be gathered */
+export const chooseRegatherStep = async (
+  reader: BlobReader,
+  vmKey: string,
+  points: readonly LivePoint[],
+  isShared: IsShared,
+  budgetBytes: number,
+  options: CallOptions,
+): Promise<RegatherStep | null> => {
+  for (const [disk, stacks] of stacksByDisk(points)) {
+    const own = distinctLayers(stacks).filter(isAboveShared(stacks, isShared))
+    const folded = (await indexLayers(reader, own, options)).filter(({ isFolded }) => isFolded)
+    const [newest = []] = stacks
+    const isTooMuch = own.length > 1 && (await readsTooMuch(reader, newest, options))
+    const ownOfNewest = newest.filter((layer) => own.some(({ layerId }) => layerId === layer.layerId))
+    const within = folded.map(({ reference }) => ({
+      from: [reference],
+      isTooMuch: isTooMuch && ownOfNewest.some(({ layerId }) => layerId === reference.layerId),
+    }))
+    const across = isTooMuch && ownOfNewest.length > 1 ? [{ from: ownOfNewest, isTooMuch }] : []
+    for (const { from, isTooMuch } of [...within, ...across]) {
+      const found = await findSparseFrames(reader, from, { isTooMuch, budgetBytes }, options)
+      if (found === null) continue
+      const isLowest = from.length > 1 && isLowestOf(stacks, from)
+      const making = { disk, from, isLowest, sparse: none, regathered: found.places }
+      return { step: stepOf(vmKey, points, [making], points.length), samples: found.samples }
+    }
+  }
+  return null
+}
+
+/** In every stack that has the layers, the last of them lies on nothing. */
+const isLowestOf = (stacks: readonly Stack[], from: Stack): boolean =>
+  stacks.every((stack) => placeIn(stack, from) === -1 || placeIn(stack, from) + from.length === stack.length)
+
+/** `samples`: one of the frames for each attempt that made any of them. */
+export interface RegatherStep {
+  readonly step: CompactionStep
+  readonly samples: readonly FrameUsage[]
+}
+
+/** Clones lie on a shared layer and on what is below it. */
+const isAboveShared = (stacks: readonly Stack[], isShared: IsShared): ((layer: LayerReference) => boolean) => {
+  const below = stacks.flatMap((stack) => {
+    const at = stack.findIndex(isShared)
+    return at === -1 ? [] : stack.slice(at).map(({ layerId }) => layerId)
+  })
+  const ids = new Set(below)
+  return ({ layerId }) => !ids.has(layerId)
+}
+
+const none: ReadonlySet<string> = new Set()
 
 const idOf = (parts: readonly unknown[]): string =>
   `${compactionIdPrefix}${digestHex(Buffer.from(JSON.stringify(parts))).slice(0, 32)}`
@@ -108,8 +174,8 @@ const stepOf = (
   const digests = used.map(({ from }) => from.map(({ digest }) => digest))
   return {
     makings: used.map((making, index) => {
-      const { disk, isLowest, sparse } = making
-      return { ...making, id: idOf([vmKey, disk, index, isLowest, digests, [...sparse], to]) }
+      const { disk, isLowest, sparse, regathered } = making
+      return { ...making, id: idOf([vmKey, disk, index, isLowest, digests, [...sparse], [...regathered], to]) }
     }),
     points: to,
   }

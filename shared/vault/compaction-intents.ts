@@ -1,6 +1,6 @@
-import { intentsPrefix } from '../format/names.ts'
+import { attemptsRoot, intentsPrefix } from '../format/names.ts'
 import { VaultError } from '../format/vault-error.ts'
-import type { BlobCreator, BlobReader, CallOptions, ControlStore } from '../ports/blob-store.ts'
+import type { BlobCreator, BlobEntry, BlobReader, CallOptions, ControlStore } from '../ports/blob-store.ts'
 import { commitRevision } from './commit-revision.ts'
 import { listPasses, readCondemned } from './condemned.ts'
 import { dropIntent, type Intent, type PlannedRevision, readIntent } from './intents.ts'
@@ -29,7 +29,7 @@ export const covers = (intent: Intent, other: Intent): boolean =>
   (other.revisions ?? []).every((wanted) => intent.revisions?.some((revision) => isSame(revision, wanted)))
 
 /** Ends a compaction, its own or one whose run is gone: every revision it might still create is created as it was, so that a late commit of it
- * finds the name taken; then the intent goes, and what nobody refers to may be collected. Repeatable.
+ * finds the name taken; then the markers of its attempts go, and the intent, and what nobody refers to may be collected. Repeatable.
  * @param settled revisions that are known to be there */
 export const fenceCompaction = async (
   deps: { readonly vault: BlobCreator; readonly control: ControlStore },
@@ -39,7 +39,16 @@ export const fenceCompaction = async (
 ): Promise<void> => {
   for (const revision of intent.revisions ?? [])
     if (!settled.some((one) => isSame(one, revision))) await commitRevision(deps.vault, revision, [], options)
+  for (const { name } of await marked(deps.control, intent.id, options))
+    await deps.control.remove(name, undefined, options)
   await dropIntent(deps.control, intent.id, options)
+}
+
+/** Listed whole before any of them goes. */
+const marked = async (control: BlobReader, id: string, options: CallOptions): Promise<readonly BlobEntry[]> => {
+  const entries: BlobEntry[] = []
+  for await (const entry of control.list(`${attemptsRoot}${id}/`, options)) entries.push(entry)
+  return entries
 }
 
 /** True while a collection may remove what an earlier run left behind and this one would take for its own: a layer by its id, segments whenever

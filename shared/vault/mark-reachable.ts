@@ -1,6 +1,6 @@
 import type { LayerReference, RecoveryPoint } from '../domain/recovery-point.ts'
 import { footerLengthOf, footerTailBytes, openIndexFooter } from '../format/index-footer.ts'
-import { layersRoot, recoveryPointsRoot, revisionsPrefix, segmentsRoot } from '../format/names.ts'
+import { layersRoot, recoveryPointsRoot, revisionsPrefix, segmentsRoot, slicesRoot } from '../format/names.ts'
 import { VaultError } from '../format/vault-error.ts'
 import { parseVaultName } from '../format/vault-name.ts'
 import type { BlobEntry, BlobReader, CallOptions } from '../ports/blob-store.ts'
@@ -27,10 +27,11 @@ export const readRecords = async (vault: BlobReader, reach: Reachability, option
 /** Learns of the compactions that have made anything. Comes before `readIntents`: one that is not known here may be at work, and what it makes
  * is left alone. */
 export const readCompactions = async (vault: BlobReader, reach: Reachability, options: CallOptions): Promise<void> => {
-  for (const root of [layersRoot, segmentsRoot])
+  for (const root of [layersRoot, slicesRoot, segmentsRoot])
     for await (const { name } of vault.list(`${root}${compactionIdPrefix}`, options)) {
       const parsed = parseVaultName(name)
-      if (parsed.kind === 'layer' || parsed.kind === 'segment') reach.compactions.add(parsed.id)
+      if (parsed.kind === 'layer' || parsed.kind === 'slice' || parsed.kind === 'segment')
+        reach.compactions.add(parsed.id)
     }
 }
 

@@ -3,13 +3,14 @@ import type { Birth } from '../format/frame.ts'
 import { layerName } from '../format/names.ts'
 import { VaultError } from '../format/vault-error.ts'
 import type { BlobReader, CallOptions } from '../ports/blob-store.ts'
-import { openLayers, shownBy } from './fold-layers.ts'
+import { type Overlay, openLayers, shownBy } from './fold-layers.ts'
 import type { MergedRun } from './merge-layers.ts'
 
 /** Reads a folded layer back from the store and compares it, offset by offset, with what the layers it stands for show: the same bytes of the
  * same frame (birth, digest, position), or zeros, or nothing. Equal here means equal in every stack in which exactly these layers are
  * replaced by it. Memory: a shard and a footer of each layer.
- * @param request `isLowest`: below the layers is nothing, so that zeros and nothing are the same
+ * @param request `isLowest`: below the layers is nothing, so that zeros and nothing are the same; `overlay`: proven to show the same bytes as the
+ * layers where it has runs
  * @throws VaultError `twin-differs` where they are not equal; whatever reading a damaged layer throws */
 export const proveFold = async (
   reader: BlobReader,
@@ -17,11 +18,12 @@ export const proveFold = async (
     readonly layers: readonly LayerReference[]
     readonly folded: LayerReference
     readonly isLowest: boolean
+    readonly overlay?: Overlay
   },
   options: CallOptions = {},
 ): Promise<void> => {
   const [layers, folded] = [request.layers, [request.folded]]
-  const shown = shownBy(reader, await openLayers(reader, layers, options), options)
+  const shown = shownBy(reader, await openLayers(reader, layers, options), options, request.overlay)
   const made = shownBy(reader, await openLayers(reader, folded, options), options)
   try {
     if (!(await areEqual(shown, made, request.isLowest)))

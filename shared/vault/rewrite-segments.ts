@@ -7,6 +7,7 @@ import { createShardBuilder, type PlacedRun } from '../format/shard-builder.ts'
 import { VaultError } from '../format/vault-error.ts'
 import type { BlobCreator, BlobReader, CallOptions } from '../ports/blob-store.ts'
 import { openLayers, shownBy } from './fold-layers.ts'
+import { placeOf } from './frame-usage.ts'
 import { readExactly } from './objects.ts'
 import { defaultTuning } from './transfer-tuning.ts'
 
@@ -60,8 +61,6 @@ interface NewSegment {
 
 /** Bounds a directory: a shard lists 65,535 frames at most. */
 const framesPerSegmentMax = 16_384
-
-const placeOf = (frame: FramePlace): string => `${frame.segment}@${frame.placeBytes}`
 
 /** Gives each frame its new place, in the order in which the layer names them first. */
 const planMoves = async (reader: BlobReader, request: RewriteRequest, options: CallOptions) => {

@@ -6,11 +6,15 @@ import { covers, fenceCompaction, isCollecting } from './compaction-intents.ts'
 import { foldLayers } from './fold-layers.ts'
 import { type Intent, type PlannedRevision, writeIntent } from './intents.ts'
 import { proveFold } from './prove-fold.ts'
+import { noRegatherKeys, type RegatherKeys } from './regather-keys.ts'
+import { type Regathered, regatherLayer } from './regather-layer.ts'
 import { type MovedFrames, nothingMoved, rewriteSegments } from './rewrite-segments.ts'
 
 export interface CompactionDeps {
   readonly vault: BlobCreator
   readonly control: ControlStore
+  /** For frames that are encrypted; none where absent. */
+  readonly keys?: RegatherKeys
 }
 
 /** What one step came to. `postponed`: a collection is about to remove what an earlier run of this step left; nothing was done yet. */
@@ -53,7 +57,7 @@ export const runCompaction = async (
     declared.push(found)
   }
   const layerIds = step.makings.map(({ id, disk }) => layerIdOf({ recoveryPointId: id, disk }))
-  const segments = step.makings.some(({ sparse }) => sparse.size > 0)
+  const segments = step.makings.some(({ sparse, regathered }) => sparse.size + regathered.size > 0)
   if (await isCollecting(deps.control, { layerIds, segments }, options)) return { kind: 'postponed' }
   const open = await undecided(deps, plannedRevisions(vmKey, step), options)
   const made = open.length === 0 ? { replacements: [], rewrittenBytes: 0 } : await make(deps, step, options)
@@ -84,10 +88,16 @@ const make = async (deps: CompactionDeps, step: CompactionStep, options: CallOpt
   for (const making of step.makings) {
     const rewrite = await rewriteFor(deps, making, moved, options)
     moved = rewrite ?? moved
-    rewrittenBytes += rewrite?.rewrittenBytes ?? 0
+    const gathered = await regatherFor(deps, making, options)
+    rewrittenBytes += (rewrite?.rewrittenBytes ?? 0) + (gathered?.storedBytes ?? 0)
     const { id, disk, from, isLowest } = making
-    const to = await foldLayers(deps.vault, { id, disk, layers: from, isLowest, movedTo: moved.find }, options)
-    await proveFold(deps.vault, { layers: from, folded: to, isLowest }, options)
+    const overlay = gathered === null ? {} : { overlay: gathered.runs }
+    const to = await foldLayers(
+      deps.vault,
+      { id, disk, layers: from, isLowest, movedTo: moved.find, ...overlay },
+      options,
+    )
+    await proveFold(deps.vault, { layers: from, folded: to, isLowest, ...overlay }, options)
     replacements.push({ disk, from, to, isLowest })
   }
   return { replacements, rewrittenBytes }
@@ -98,6 +108,15 @@ const rewriteFor = async (deps: CompactionDeps, making: Making, before: MovedFra
   const [layer] = from
   if (sparse.size === 0 || layer === undefined) return null
   return rewriteSegments(deps.vault, { id, disk, layer, segments: sparse, before }, options)
+}
+
+const regatherFor = async (
+  { vault, control, keys = noRegatherKeys }: CompactionDeps,
+  { id, disk, from, regathered }: Making,
+  options: CallOptions,
+): Promise<Regathered | null> => {
+  if (regathered.size === 0) return null
+  return regatherLayer({ vault, control, keys }, { id, disk, layers: from, frames: regathered }, options)
 }
 
 /** @returns the revisions that are there now by this run's doing */

@@ -5,7 +5,9 @@ import { parseVaultName } from '../../shared/format/vault-name.ts'
 import { openLayer } from '../../shared/vault/layer-reader.ts'
 import { createSealed } from '../../shared/vault/objects.ts'
 import { listLiveRecoveryPoints, listRecoveryPoints } from '../../shared/vault/recovery-points.ts'
+import { createVaultKeys, type VaultKeys } from '../../shared/vault/vault-keys.ts'
 import { applyWrites, type DiskWrite } from './disk-history.ts'
+import { createFakeKeyWrapper, onlyWrapper } from './fake-key-wrapper.ts'
 import { createMemoryBlobStore, type MemoryBlobStore } from './memory-blob-store.ts'
 import type { SeededRandom } from './seeded-random.ts'
 import { backUp, type DiskAtBackup, restoreDisk, vmKey } from './vault-world.ts'
@@ -14,6 +16,8 @@ import { virtualClock } from './virtual-clock.ts'
 export interface CompactionWorld {
   readonly vault: MemoryBlobStore
   readonly control: MemoryBlobStore
+  /** What backups are made under, where they are encrypted. */
+  readonly keys?: VaultKeys
 }
 
 export const compactionWorld = (): CompactionWorld => ({
@@ -21,7 +25,14 @@ export const compactionWorld = (): CompactionWorld => ({
   control: createMemoryBlobStore(),
 })
 
+/** Its keys are opened through doors of their own. */
+export const encryptedWorld = (wrappers = onlyWrapper(createFakeKeyWrapper())): CompactionWorld => {
+  const world = compactionWorld()
+  return { ...world, keys: createVaultKeys({ ...reopen(world), clock: virtualClock(), wrappers }) }
+}
+
 export const reopen = (world: CompactionWorld): CompactionWorld => ({
+  ...world,
   vault: world.vault.reopen(),
   control: world.control.reopen(),
 })
@@ -40,7 +51,13 @@ export type Truth = ReadonlyMap<string, Buffer>
 /** Backs up the disks after some writes; full where there is no base. Tells what the new recovery point must restore to. */
 export const backUpWrites = async (
   world: CompactionWorld,
-  of: { readonly recoveryPointId: string; readonly base: RecoveryPoint | null; readonly before: Truth },
+  of: {
+    readonly recoveryPointId: string
+    readonly base: RecoveryPoint | null
+    readonly before: Truth
+    /** Tiny where absent. */
+    readonly frameCapacityBytes?: number
+  },
   writesTo: (disk: string, sizeBytes: number) => readonly DiskWrite[],
 ): Promise<{ readonly point: RecoveryPoint; readonly truth: Truth }> => {
   const disks: DiskAtBackup[] = []
@@ -50,8 +67,10 @@ export const backUpWrites = async (
     disks.push({ disk, bytes, ranges: of.base === null ? all : ranges })
   }
   const stores = { ...world, clock: virtualClock() }
-  const { recoveryPointId, base } = of
-  const point = await backUp(stores, { recoveryPointId, base, disks, rangesPerSlice: 40, tuning: tinyTuning })
+  const { recoveryPointId, base, frameCapacityBytes = tinyTuning.frameCapacityBytes } = of
+  const encoding = { compression: 'zstd' as const, key: (await world.keys?.current()) ?? null }
+  const tuning = { ...tinyTuning, frameCapacityBytes }
+  const point = await backUp(stores, { recoveryPointId, base, disks, rangesPerSlice: 40, tuning, encoding })
   return { point, truth: new Map(disks.map(({ disk, bytes }) => [disk, bytes])) }
 }
 
@@ -78,14 +97,15 @@ export const expire = async (world: CompactionWorld, recoveryPointId: string): P
   return false
 }
 
-/** Removes every layer and segment that no live recovery point needs. For moments at which nothing else runs.
+/** Removes every layer, slice index and segment that no live recovery point needs. For moments at which nothing else runs.
  * @returns how many objects went */
 export const collectUnreachable = async ({ vault }: CompactionWorld): Promise<number> => {
   const needed = await reachable(vault)
   let removed = 0
   for (const name of [...vault.objects.keys()]) {
-    const { kind } = parseVaultName(name)
-    if ((kind !== 'layer' && kind !== 'segment') || needed.has(name)) continue
+    const parsed = parseVaultName(name)
+    if (parsed.kind !== 'layer' && parsed.kind !== 'slice' && parsed.kind !== 'segment') continue
+    if (needed.has(parsed.kind === 'slice' ? layerName(`${parsed.id}/${parsed.disk}`) : name)) continue
     vault.objects.delete(name)
     removed += 1
   }
@@ -113,10 +133,11 @@ export const expectExact = async (
   label: string,
 ): Promise<void> => {
   const live = new Set<string>()
+  const keys = await world.keys?.ring()
   for await (const { recoveryPoint } of listLiveRecoveryPoints(world.vault, vmKey)) {
     live.add(recoveryPoint.recoveryPointId)
     for (const [disk, bytes] of truths.get(recoveryPoint.recoveryPointId) ?? [])
-      if (!(await restoreDisk(world.vault, recoveryPoint, disk)).equals(bytes))
+      if (!(await restoreDisk(world.vault, recoveryPoint, disk, undefined, keys)).equals(bytes))
         throw new Error(`${recoveryPoint.recoveryPointId}/${disk} is not what it was: ${label}`)
   }
   for (const recoveryPointId of truths.keys())

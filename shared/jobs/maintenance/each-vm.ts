@@ -18,22 +18,27 @@ const problemsMax = 3
 /** Does something for one VM of the vault after another, in order of their keys, until the step's time is up. What fails for one VM is
  * told and does not keep it from the others.
  * @param after the last VM of the step before; null at the stage's start
- * @param work counts of what was done */
+ * @param work counts of what was done, and what was left out */
 export const eachVm = async (
   deps: Pick<JobDeps, 'vault' | 'clock'>,
   after: string | null,
-  work: (vmKey: string) => Promise<Partial<MaintenanceCounts>>,
+  work: (vmKey: string) => Promise<Partial<MaintenanceCounts> & { readonly problem?: StepProblem | null }>,
 ): Promise<MaintenanceStepOutcome> => {
   const beganAt = deps.clock.now().getTime()
   const problems: StepProblem[] = []
   let counts = nothingMaintained
+  const tell = (vmKey: string, problem: StepProblem): void => {
+    if (problems.length < problemsMax) problems.push({ ...problem, message: `${vmKey}: ${problem.message}` })
+  }
   for await (const vmKey of listVmKeys(deps.vault, after)) {
     try {
-      counts = plusCounts(counts, await work(vmKey))
+      const { problem = null, ...done } = await work(vmKey)
+      counts = plusCounts(counts, done)
+      if (problem !== null) tell(vmKey, problem)
     } catch (error) {
       const failure = stepFailure(error)
       if (failure === null) throw error
-      if (problems.length < problemsMax) problems.push({ ...failure, message: `${vmKey}: ${failure.message}` })
+      tell(vmKey, failure)
     }
     if (deps.clock.now().getTime() - beganAt > stepMilliseconds)
       return { kind: 'more', cursor: vmKey, counts, problems }
