@@ -3,10 +3,10 @@ import { runInNewContext } from 'node:vm'
 
 /** Committed heap and memory outside of it that is not looked at: the app itself takes some 35 MiB. */
 const bytesAtFirst = 56 * 1024 * 1024
-/** Collected again when there is so much more than the last time left. */
-const growth = 1.5
+/** Collected again when it has grown by so much since the last time. */
+const growth = 1.25
 
-/** Has the heap of this thread collected, all of it and at once, when it has grown by half since the last time; cheap to ask otherwise.
+/** Has the heap of this thread collected, all of it and at once, when it has grown by a quarter since the last time; cheap to ask otherwise.
  * V8 alone is in no hurry while a machine has memory: loading the app leaves a young generation of 64 MiB behind, and garbage of some
  * hundred MiB is kept rather than looked for. Threads that move slices have a limit of their own; the thread that the host started has
  * none that an app could set. Takes about 50 ms, so it is for the beginning of steps that take seconds. */

@@ -35,11 +35,13 @@ const slotsMax = Math.min(4, availableParallelism())
 /** The steps that move data, in this worker process. One of them keeps a core busy and holds some 50 MiB, so more of them at once would
  * only take memory: the host hands out activities by number, whatever they hold. Lanes and disks beyond it wait here, or on another
  * instance. */
-export const transferSlots: Slots = (task, slots) =>
-  inSlots(() => {
-    leanHeap()
-    return task()
-  }, slots)
+export const transferSlots: Slots = (task, slots) => inSlots(() => leanly(task), slots)
+
+/** A step that takes seconds and waits for no slot: it begins with a lean heap, as those in slots do. */
+export const leanly = <Result>(task: () => Promise<Result>): Promise<Result> => {
+  leanHeap()
+  return task()
+}
 
 const inSlots = createSlots(slotsMax)
 

@@ -33,8 +33,8 @@ describe('a lean heap', () => {
   it('is not collected again and again where most of it is in use', () => {
     const { grownTo } = heapOf(200)
     expect(grownTo(210)).toBe(1)
-    expect(grownTo(290)).toBe(1)
-    expect(grownTo(310)).toBe(2)
+    expect(grownTo(245)).toBe(1)
+    expect(grownTo(255)).toBe(2)
   })
 
   it('is collected by the engine itself: what nobody holds is gone when the call returns', () => {

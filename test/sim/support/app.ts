@@ -12,6 +12,7 @@ import { type Scope, scopes } from './scope.ts'
 vi.mock('../../../functions/transfer-slots.ts', async (original) => ({
   ...(await original<object>()),
   transferSlots: <Result>(task: () => Promise<Result>) => scopes.getStore()!.slots(task),
+  leanly: <Result>(task: () => Promise<Result>) => task(),
 }))
 
 /** The whole app, loaded into this process: all its triggers, orchestrators and activities on the real libraries. */
