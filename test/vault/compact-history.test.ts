@@ -9,6 +9,7 @@ import {
   type CompactionWorld,
   collectUnreachable,
   compactionWorld,
+  encryptedWorld,
   expectExact,
   expire,
   pageWrites,
@@ -18,7 +19,7 @@ import { type SeededRandom, seededRandom } from '../support/seeded-random.ts'
 import { vmKey } from '../support/vault-world.ts'
 import { virtualClock } from '../support/virtual-clock.ts'
 
-/** Histories of random writes, backups, expiries, folds, rewrites and collections: every live recovery point restores to its model, always. */
+/** Histories of random writes, backups, expiries, folds, rewrites, regathering and collections, every other one encrypted: every live recovery point restores to its model, always. */
 interface History {
   readonly world: CompactionWorld
   readonly random: SeededRandom
@@ -62,7 +63,8 @@ const collect = async (world: CompactionWorld, act: number): Promise<number> => 
 
 const runHistory = async (seed: number, acts: number) => {
   const random = seededRandom(seed)
-  const history: History = { world: compactionWorld(), random, truths: new Map(), newest: null, count: 0 }
+  const world = seed % 2 === 0 ? compactionWorld() : encryptedWorld()
+  const history: History = { world, random, truths: new Map(), newest: null, count: 0 }
   const sum = { folded: 0, rewrittenBytes: 0, removed: 0 }
   for (let act = 0; act < acts; act += 1) {
     const kind = act === 0 ? 0 : random.below(10)
