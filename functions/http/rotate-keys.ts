@@ -2,14 +2,22 @@ import type { HttpResponseInit } from '@azure/functions'
 import * as v from 'valibot'
 import { safeMessage } from '../../shared/jobs/step-failure.ts'
 import { KeyServiceError, WrappingKeyError } from '../../shared/ports/key-wrapper.ts'
-import type { Rewrapped } from '../../shared/vault/data-keys.ts'
+import { CurrentKeyLockedError, type Rewrapped, type RotateChoice } from '../../shared/vault/data-keys.ts'
 import { type Call, type Endpoint, json } from './endpoint.ts'
 import { ProblemError } from './problem.ts'
 import { readBody } from './request-body.ts'
 
-const requestSchema = v.strictObject({
-  what: v.picklist(['data-key', 'wrapping-key'], 'Expected "data-key" or "wrapping-key".'),
-})
+const requestSchema = v.variant(
+  'what',
+  [
+    v.strictObject({
+      what: v.literal('data-key'),
+      evenIfLocked: v.optional(v.boolean('Expected true or false.'), false),
+    }),
+    v.strictObject({ what: v.literal('wrapping-key') }),
+  ],
+  'Expected "data-key" or "wrapping-key".',
+)
 
 /** POST: a new data key for new frames, or all data keys wrapped anew under the newest wrapping key. No data is rewritten. */
 export const rotateKeys: Endpoint = {
@@ -17,9 +25,9 @@ export const rotateKeys: Endpoint = {
   route: 'keys/rotate',
   methods: {
     POST: async (call) => {
-      const { what } = await readBody(call.request, requestSchema)
+      const body = await readBody(call.request, requestSchema)
       try {
-        return await (what === 'data-key' ? newDataKey(call) : newWrapping(call))
+        return await (body.what === 'data-key' ? newDataKey(call, body) : newWrapping(call))
       } catch (error) {
         throw problemOf(error)
       }
@@ -27,8 +35,8 @@ export const rotateKeys: Endpoint = {
   },
 }
 
-const newDataKey = async ({ deps, events }: Call): Promise<HttpResponseInit> => {
-  const rotated = await deps.keys.rotateDataKey()
+const newDataKey = async ({ deps, events }: Call, choice: RotateChoice): Promise<HttpResponseInit> => {
+  const rotated = await deps.keys.rotateDataKey(choice)
   if (rotated === null) throw notConfigured()
   events.dataKeyRotated(rotated)
   return json(200, { what: 'data-key', ...rotated })
@@ -69,7 +77,23 @@ const notConfigured = (): ProblemError =>
     errors: [{ field: 'VAULT_KEY', detail: 'It is "none".', fix: 'Set it to "key-vault" or "file".' }],
   })
 
+const currentKeyLocked = ({ message, cause }: CurrentKeyLockedError): ProblemError =>
+  new ProblemError({
+    status: 409,
+    code: 'current-key-locked',
+    title: 'The current data key cannot be opened.',
+    detail: `${message} Nothing was changed. ${cause.hint}`,
+    errors: [
+      {
+        field: 'evenIfLocked',
+        detail: 'A new data key would go under a wrapping key that does not open what is stored.',
+        fix: 'Set VAULT_KEY, KEY_VAULT_KEY_URL and KEY_FILE to the wrapping key of this vault; or send true, if that key is lost for good.',
+      },
+    ],
+  })
+
 const problemOf = (error: unknown): unknown => {
+  if (error instanceof CurrentKeyLockedError) return currentKeyLocked(error)
   if (error instanceof WrappingKeyError)
     return new ProblemError({
       status: 409,

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { DataKey } from '../format/data-key.ts'
+import { VaultError } from '../format/vault-error.ts'
 import type { BlobCreator, ControlStore } from '../ports/blob-store.ts'
 import type { Clock } from '../ports/clock.ts'
 import {
@@ -12,6 +13,7 @@ import {
 } from '../ports/key-wrapper.ts'
 import { nameCurrentKey, readCurrentKey } from './current-key.ts'
 import { dataKeyBytes, type KeyRecord, keyCheckOf } from './key-record.ts'
+import { openDataKey } from './open-data-key.ts'
 import { createKeyRecord, listDataKeys, readKeyRecord, type StoredKey } from './stored-keys.ts'
 import { unwrapDataKey } from './unwrap-data-key.ts'
 
@@ -33,17 +35,43 @@ export const currentKeyId = async (deps: DataKeyDeps): Promise<string | null> =>
   return nameCurrentKey(deps.control, await createDataKey(deps, wrapWith), null)
 }
 
+/** @param evenIfLocked also where the wrapping keys of the settings do not open the current data key */
+export interface RotateChoice {
+  readonly evenIfLocked: boolean
+}
+
+/** The current data key does not open, which hints at the wrong wrapping key: a new data key under that one would split the vault into
+ * parts that no settings open together. `cause` says why. */
+export class CurrentKeyLockedError extends Error {
+  override readonly name = 'CurrentKeyLockedError'
+  override readonly cause: VaultError
+  constructor(cause: VaultError) {
+    super(cause.message)
+    this.cause = cause
+  }
+}
+
 /** Makes a new data key for new frames; what is stored stays under the key it has. Two at once may come to the same new key.
  * @returns null where no wrapping key is configured
- * @throws WrappingKeyError, KeyServiceError */
+ * @throws CurrentKeyLockedError, and then nothing was changed; WrappingKeyError, KeyServiceError */
 export const rotateDataKey = async (
   deps: DataKeyDeps,
+  { evenIfLocked }: RotateChoice = { evenIfLocked: false },
 ): Promise<{ readonly keyId: string; readonly previousKeyId: string | null } | null> => {
   const { wrapWith } = deps.wrappers
   if (wrapWith === null) return null
   const before = await readCurrentKey(deps.control)
+  if (before !== null && !evenIfLocked) await proveOpen(deps, before.keyId)
   const keyId = await nameCurrentKey(deps.control, await createDataKey(deps, wrapWith), before)
   return { keyId, previousKeyId: before?.keyId ?? null }
+}
+
+const proveOpen = async (deps: DataKeyDeps, keyId: string): Promise<void> => {
+  try {
+    await openDataKey(deps, keyId, null)
+  } catch (error) {
+    throw error instanceof VaultError ? new CurrentKeyLockedError(error) : error
+  }
 }
 
 /** What became of one data key. */

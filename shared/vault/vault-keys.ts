@@ -2,10 +2,9 @@ import type { DataKey, KeyRing } from '../format/data-key.ts'
 import { dataKeyName } from '../format/names.ts'
 import { VaultError } from '../format/vault-error.ts'
 import { readCurrentKey } from './current-key.ts'
-import { currentKeyId, type DataKeyDeps, rotateDataKey, rotateWrappingKey } from './data-keys.ts'
-import type { KeyRecord } from './key-record.ts'
-import { listDataKeys, readKeyRecord, type StoredKey } from './stored-keys.ts'
-import { unwrapDataKey } from './unwrap-data-key.ts'
+import { currentKeyId, type DataKeyDeps, type RotateChoice, rotateDataKey, rotateWrappingKey } from './data-keys.ts'
+import { openDataKey } from './open-data-key.ts'
+import { listDataKeys, type StoredKey } from './stored-keys.ts'
 
 /** The data keys of one vault, as its users work with them. Opened keys are kept in memory for some minutes, and nowhere else. */
 export interface VaultKeys {
@@ -22,7 +21,7 @@ export interface VaultKeys {
    * @throws KeyServiceError where another try may open one more */
   opened(): Promise<readonly DataKey[]>
   /** See `rotateDataKey`. */
-  rotateDataKey(): ReturnType<typeof rotateDataKey>
+  rotateDataKey(choice?: RotateChoice): ReturnType<typeof rotateDataKey>
   /** See `rotateWrappingKey`. */
   rotateWrappingKey(): ReturnType<typeof rotateWrappingKey>
 }
@@ -78,7 +77,7 @@ export const createVaultKeys = (deps: DataKeyDeps): VaultKeys => {
         if (key instanceof VaultError) return []
         return [orThrow(key)]
       }),
-    rotateDataKey: () => rotateDataKey(deps),
+    rotateDataKey: (choice) => rotateDataKey(deps, choice),
     rotateWrappingKey: () => rotateWrappingKey(deps),
   }
 }
@@ -91,38 +90,13 @@ const reopen = async (
   last: Opened | undefined,
 ): Promise<DataKey | Error> => {
   try {
-    const key = await openNow(deps, keyId, stored)
+    const key = await openDataKey(deps, keyId, stored)
     const before = await last?.key
     const isSame = before !== undefined && !(before instanceof Error) && Buffer.compare(before.bytes, key.bytes) === 0
     return isSame ? before : key
   } catch (error) {
     return error instanceof Error ? error : new Error('The data key could not be opened.')
   }
-}
-
-const openNow = async (deps: DataKeyDeps, keyId: string, stored: StoredKey | null): Promise<DataKey> => {
-  const found = stored ?? (await listDataKeys(deps.vault, keyId)).find((one) => one.keyId === keyId)
-  if (found === undefined) throw missing(keyId)
-  return unwrapDataKey(await readNewestReadable(deps, found), deps.wrappers.unwrapWith)
-}
-
-/** All revisions hold the same data key, so an earlier one stands in for one that is damaged or gone. */
-const readNewestReadable = async (deps: DataKeyDeps, stored: StoredKey): Promise<KeyRecord> => {
-  try {
-    return await readKeyRecord(deps.vault, stored)
-  } catch (error) {
-    if (!(error instanceof VaultError) || error.fault.code === 'unsupported-version') throw error
-    for (let revision = stored.revision - 1; revision >= 1; revision--) {
-      const earlier = await readKeyRecord(deps.vault, { ...stored, revision }).catch(damageOnly)
-      if (earlier !== null) return earlier
-    }
-    throw error
-  }
-}
-
-const damageOnly = (error: unknown): null => {
-  if (error instanceof VaultError) return null
-  throw error
 }
 
 const ringOf = (keys: ReadonlyMap<string, DataKey | Error>, currentKeyId: string | null): KeyRing => {

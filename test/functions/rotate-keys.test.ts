@@ -43,8 +43,8 @@ describe('POST keys/rotate', () => {
     const { world, rotate } = app()
     const locked = await world.keys.current()
     world.wrapper.rotate()
-    world.wrapper.forgetOld()
     await world.keys.rotateDataKey()
+    world.wrapper.forgetOld()
     const { status, body, told } = await rotate({ what: 'wrapping-key' })
     expect(status).toBe(409)
     expect(body).toMatchObject({ type: 'urn:deltavault:problem:keys-not-rewrapped' })
@@ -54,6 +54,30 @@ describe('POST keys/rotate', () => {
       detail: expect.stringContaining('cannot be unwrapped'),
     })
     expect(told).toHaveLength(2)
+  })
+
+  it('makes no data key where the current one does not open, unless that is asked for', async () => {
+    const { world, rotate } = app()
+    const before = await world.keys.current()
+    world.wrapper.rotate()
+    world.wrapper.forgetOld()
+    const objects = () => [...world.vault.objects.keys(), ...world.control.objects.keys()].length
+    const count = objects()
+    const { status, body, told } = await rotate({ what: 'data-key' })
+    expect(status).toBe(409)
+    expect(body).toMatchObject({
+      type: 'urn:deltavault:problem:current-key-locked',
+      errors: [{ field: 'evenIfLocked' }],
+    })
+    expect(body.detail).toMatch(
+      /cannot be unwrapped: the key \w+ is not among those of the settings\. Nothing was changed\./,
+    )
+    expect([objects(), told]).toEqual([count, []])
+    expect(await rotate({ what: 'data-key', evenIfLocked: false })).toMatchObject({ status: 409 })
+    expect(await rotate({ what: 'data-key', evenIfLocked: true })).toMatchObject({
+      status: 200,
+      body: { previousKeyId: before?.keyId },
+    })
   })
 
   it('refuses where no wrapping key is configured', async () => {
@@ -80,7 +104,13 @@ describe('POST keys/rotate', () => {
     expect(await rotate({ what: 'wrapping-key' })).toMatchObject({ status: 503 })
   })
 
-  it.each([{}, { what: 'password' }, { what: 'data-key', keyId: 'ab' }])('refuses the body %j', async (body) => {
+  it.each([
+    {},
+    { what: 'password' },
+    { what: 'data-key', keyId: 'ab' },
+    { what: 'data-key', evenIfLocked: 'yes' },
+    { what: 'wrapping-key', evenIfLocked: true },
+  ])('refuses the body %j', async (body) => {
     expect((await app().rotate(body)).status).toBe(422)
   })
 })

@@ -1,7 +1,12 @@
 import { beforeEach, describe, expect, it } from 'vitest'
 import { VaultError } from '../../shared/format/vault-error.ts'
 import { KeyServiceError, WrappingKeyError } from '../../shared/ports/key-wrapper.ts'
-import { type DataKeyDeps, rotateDataKey, rotateWrappingKey } from '../../shared/vault/data-keys.ts'
+import {
+  CurrentKeyLockedError,
+  type DataKeyDeps,
+  rotateDataKey,
+  rotateWrappingKey,
+} from '../../shared/vault/data-keys.ts'
 import { encodeKeyRecord, parseKeyRecord } from '../../shared/vault/key-record.ts'
 import { createVaultKeys } from '../../shared/vault/vault-keys.ts'
 import { createFakeKeyWrapper, type FakeKeyWrapper, noWrappers, onlyWrapper } from '../support/fake-key-wrapper.ts'
@@ -161,6 +166,27 @@ describe('rotating the data key', () => {
     expect(new Set(rotated.map((one) => one?.keyId))).toEqual(new Set([current.keyId]))
   })
 
+  it('is refused where the current one does not open, unless that is asked for', async () => {
+    const { keyId } = await currentOf()
+    wrapper.rotate()
+    wrapper.forgetOld()
+    const refused = await rotateDataKey(another()).catch((caught: unknown) => caught)
+    expect(refused).toBeInstanceOf(CurrentKeyLockedError)
+    expect((refused as CurrentKeyLockedError).cause.fault).toMatchObject({ code: 'key-locked', keyId })
+    expect(recordNames()).toEqual([`keys/${keyId}/0001.json`])
+    const rotated = await rotateDataKey(another(), { evenIfLocked: true })
+    expect(rotated?.previousKeyId).toBe(keyId)
+    expect((await currentOf()).keyId).toBe(rotated?.keyId)
+  })
+
+  it('asks the wrapping key anew, whatever this instance has opened before', async () => {
+    const instance = keysOf()
+    await instance.current()
+    wrapper.rotate()
+    wrapper.forgetOld()
+    expect(await faultOf(instance.rotateDataKey())).toBe('CurrentKeyLockedError')
+  })
+
   it('makes the first key where there is none', async () => {
     expect(await rotateDataKey(another())).toEqual({ keyId: (await currentOf()).keyId, previousKeyId: null })
   })
@@ -240,7 +266,7 @@ describe('a data key that is looked for', () => {
     expect(await faultOf(keysOf({ ...another(), wrappers: noWrappers }).find(keyId))).toBe('key-locked')
     wrapper.rotate()
     wrapper.forgetOld()
-    const other = await rotateDataKey(another())
+    const other = await rotateDataKey(another(), { evenIfLocked: true })
     const ring = await keysOf().ring()
     expect(() => ring.find(keyId)).toThrow(VaultError)
     expect(ring.find(other!.keyId).keyId).toBe(other!.keyId)
