@@ -1,6 +1,7 @@
 import type { HttpResponseInit } from '@azure/functions'
 import * as v from 'valibot'
-import { safeMessage } from '../../shared/jobs/step-failure.ts'
+import { VaultError } from '../../shared/format/vault-error.ts'
+import { safeMessage, safeText } from '../../shared/jobs/step-failure.ts'
 import { KeyServiceError, WrappingKeyError } from '../../shared/ports/key-wrapper.ts'
 import { CurrentKeyLockedError, type Rewrapped, type RotateChoice } from '../../shared/vault/data-keys.ts'
 import { type Call, type Endpoint, json } from './endpoint.ts'
@@ -54,16 +55,29 @@ const newWrapping = async ({ deps, events }: Call): Promise<HttpResponseInit> =>
 
 const viewOf = (key: Rewrapped) =>
   key.kind === 'failed'
-    ? { keyId: key.keyId, result: key.kind, detail: safeMessage(key.error) }
+    ? { keyId: key.keyId, result: key.kind, detail: wordsOf(key.error) }
     : { keyId: key.keyId, result: key.kind, revision: key.revision, wrappedBy: key.key }
+
+const wordsOf = (error: unknown): string =>
+  error instanceof VaultError || error instanceof WrappingKeyError || error instanceof KeyServiceError
+    ? safeText(error.message)
+    : safeMessage(error)
+
+/** A damaged record is another thing: an earlier revision may stand in for it. */
+const lockedCodes: ReadonlySet<string> = new Set(['key-locked', 'wrong-key', 'key-missing'])
 
 const notRewrapped = (keys: readonly Rewrapped[]): ProblemError => {
   const failed = keys.filter((key) => key.kind === 'failed')
+  const unopened = failed.filter(({ error }) => error instanceof VaultError && lockedCodes.has(error.fault.code)).length
+  const locked =
+    unopened === 0
+      ? ''
+      : ` ${unopened} of them cannot be opened as the settings are, so nothing under them can be restored.`
   return new ProblemError({
     status: failed.some(({ error }) => error instanceof KeyServiceError) ? 503 : 409,
     code: 'keys-not-rewrapped',
     title: 'Not all data keys could be wrapped anew.',
-    detail: `${failed.length} of ${keys.length} data keys stay wrapped as they are, and open as before. Cure what their details say, then repeat the request: what is done stays done.`,
+    detail: `${failed.length} of ${keys.length} data keys stay wrapped as they are.${locked} Cure what their details say, then repeat the request: what is done stays done.`,
     more: { keys: keys.map(viewOf) },
   })
 }

@@ -50,7 +50,7 @@ const readKeys = async (path: string): Promise<readonly [Buffer, ...Buffer[]] | 
     const lines = (await readFile(path, 'latin1')).replace(/\r?\n$/, '').split(/\r?\n/)
     const [first, ...others] = lines.map((line) => Buffer.from(line, 'hex'))
     const areGood = lines.every((line) => /^[0-9a-f]{64}$/i.test(line)) && lines.length <= linesMax
-    return first !== undefined && areGood ? [first, ...others] : { kind: 'key-missing', key: path }
+    return first !== undefined && areGood ? [first, ...others] : { kind: 'file-malformed', key: path }
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
     return { kind: code === 'EACCES' || code === 'EPERM' ? 'refused' : 'key-missing', key: path }

@@ -12,9 +12,13 @@ export const stepFailure = (error: unknown): Failed | null => {
   return null
 }
 
-/** Error text that may be stored and shown: no signature or key of a URL, and not longer than a few lines. */
+/** Error text that may be stored and shown, with the name of the error: no signature or key of a URL, and not longer than a few lines. */
 export const safeMessage = (error: unknown): string =>
-  (error instanceof Error ? `${error.name}: ${error.message}` : String(error))
+  safeText(error instanceof Error ? `${error.name}: ${error.message}` : String(error))
+
+/** The same of an error whose words are this program's own and need no name before them. */
+export const safeText = (text: string): string =>
+  text
     .replace(/\b(sig|code|AccountKey|SharedAccessSignature)=[^\s&;"']+/gi, '$1=(hidden)')
     .replace(/\bBearer\s+\S+/gi, 'Bearer (hidden)')
     .slice(0, 400)

@@ -32,6 +32,7 @@ export interface KeyWrapper {
  * - `refused`: the service knows the caller and does not let it
  * - `key-missing`, `key-disabled`, `key-out-of-date`: the state of the wrapping key; deleted counts as missing
  * - `key-unsuitable`: it is not an RSA key that may wrap and unwrap
+ * - `file-malformed`: the key file is there, but holds something else than keys
  * - `unknown-key`: the wrapping names a key that the settings do not name
  * - `bad-wrapping`: the key is there, but these bytes were not wrapped by it, or were changed since
  * - `unreachable`, `throttled`: another try may help */
@@ -47,6 +48,7 @@ export type KeyObstacle =
   | 'key-disabled'
   | 'key-out-of-date'
   | 'key-unsuitable'
+  | 'file-malformed'
   | 'unknown-key'
   | 'bad-wrapping'
 
@@ -98,6 +100,8 @@ export const explainWrapperFailure = ({ kind, key }: WrapperFailure): string => 
       return `the key ${key} has expired or is not valid yet`
     case 'key-unsuitable':
       return `the key ${key} is not an RSA key that may wrap and unwrap`
+    case 'file-malformed':
+      return `the key file ${key} holds something else than keys: each of its lines, 100 at most, must be 64 hex digits, without spaces or empty lines`
     case 'unknown-key':
       return `the key ${key} is not among those of the settings`
     case 'bad-wrapping':

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createKeyFileWrapper } from '../../shared/azure/key-file-wrapper.ts'
+import { explainWrapperFailure, type WrapperFailure } from '../../shared/ports/key-wrapper.ts'
 
 let folder: string
 beforeAll(async () => {
@@ -44,9 +45,15 @@ describe('a key file', () => {
     ['ends with an empty line', `${'ab'.repeat(32)}\n\n`],
     ['has a space at an end', `${'ab'.repeat(32)} \n`],
     ['has more than 100 lines', `${'ab'.repeat(32)}\n`.repeat(101)],
-  ])('counts as missing where it %s', async (_, text) => {
+  ])('is told to hold something else than keys where it %s', async (_, text) => {
     const wrapper = await wrapperOf(text)
-    expect((await wrapper.wrap(randomBytes(32))).kind).toBe('key-missing')
+    const wrapping = { kind: 'key-file', key: '630dcd2966c43366', algorithm: 'A256KW', wrapped: 'AAAA' } as const
+    for (const outcome of [await wrapper.wrap(randomBytes(32)), await wrapper.unwrap(wrapping)]) {
+      expect(outcome).toEqual({ kind: 'file-malformed', key: expect.stringContaining(folder) })
+      expect(explainWrapperFailure(outcome as WrapperFailure)).toMatch(
+        /^the key file \/\S+ holds something else than keys/,
+      )
+    }
   })
 
   it('takes a file without a line feed at its end, and with Windows line ends', async () => {

@@ -51,9 +51,25 @@ describe('POST keys/rotate', () => {
     expect(body.keys).toContainEqual({
       keyId: locked?.keyId,
       result: 'failed',
-      detail: expect.stringContaining('cannot be unwrapped'),
+      detail: expect.stringMatching(/^The data key \w+ in keys\S+ cannot be unwrapped: the key \w+ is not among those/),
     })
+    expect(body.detail).toMatch(
+      /^1 of 2 data keys stay wrapped as they are\. 1 of them cannot be opened as the settings are/,
+    )
+    expect(JSON.stringify(body)).not.toContain('Error')
     expect(told).toHaveLength(2)
+  })
+
+  it('says of keys that only could not be wrapped nothing but that', async () => {
+    const { world, rotate } = app()
+    await world.keys.current()
+    world.wrapper.wrap = async () => ({ kind: 'key-disabled', key: 'kek' })
+    const { status, body } = await rotate({ what: 'wrapping-key' })
+    expect(status).toBe(409)
+    expect(body.detail).toBe(
+      '1 of 1 data keys stay wrapped as they are. Cure what their details say, then repeat the request: what is done stays done.',
+    )
+    expect(body.keys).toMatchObject([{ detail: 'No data key can be wrapped: the key kek is disabled.' }])
   })
 
   it('makes no data key where the current one does not open, unless that is asked for', async () => {
