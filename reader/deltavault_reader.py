@@ -61,6 +61,15 @@ def store_of(vault: str) -> Store:
     return AzureStore(vault, os.environ.get('DELTAVAULT_SAS'), os.environ.get('DELTAVAULT_ACCOUNT_KEY'))
 
 
+def vault_of(vault: str) -> Store:
+    """A store in which there is a recovery point: another folder, or another container, must not pass for a vault that is whole."""
+    store = store_of(vault)
+    if next(listed_points(store), None) is None:
+        what = 'holds no recovery point (recovery-points/): it is no vault, or no backup was committed'
+        raise Refused('not-found', vault, '', what)
+    return store
+
+
 def key_ring(options: argparse.Namespace) -> KeyRing:
     return KeyRing(
         [key for path in options.key_file for key in read_key_file(path)],
@@ -70,7 +79,7 @@ def key_ring(options: argparse.Namespace) -> KeyRing:
 
 def run_list(options: argparse.Namespace) -> int:
     """One line a disk: key and name of the VM, recovery point, when it was taken, disk, bytes."""
-    store = store_of(options.vault)
+    store = vault_of(options.vault)
     damaged = 0
     for listed in listed_points(store):
         try:
@@ -116,12 +125,14 @@ def run_restore(options: argparse.Namespace) -> int:
 
 def run_check(options: argparse.Namespace) -> int:
     """Damage to standard error as it is found; at last one line of what was seen."""
-    found = Check(store_of(options.vault), key_ring(options), complain).run()
+    keys = key_ring(options)
+    found = Check(vault_of(options.vault), keys, complain).run()
     print(
-        f'{found.recovery_points} recovery points, {found.layers} layers, {found.frames} frames, '
+        f'{found.recovery_points} recovery points, {found.layers} layers, {found.frames} frames '
+        f'({found.frames_opened} opened, {found.frames - found.frames_opened} proven by digest alone), '
         f'{found.frame_bytes} bytes; {len(found.damaged)} damaged'
     )
-    return 2 if found.damaged else 0
+    return 2 if found.damaged or found.locked else 0
 
 
 def complain(line: str) -> None:

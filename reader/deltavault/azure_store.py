@@ -79,8 +79,8 @@ class AzureStore:
                 self.connection = None
             if status in (200, 206):
                 return headers, body
-            if status == 404:
-                raise missing(name or 'vault')
+            if status == 404 and name:
+                raise missing(name)
             if status == 416:
                 raise Refused('short', name, extra.get('x-ms-range', ''), 'the object ends before')
             if status not in (0, 408, 429, 500, 502, 503, 504):
@@ -88,7 +88,16 @@ class AzureStore:
             if count + 1 < TRIES_MAX:
                 time.sleep(0.2 * 2**count)
         told = 'does not answer' if status == 0 else f'answers {status}'
-        raise Refused('unreadable', name or 'vault', '', f'the storage account {told}')
+        raise Refused('unreadable', name or 'vault', '', f'the storage account {told}{self.way_in(status)}')
+
+    def way_in(self, status: int) -> str:
+        """What opens a container, where the answer is that of a closed one. One that is asked for anonymously may be told as missing."""
+        given = [name for name, is_set in (('DELTAVAULT_SAS', self.sas), ('DELTAVAULT_ACCOUNT_KEY', self.account_key)) if is_set]
+        if status in (401, 403, 404, 409) and not given:
+            return ': set DELTAVAULT_SAS (allowing to read and list) or DELTAVAULT_ACCOUNT_KEY in the environment'
+        if status in (401, 403):
+            return f': {" and ".join(given)} of the environment opens no container here, or has ended, or does not allow to read and list'
+        return ': there is no such container' if status == 404 else ''
 
     def ask_once(self, method: str, name: str, query: Words, extra: Words, length_max: int) -> tuple[int, Words, bytes]:
         if self.connection is None:

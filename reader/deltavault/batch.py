@@ -5,7 +5,8 @@ In: `{"base": name, "folder": path}` loads a vault into memory.
 "keyFile": path or null}` restores that disk with some objects replaced or taken away; with `"check": true` the vault is
 checked instead.
 
-Out: `{"case": id, "outcome": ...}` with `restored` and a `digest`; `checked` and the lines `damaged`; `refused` and
+Out: `{"case": id, "outcome": ...}` with `restored` and a `digest`; `checked`, the lines `damaged`, `touched` and `locked`, and how
+many `frames` there are and how many were `opened`; `refused` and
 `code`, `name`, `place`, `what`; or `crashed` or `hung`, which no case may be. The end of the input is answered by
 `{"peakBytes": ...}`.
 """
@@ -83,7 +84,15 @@ def outcome(case: dict[str, Any], store: MemoryStore) -> dict[str, Any]:
     key_file = case.get('keyFile')
     keys = KeyRing(read_key_file(key_file) if key_file else [], [])
     if case.get('check'):
-        return {'outcome': 'checked', 'damaged': list(Check(store, keys, lambda _line: None).run().damaged)}
+        found = Check(store, keys, lambda _line: None).run()
+        return {
+            'outcome': 'checked',
+            'damaged': list(found.damaged),
+            'touched': found.touched,
+            'locked': list(found.locked),
+            'frames': found.frames,
+            'opened': found.frames_opened,
+        }
     disk = disk_of_point(find_point(store, case['vmKey'], case['recoveryPointId']), case['disk'])
     sink = PageDigest(disk.size_bytes)
     restore_disk(store, keys, disk, sink)

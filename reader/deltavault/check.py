@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from .frame import FrameEntry, FrameOpener, read_frame
-from .keys import KeyRing, read_key_record
+from .frame import FrameEntry, FrameOpener, StoredFrame, read_frame
+from .keys import KeyRing, prove_key, read_key_record
 from .layer import Layer, LayerReference, open_layer
 from .names import KEY_PATTERN, SegmentKey, segment_key, segment_name
 from .record import Disk, Listed, RecoveryPoint, listed_points, parsed_record
@@ -17,14 +17,34 @@ from .stores import Store
 
 @dataclass
 class Findings:
-    """What a check saw. `damaged` has one line for each place, `touched` names what hangs on it."""
+    """What a check saw. `damaged` has one line for each place, `touched` names what hangs on it. `locked` has one line for each data key that
+    none of the keys given opens: its frames are proven by their digests alone, as are those of all keys where none was given."""
 
     damaged: dict[str, None] = field(default_factory=dict)
     touched: list[str] = field(default_factory=list)
+    locked: dict[str, None] = field(default_factory=dict)
     recovery_points: int = 0
     layers: int = 0
     frames: int = 0
+    frames_opened: int = 0
     frame_bytes: int = 0
+
+
+@dataclass(frozen=True)
+class KeyState:
+    """Whether a data key's object is whole, and the line that says why the key does not open; None where it opens or nobody asked."""
+
+    is_whole: bool
+    opens: bool
+    locked: str | None
+
+
+@dataclass
+class LayerState:
+    """What was found of one layer."""
+
+    is_whole: bool = True
+    key_ids: set[str] = field(default_factory=set)
 
 
 class Check:
@@ -36,8 +56,9 @@ class Check:
         self.tell = tell
         self.opener = FrameOpener(store, keys)
         self.findings = Findings()
-        self.layers: dict[LayerReference, bool] = {}
-        self.key_ids: dict[str, bool] = {}
+        self.refusals = 0
+        self.layers: dict[LayerReference, LayerState] = {}
+        self.keys_seen: dict[str, KeyState] = {}
         self.first_digests: dict[tuple[str, str], str] = {}
         self.chain: list[RecoveryPoint] = []
 
@@ -57,6 +78,7 @@ class Check:
             act(*of)
             return True
         except Refused as refused:
+            self.refusals += 1
             line = refused.line()
             if line not in self.findings.damaged:
                 self.findings.damaged[line] = None
@@ -84,9 +106,16 @@ class Check:
         self.findings.recovery_points += 1
         self.chain.append(point)
         for disk in point.disks:
-            if not all([self.check_reference(reference) for reference in disk.stack]):
-                self.touch(f'{place} {disk.disk}')
+            self.check_stack(disk, f'{place} {disk.disk}')
             self.attempt(self.check_page_hashes, disk, len(listed.revisions) == 1)
+
+    def check_stack(self, disk: Disk, place: str) -> None:
+        layers = [self.check_reference(reference) for reference in disk.stack]
+        keys = [self.keys_seen[key_id] for key_id in set().union(*(layer.key_ids for layer in layers))]
+        if not all(state.is_whole for state in [*layers, *keys]):
+            self.touch(place)
+        elif any(key.locked for key in keys):
+            self.touch(f'{place}, not opened')
 
     def touch(self, what: str) -> None:
         self.findings.touched.append(what)
@@ -118,15 +147,17 @@ class Check:
             'is about a layer that is not in the stack',
         )
 
-    def check_reference(self, reference: LayerReference) -> bool:
-        """Each layer once, however many recovery points stand on it."""
+    def check_reference(self, reference: LayerReference) -> LayerState:
+        """Each layer once, however many recovery points stand on it. What another layer was refused for already counts for this one too."""
         if reference not in self.layers:
-            before = len(self.findings.damaged)
-            self.attempt(self.check_layer, reference)
-            self.layers[reference] = len(self.findings.damaged) == before
+            before = self.refusals
+            state = LayerState()
+            self.attempt(self.check_layer, reference, state)
+            state.is_whole = self.refusals == before
+            self.layers[reference] = state
         return self.layers[reference]
 
-    def check_layer(self, reference: LayerReference) -> None:
+    def check_layer(self, reference: LayerReference, state: LayerState) -> None:
         layer = open_layer(self.store, reference)
         same_length = self.store.size(reference.name) == reference.length_bytes
         demand(
@@ -143,7 +174,7 @@ class Check:
             totals[2] += shard.zero_sectors * SECTOR
             segments.mark(shard)
             for entry in sorted(shard.frames, key=lambda frame: (frame.segment, frame.place)):
-                self.attempt(self.check_frame, entry)
+                self.attempt(self.check_frame, entry, state)
 
         shards_are_whole = [self.attempt(check_shard, number) for number in range(len(layer.fences))]
         for number, key in enumerate(segments.all()):
@@ -162,16 +193,44 @@ class Check:
             'has frames, but no shard of the layer that lists it names it',
         )
 
-    def check_frame(self, entry: FrameEntry) -> None:
+    def check_frame(self, entry: FrameEntry, state: LayerState) -> None:
         frame = read_frame(self.store, entry)
         self.findings.frames += 1
         self.findings.frame_bytes += entry.stored_length
-        if frame.key_id is None or not self.keys.is_empty:
-            self.opener.plain(frame)
-        elif frame.key_id not in self.key_ids:
-            self.key_ids[frame.key_id] = True
-            if not any(self.store.names(f'keys/{frame.key_id}/')):
-                raise Refused('key-missing', f'keys/{frame.key_id}', '', 'the vault has no such key')
+        if frame.key_id is None:
+            self.open_frame(frame)
+            return
+        state.key_ids.add(frame.key_id)
+        if frame.key_id not in self.keys_seen:
+            self.keys_seen[frame.key_id] = self.key_state(frame.key_id)
+        key = self.keys_seen[frame.key_id]
+        if not key.opens:
+            return
+        try:
+            self.open_frame(frame)
+        except Refused as refused:
+            if refused.code != 'wrong-key' or key.is_whole:
+                raise
+
+    def open_frame(self, frame: StoredFrame) -> None:
+        self.opener.plain(frame)
+        self.findings.frames_opened += 1
+
+    def key_state(self, key_id: str) -> KeyState:
+        """A data key that is handed in stands in for an object that is lost; without its check value, frames alone tell whether it is the right one."""
+        is_whole = self.attempt(prove_key, self.store, key_id)
+        if self.keys.is_empty:
+            return KeyState(is_whole, False, None)
+        try:
+            self.keys.data_key(self.store, key_id)
+            return KeyState(is_whole, True, None)
+        except Refused as refused:
+            if refused.code != 'key-locked':
+                return KeyState(is_whole, False, None)
+            line = refused.line()
+            self.findings.locked[line] = None
+            self.tell(f'not opened, no key: {line}')
+            return KeyState(is_whole, False, line)
 
 
 class Segments:

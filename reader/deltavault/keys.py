@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from cryptography.hazmat.primitives import hashes
@@ -38,9 +39,9 @@ def read_key_file(path: str) -> list[bytes]:
         with open(path, 'rb') as file:
             content = file.read(KEY_FILE_BYTES_MAX + 1)
     except OSError as error:
-        raise Refused('key-locked', 'key file', '', error.strerror or 'cannot be read') from None
+        raise Refused('key-locked', f'key file {path}', '', error.strerror or 'cannot be read') from None
     if KEY_FILE.fullmatch(content) is None:
-        raise Refused('key-locked', 'key file', '', 'does not hold 64 hex digits a line')
+        raise Refused('key-locked', f'key file {path}', '', 'does not hold 64 hex digits a line')
     return [bytes.fromhex(line.decode('ascii')) for line in content.split()]
 
 
@@ -80,16 +81,15 @@ class KeyRing:
         return self.found[key_id]
 
     def unlocked(self, store: Store, key_id: str) -> bytes:
-        revisions = [name for name in store.names(f'keys/{key_id}/') if KEY_PATTERN.match(name)]
-        if not revisions:
-            if len(self.data_keys) == 1:
-                return self.data_keys[0]
-            raise Refused('key-missing', f'keys/{key_id}', '', 'the vault has no such key')
-        record, name = newest_whole(store, revisions)
-        for data_key in [*self.data_keys, *self.unwrapped(record)]:
-            if check_value(data_key) == record.check:
-                return data_key
-        raise Refused('key-locked', name, '', 'none of the keys given opens it')
+        revisions = revisions_of(store, key_id)
+        if not revisions and len(self.data_keys) == 1:
+            return self.data_keys[0]
+        newest, newest_name = next(whole_revisions(store, key_id))
+        for record, _ in whole_revisions(store, key_id):
+            for data_key in [*self.data_keys, *self.unwrapped(record)]:
+                if check_value(data_key) == newest.check:
+                    return data_key
+        raise Refused('key-locked', newest_name, '', 'none of the keys given opens it')
 
     def unwrapped(self, record: KeyRecord) -> list[bytes]:
         """What the key files open."""
@@ -106,17 +106,33 @@ class KeyRing:
         return [key for key in opened if len(key) == 32]
 
 
-def newest_whole(store: Store, revisions: list[str]) -> tuple[KeyRecord, str]:
-    """The highest revision. All wrap the same data key, so an earlier one stands in for one that is damaged."""
-    first: Refused | None = None
-    for name in reversed(revisions):
+def revisions_of(store: Store, key_id: str) -> list[str]:
+    """Names of the key's objects, in order of their revisions."""
+    return [name for name in store.names(f'keys/{key_id}/') if KEY_PATTERN.match(name)]
+
+
+def whole_revisions(store: Store, key_id: str) -> Iterator[tuple[KeyRecord, str]]:
+    """The highest revision first, and at least one. All wrap the same data key, so an earlier one stands in for one that is damaged, and for one
+    that was wrapped with a key that the caller does not have."""
+    refusals: list[Refused] = []
+    is_whole = False
+    for name in reversed(revisions_of(store, key_id)):
         try:
-            return read_key_record(store, name), name
+            record = read_key_record(store, name)
         except Refused as refused:
-            if refused.code == 'unsupported-version':
+            if refused.code == 'unsupported-version' and not is_whole:
                 raise
-            first = first or refused
-    raise first or Refused('key-missing', 'keys', '', 'the vault has no such key')
+            refusals.append(refused)
+            continue
+        is_whole = True
+        yield record, name
+    if not is_whole:
+        raise refusals[0] if refusals else Refused('key-missing', f'keys/{key_id}', '', 'the vault has no such key')
+
+
+def prove_key(store: Store, key_id: str) -> None:
+    """Refuses a key of which no revision is whole."""
+    next(whole_revisions(store, key_id))
 
 
 def read_key_record(store: Store, name: str) -> KeyRecord:

@@ -20,6 +20,7 @@ describe.skipIf(missing !== null)('the second reader on a container', () => {
   let url: string
   let sas: string
   let image: string
+  let accountKey: string
 
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'reader-'))
@@ -34,6 +35,7 @@ describe.skipIf(missing !== null)('the second reader on a container', () => {
     const granted = await container.generateSasUrl({ permissions: ContainerSASPermissions.parse('rl'), expiresOn })
     url = container.url
     sas = new URL(granted).search
+    accountKey = /AccountKey=([^;]+)/.exec(azurite.connectionString)?.[1] ?? ''
     image = images.r3?.os ?? ''
   })
 
@@ -43,7 +45,6 @@ describe.skipIf(missing !== null)('the second reader on a container', () => {
   })
 
   it('restores and checks it by a SAS and by the account key', async () => {
-    const accountKey = /AccountKey=([^;]+)/.exec(azurite.connectionString)?.[1] ?? ''
     for (const [way, environment] of Object.entries({
       sas: { DELTAVAULT_SAS: sas },
       key: { DELTAVAULT_ACCOUNT_KEY: accountKey },
@@ -64,12 +65,30 @@ describe.skipIf(missing !== null)('the second reader on a container', () => {
 
   it('says that it is refused, and neither the SAS nor an account', async () => {
     const wrong = sas.replace(/sig=[^&]+/, 'sig=AAAA')
-    for (const environment of [{}, { DELTAVAULT_SAS: wrong }]) {
+    const cases: readonly (readonly [Record<string, string>, RegExp])[] = [
+      [{}, /answers 40[134]: set DELTAVAULT_SAS \(.*\) or DELTAVAULT_ACCOUNT_KEY/],
+      [{ DELTAVAULT_SAS: wrong }, /answers 40[13]: DELTAVAULT_SAS of the environment/],
+      [{ DELTAVAULT_ACCOUNT_KEY: 'AAAA' }, /answers 40[13]: DELTAVAULT_ACCOUNT_KEY of the environment/],
+    ]
+    for (const [environment, why] of cases) {
       const run = await runReader(['list', url], environment)
       expect(run.code).toBe(2)
       expect(run.complaints).toHaveLength(1)
-      expect(run.complaints[0]).toMatch(/the storage account answers 40[13]|there is no such object/)
-      expect(run.complaints[0]).not.toContain('sig')
+      expect(run.complaints[0]).toMatch(why)
+      expect(run.complaints[0]).not.toMatch(/sig|AAAA/)
+    }
+  })
+
+  it('says of another container that it is no vault, and of one that is not there that it is not', async () => {
+    const service = BlobServiceClient.fromConnectionString(azurite.connectionString)
+    const [other, absent] = [freshContainerName(), freshContainerName()].map((name) => service.getContainerClient(name))
+    await other?.create()
+    for (const [container, why] of [
+      [other, 'holds no recovery point'],
+      [absent, 'there is no such container'],
+    ] as const) {
+      const run = await runReader(['check', container?.url ?? ''], { DELTAVAULT_ACCOUNT_KEY: accountKey })
+      expect(run).toEqual({ code: 2, output: '', complaints: [expect.stringContaining(why)] })
     }
   })
 

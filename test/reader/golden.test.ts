@@ -50,9 +50,14 @@ describe.skipIf(missing !== null)('the second reader on the golden vaults', () =
   it('checks them without a key, and opens their frames with one', async () => {
     for (const kind of await readdir(vectors))
       for (const keys of [[], keyOptions(join(vectors, kind))]) {
+        const isOpened = keys.length > 0 || !kind.startsWith('encrypted')
         const run = await runReader(['check', join(vectors, kind), ...keys])
         expect(run.complaints).toEqual([])
-        expect(run.output).toMatch(/^3 recovery points, 5 layers, \d+ frames, \d+ bytes; 0 damaged\n$/)
+        const frames = Number(/(\d+) frames/.exec(run.output)?.[1])
+        expect(frames).toBeGreaterThan(10)
+        const [opened, byDigest] = isOpened ? [frames, 0] : [0, frames]
+        const told = `${frames} frames \\(${opened} opened, ${byDigest} proven by digest alone\\), \\d+ bytes; 0 damaged`
+        expect(run.output).toMatch(new RegExp(`^3 recovery points, 5 layers, ${told}\n$`))
         expect(run.code).toBe(0)
       }
   })
@@ -78,6 +83,32 @@ describe.skipIf(missing !== null)('the second reader on the golden vaults', () =
       expect(run.complaints[0]).toMatch(why)
     }
     expect((await readdir(folder)).filter((name) => name.startsWith('none'))).toEqual([])
+  })
+
+  it('says of a folder that it is no vault', async () => {
+    const empty = await mkdtemp(join(folder, 'empty-'))
+    for (const command of ['list', 'check']) {
+      const run = await runReader([command, empty])
+      expect(run).toEqual({
+        code: 2,
+        output: '',
+        complaints: [expect.stringContaining(`${empty}: holds no recovery point`)],
+      })
+    }
+  })
+
+  it('names the file of keys that it cannot use', async () => {
+    const check = ['check', join(vectors, 'encrypted'), '--key-file']
+    const absent = join(folder, 'absent-key')
+    const garbage = join(folder, 'garbage-key')
+    await writeFile(garbage, 'no key\n')
+    for (const [file, why] of Object.entries({
+      [absent]: 'No such file or directory',
+      [garbage]: 'does not hold 64 hex',
+    })) {
+      const run = await runReader([...check, file])
+      expect(run).toEqual({ code: 2, output: '', complaints: [expect.stringContaining(`key file ${file}: ${why}`)] })
+    }
   })
 
   it('makes holes of zeros, and writes over no file', async () => {

@@ -45,11 +45,20 @@ export interface ReaderCase {
   readonly check?: boolean
 }
 
+/** What a check found: a line each, and how many frames there are and were opened. */
+export interface ReaderFindings {
+  readonly damaged: readonly string[]
+  readonly touched: readonly string[]
+  readonly locked: readonly string[]
+  readonly frames: number
+  readonly opened: number
+}
+
 /** `digest` is that of shownPages. Anything but the first three fails a test. */
 export type ReaderAnswer =
   | { readonly outcome: 'restored'; readonly digest: string }
   | { readonly outcome: 'refused'; readonly code: string; readonly name: string; readonly place: string }
-  | { readonly outcome: 'checked'; readonly damaged: readonly string[] }
+  | ({ readonly outcome: 'checked' } & ReaderFindings)
   | { readonly outcome: 'crashed'; readonly what: string }
   | { readonly outcome: 'hung' }
 
