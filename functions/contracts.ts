@@ -9,6 +9,7 @@ import type { DiskRef, Failed, JobRef, Pending, Stopped } from '../shared/domain
 import type {
   MaintenanceCounts,
   MaintenanceOutcome,
+  MaintenancePass,
   MaintenanceProblem,
   MaintenanceStage,
   MaintenanceStep,
@@ -63,8 +64,7 @@ export interface RestoreVmInput {
 }
 
 /** Where a pass over the vault is, carried over when it continues as new. `cursor`: where the stage goes on; null at its start. */
-export interface MaintenanceInput {
-  readonly passId: string
+export interface MaintenanceInput extends MaintenancePass {
   readonly stage: MaintenanceStage
   readonly cursor: string | null
   readonly counts: MaintenanceCounts

@@ -1,7 +1,7 @@
 import type { DurableClient } from 'durable-functions'
 import { instanceIdOf, maintenanceInstanceId } from '../shared/domain/ids.ts'
 import type { Claim } from '../shared/domain/job.ts'
-import { nothingMaintained } from '../shared/domain/maintenance.ts'
+import { type MaintenancePass, nothingMaintained } from '../shared/domain/maintenance.ts'
 import type { InstanceStatus, JobInstances } from '../shared/jobs/job-instances.ts'
 import { cancelEvent, type MaintenanceInput, maintainVault, protectVm, restoreVm } from './contracts.ts'
 
@@ -16,7 +16,7 @@ export const durableInstances = (client: DurableClient): JobInstances => {
     cancel: async (instanceId) => {
       if ((await status(instanceId))?.state === 'running') await client.raiseEvent(instanceId, cancelEvent, {})
     },
-    startMaintenance: (passId) => startMaintenance(client, passId),
+    startMaintenance: (pass) => startMaintenance(client, pass),
   }
 }
 
@@ -39,10 +39,10 @@ const start = (client: DurableClient, claim: Claim): Promise<'started' | 'exists
   return startOnce(client, name, instanceIdOf(claim.job.jobId, claim.attempt), { job: claim.job, token: claim.token })
 }
 
-const startMaintenance = async (client: DurableClient, passId: string): Promise<'started' | 'exists'> => {
+const startMaintenance = async (client: DurableClient, pass: MaintenancePass): Promise<'started' | 'exists'> => {
   if ((await statusOf(client, maintenanceInstanceId))?.state === 'running') return 'exists'
   const begin = { stage: 'expire', cursor: null, counts: nothingMaintained, problems: [] } as const
-  const input: MaintenanceInput = { passId, ...begin }
+  const input: MaintenanceInput = { ...pass, ...begin }
   return startOnce(client, maintainVault.name, maintenanceInstanceId, input)
 }
 

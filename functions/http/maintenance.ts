@@ -1,18 +1,27 @@
+import * as v from 'valibot'
 import { maintenanceInstanceId, passIdOf } from '../../shared/domain/ids.ts'
 import { type Endpoint, json } from './endpoint.ts'
 import { ProblemError } from './problem.ts'
+import { readBody } from './request-body.ts'
 
-/** POST: begins a pass over the vault now: expire, compact, collect, scrub. GET: the pass that runs, or the last one. */
+const requestSchema = v.strictObject({
+  /** Check everything again, also what was checked lately. */
+  recheck: v.optional(v.boolean('Expected true or false.'), false),
+})
+
+/** POST: begins a pass over the vault now: expire, compact, collect, scrub. The body may be empty. GET: the pass that runs, or the last one. */
 export const vaultMaintenance: Endpoint = {
   name: 'maintainVaultNow',
   route: 'maintenance',
   methods: {
-    POST: async ({ deps, management }) => {
-      const passId = passIdOf(deps.clock.now(), deps.newToken())
-      if ((await deps.instances.startMaintenance(passId)) === 'exists') throw runningProblem()
+    POST: async ({ request, deps, management }) => {
+      const { recheck } = await readBody(request, requestSchema, '{}')
+      const now = deps.clock.now()
+      const pass = { passId: passIdOf(now, deps.newToken()), ...(recheck ? { recheckBefore: now.toISOString() } : {}) }
+      if ((await deps.instances.startMaintenance(pass)) === 'exists') throw runningProblem()
       const urls = await management(maintenanceInstanceId)
       const headers = { location: String(urls.statusQueryGetUri), 'retry-after': '10' }
-      return json(202, { passId, instanceId: maintenanceInstanceId, ...urls }, headers)
+      return json(202, { ...pass, instanceId: maintenanceInstanceId, ...urls }, headers)
     },
     GET: async ({ deps }) => {
       const status = await deps.instances.status(maintenanceInstanceId)

@@ -6,8 +6,16 @@ const shown = (text: string): string => (text.length > 40 ? `${text.slice(0, 40)
 
 /** An id from the address.
  * @throws ProblemError 400 where it is not an id that this project makes */
-export const idParameter = (request: HttpRequest, name: string): string => {
-  const id = request.params[name] ?? ''
+export const idParameter = (request: HttpRequest, name: string): string => checkedId(name, request.params[name] ?? '')
+
+/** An id from the query; null where the query does not name it.
+ * @throws ProblemError 400 where it is not an id that this project makes */
+export const idQuery = (request: HttpRequest, name: string): string | null => {
+  const id = request.query.get(name)
+  return id === null ? null : checkedId(name, id)
+}
+
+const checkedId = (name: string, id: string): string => {
   if (isId(id)) return id
   throw invalidField(
     400,

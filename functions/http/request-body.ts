@@ -9,12 +9,14 @@ const bodyBytesMax = 256 * 1024
 const errorsMax = 20
 
 /** The parsed body of a request.
+ * @param whenEmpty counts as the text of an empty body; without it a body is needed
  * @throws ProblemError 413 too large, 400 not JSON, 422 not what the schema says, naming every field */
 export const readBody = async <Schema extends v.GenericSchema>(
   request: HttpRequest,
   schema: Schema,
+  whenEmpty = '',
 ): Promise<v.InferOutput<Schema>> => {
-  const parsed = v.safeParse(schema, parseJson(await readText(request)))
+  const parsed = v.safeParse(schema, parseJson((await readText(request)) || whenEmpty))
   if (parsed.success) return parsed.output
   const errors = parsed.issues.slice(0, errorsMax).map(fieldErrorOf)
   throw new ProblemError({

@@ -2,6 +2,7 @@ import {
   type MaintenanceOutcome,
   type MaintenanceProblem,
   type MaintenanceStage,
+  type MaintenanceStep,
   type MaintenanceStepOutcome,
   maintenanceStages,
   plusCounts,
@@ -22,6 +23,10 @@ export const stepsPerGeneration = 50
 
 /** Problems that are told one by one. */
 const problemsMax = 20
+/** Of these, those that are shown while the pass runs. */
+const problemsShownMax = 3
+/** Characters of problems in a status: more would not leave room for the rest (see `status`). */
+const problemsCharactersMax = 6000
 
 const stepOf = {
   expire: expireRecoveryPoints,
@@ -38,9 +43,9 @@ export function* maintainVaultStory(
 ): Story<MaintenanceOutcome | undefined> {
   let at = input
   for (let steps = 0; ; steps++) {
-    status(context, { stage: at.stage, counts: at.counts, problems: at.problems.length })
+    showRunning(context, at)
     if (steps === stepsPerGeneration) return continueAs(context, maintainVault, at)
-    const step = yield* untilReady(context, stepOf[at.stage], { passId: at.passId, cursor: at.cursor })
+    const step = yield* untilReady(context, stepOf[at.stage], stepInput(at))
     at = after(at, step)
     if (step.kind === 'more') continue
     const next = maintenanceStages[maintenanceStages.indexOf(at.stage) + 1]
@@ -48,6 +53,16 @@ export function* maintainVaultStory(
     at = { ...at, stage: next }
   }
 }
+
+const showRunning = (context: OrchestrationContext, { stage, passId, counts, problems }: MaintenanceInput): void =>
+  status(context, { stage, passId, counts, problems: shown(problems.slice(0, problemsShownMax)) })
+
+/** The first problems, as many as have room. */
+const shown = (problems: readonly MaintenanceProblem[]): readonly MaintenanceProblem[] =>
+  problems.filter((_, index) => JSON.stringify(problems.slice(0, index + 1)).length <= problemsCharactersMax)
+
+const stepInput = ({ passId, cursor, recheckBefore }: MaintenanceInput): MaintenanceStep =>
+  recheckBefore === undefined ? { passId, cursor } : { passId, cursor, recheckBefore }
 
 const after = (at: MaintenanceInput, step: MaintenanceStepOutcome): MaintenanceInput => {
   if (step.kind === 'failed') return { ...at, cursor: null, problems: told(at, [step]) }
@@ -58,14 +73,14 @@ const after = (at: MaintenanceInput, step: MaintenanceStepOutcome): MaintenanceI
 const told = ({ stage, problems }: MaintenanceInput, more: readonly StepProblem[]): readonly MaintenanceProblem[] =>
   [...problems, ...more.map(({ reason, message, hint }) => ({ stage, reason, message, hint }))].slice(0, problemsMax)
 
-/** Shows the outcome, problems in full: it stays readable until the next pass. */
+/** Shows the outcome, with as many problems as have room: it stays readable until the next pass. */
 const ended = (context: OrchestrationContext, { passId, counts, problems }: MaintenanceInput): MaintenanceOutcome => {
   const outcome: MaintenanceOutcome = {
     kind: problems.length === 0 ? 'completed' : 'incomplete',
     counts,
     problems,
   }
-  status(context, { stage: 'ended', passId, ...outcome })
+  status(context, { stage: 'ended', passId, ...outcome, problems: shown(problems) })
   return outcome
 }
 

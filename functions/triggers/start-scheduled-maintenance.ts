@@ -7,7 +7,8 @@ df.app.client.timer('startScheduledMaintenance', {
   schedule: '%MAINTENANCE_SCHEDULE%',
   handler: async (_timer, client, context) => {
     const { clock, newToken } = services()
-    const started = await durableInstances(client).startMaintenance(passIdOf(clock.now(), newToken()))
+    const passId = passIdOf(clock.now(), newToken())
+    const started = await durableInstances(client).startMaintenance({ passId })
     if (started === 'exists') context.log('The pass over the vault before this one still runs; none is started.')
   },
 })

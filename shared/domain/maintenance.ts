@@ -64,9 +64,15 @@ export interface MaintenanceOutcome {
   readonly problems: readonly MaintenanceProblem[]
 }
 
-/** One bounded step of a stage. `cursor`: where the stage goes on; null at its start. */
-export interface MaintenanceStep {
+/** What one pass is asked to do. */
+export interface MaintenancePass {
   readonly passId: string
+  /** ISO time. What was checked last before it is checked again, be it lately; absent: only what was not checked for long. */
+  readonly recheckBefore?: string
+}
+
+/** One bounded step of a stage. `cursor`: where the stage goes on; null at its start. */
+export interface MaintenanceStep extends MaintenancePass {
   readonly cursor: string | null
 }
 

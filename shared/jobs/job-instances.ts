@@ -1,4 +1,5 @@
 import type { Claim } from '../domain/job.ts'
+import type { MaintenancePass } from '../domain/maintenance.ts'
 
 /** How an instance of the orchestration engine stands. */
 export interface InstanceStatus {
@@ -19,5 +20,5 @@ export interface JobInstances {
   /** Raises the cancel event; harmless where the instance has ended or is unknown. */
   cancel(instanceId: string): Promise<void>
   /** Starts a pass over the vault. `exists` where one runs. */
-  startMaintenance(passId: string): Promise<'started' | 'exists'>
+  startMaintenance(pass: MaintenancePass): Promise<'started' | 'exists'>
 }

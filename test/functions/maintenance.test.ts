@@ -32,6 +32,32 @@ describe('POST maintenance', () => {
     expect(shown.body).toMatchObject({ state: 'running', progress: { passId: first.body.passId } })
   })
 
+  it('checks everything again where it is asked to', async () => {
+    const instances = fakeInstances()
+    const { body } = await ask(vaultMaintenance, fakeWorld(), instances, { body: { recheck: true } })
+    expect(body).toMatchObject({ recheckBefore: '2026-03-10T02:00:00.000Z' })
+    expect(instances.statuses.get('maintenance')?.customStatus).toEqual({
+      passId: body.passId,
+      recheckBefore: '2026-03-10T02:00:00.000Z',
+    })
+  })
+
+  it.each([{}, { recheck: false }])('checks only what is due with %j', async (body) => {
+    const instances = fakeInstances()
+    expect(await ask(vaultMaintenance, fakeWorld(), instances, { body })).toMatchObject({ status: 202 })
+    expect(instances.statuses.get('maintenance')?.customStatus).not.toHaveProperty('recheckBefore')
+  })
+
+  it.each([
+    [{ recheckAll: true }, 'recheckAll'],
+    [{ recheck: 'yes' }, 'recheck'],
+  ])('refuses %j, names the field and begins nothing', async (body, field) => {
+    const instances = fakeInstances()
+    const refused = await ask(vaultMaintenance, fakeWorld(), instances, { body })
+    expect(refused).toMatchObject({ status: 422, body: { errors: [{ field, fix: expect.stringMatching(/./) }] } })
+    expect(instances.statuses.size).toBe(0)
+  })
+
   it('says that no pass has run', async () => {
     const shown = await ask(vaultMaintenance, fakeWorld(), fakeInstances(), { method: 'GET' })
     expect(shown).toMatchObject({ status: 200, body: { state: 'neverRun', progress: null } })
@@ -48,5 +74,15 @@ describe('GET damage', () => {
     const one = await ask(listVaultDamage, world, fakeInstances(), { method: 'GET', query: { top: '1' } })
     expect(one.body).toMatchObject({ more: true })
     expect(one.body.damage).toHaveLength(1)
+  })
+
+  it('names those of one VM', async () => {
+    const world = fakeWorld()
+    await writeDamage(world.control, report)
+    await writeDamage(world.control, { ...report, vmKey: 'db-1-b0300031b42c' })
+    const asked = (vmKey: string) => ask(listVaultDamage, world, fakeInstances(), { method: 'GET', query: { vmKey } })
+    expect((await asked(report.vmKey)).body).toEqual({ more: false, damage: [report] })
+    expect((await asked('mail-1-b0300031b42c')).body).toEqual({ more: false, damage: [] })
+    expect(await asked('../x')).toMatchObject({ status: 400, body: { errors: [{ field: 'vmKey' }] } })
   })
 })

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { encodeJson } from '../../shared/jobs/json-object.ts'
+import { scrubWithinBudget } from '../../shared/jobs/maintenance/scrub-vault.ts'
 import { startJob } from '../../shared/jobs/start-job.ts'
 import { listLiveRecoveryPoints } from '../../shared/vault/recovery-points.ts'
 import { restoreDisk } from '../support/vault-world.ts'
@@ -113,5 +114,22 @@ describe('a pass over the vault', () => {
     const { counts } = await runMaintenance(world, 'pass-1')
     expect(counts.expired).toBeGreaterThan(0)
     expect(await liveIds(world)).toContain(days[5]!.recoveryPointId)
+  })
+
+  it('checks again what was checked lately only where it is asked to, once', async () => {
+    const world = await worldWithPolicy(policy)
+    await backUpDays(world, 2)
+    const step = { passId: 'pass-1', cursor: null }
+    const checked = async (recheckBefore?: string): Promise<number> => {
+      const scrubbed = await scrubWithinBudget(world, recheckBefore === undefined ? step : { ...step, recheckBefore })
+      return scrubbed.kind === 'failed' ? 0 : (scrubbed.counts.checkedBytes ?? 0)
+    }
+    const first = await checked()
+    world.clock.advance(dayMs)
+    const notDue = await checked()
+    expect(notDue).toBeLessThan(first)
+    const recheckBefore = world.clock.now().toISOString()
+    expect(await checked(recheckBefore)).toBe(first)
+    expect(await checked(recheckBefore)).toBe(notDue)
   })
 })

@@ -288,9 +288,9 @@ export const fakeInstances = (): JobInstances & {
       return 'started'
     },
     cancel: async (id) => void cancelled.push(id),
-    startMaintenance: async (passId) => {
+    startMaintenance: async (pass) => {
       if (statuses.get(maintenanceInstanceId)?.state === 'running') return 'exists'
-      statuses.set(maintenanceInstanceId, { state: 'running', runtimeStatus: 'Running', customStatus: { passId } })
+      statuses.set(maintenanceInstanceId, { state: 'running', runtimeStatus: 'Running', customStatus: pass })
       return 'started'
     },
   }

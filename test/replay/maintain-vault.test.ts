@@ -45,6 +45,28 @@ describe('the story of a pass over the vault', () => {
     })
   })
 
+  it('shows its id and its first problems while it runs, and all that have room at its end', async () => {
+    const problem = { reason: 'r', message: 'm'.repeat(400), hint: 'h'.repeat(300) }
+    const problems = Array(20).fill(problem)
+    const more = { kind: 'more', cursor: 'c', counts: {}, problems }
+    const running = await run(world({ collectGarbage: more }))
+    expect(running.state.customStatus).toMatchObject({ stage: 'collect', passId })
+    expect((running.state.customStatus as { problems: unknown }).problems).toEqual(
+      Array(3).fill({ stage: 'collect', ...problem }),
+    )
+    const { state } = await run(world({ collectGarbage: { kind: 'done', counts: {}, problems } }))
+    expect(state.output).toMatchObject({ problems: { length: 20 } })
+    expect(state.customStatus).toMatchObject({ stage: 'ended', passId, problems: { length: 7 } })
+  })
+
+  it('hands on that everything is to be checked again, also when it continues as new', async () => {
+    const recheckBefore = '2026-03-10T02:00:00.000Z'
+    const more = { kind: 'more', cursor: 'c', counts: {} }
+    const { continuedWith } = await run(world({ scrubVault: more }), { ...maintenanceInput, recheckBefore })
+    const { inputs } = await run(world(), continuedWith as MaintenanceInput)
+    expect(inputs).toEqual([{ passId, cursor: 'c', recheckBefore }])
+  })
+
   it('continues as new before its history grows long, and forgets nothing', async () => {
     const more = { kind: 'more', cursor: 'c', counts: { removed: 1 } }
     const { continuedWith } = await run(world({ collectGarbage: more }))

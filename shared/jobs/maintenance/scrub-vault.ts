@@ -13,7 +13,7 @@ const stepBytesMax = 16 * gib
 /** Read of one VM before the next one has its turn. */
 const vmBytesMax = 4 * gib
 const stepCallsMax = 50_000
-/** What was checked this lately is not checked again. */
+/** What was checked this lately is not checked again, unless the pass asks for it. */
 const recheckAfterMs = 7 * dayMs
 const stepMilliseconds = 3 * 60_000
 
@@ -22,7 +22,7 @@ const stepMilliseconds = 3 * 60_000
  * The cursor says how many bytes the pass has read. */
 export const scrubWithinBudget = async (
   deps: Pick<JobDeps, 'vault' | 'control' | 'clock'>,
-  { cursor }: MaintenanceStep,
+  { cursor, recheckBefore }: MaintenanceStep,
 ): Promise<MaintenanceStepOutcome> => {
   const before = Number(cursor ?? 0)
   const beganAt = deps.clock.now().getTime()
@@ -30,7 +30,7 @@ export const scrubWithinBudget = async (
     bytesMax: Math.min(stepBytesMax, passBytesMax - before),
     callsMax: stepCallsMax,
     vmBytesMax,
-    checkedBefore: new Date(beganAt - recheckAfterMs),
+    checkedBefore: new Date(recheckBefore ?? beganAt - recheckAfterMs),
     shouldStop: () => deps.clock.now().getTime() - beganAt > stepMilliseconds,
   })
   await rebuildReported(deps)
