@@ -1,6 +1,7 @@
 import { readFile, stat } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import * as v from 'valibot'
+import { closedObject } from '../../shared/jobs/closed-object.ts'
 import { normalLocation } from './control-plane/request-body.ts'
 import { isDiskName, isResourceName } from './control-plane/resource-names.ts'
 
@@ -51,7 +52,7 @@ const locationSchema = v.pipe(
 
 const tagsSchema = v.record(v.string(), v.string('write tags as {"name": "value"}, both text'))
 
-const diskSchema = v.strictObject({
+const diskSchema = closedObject({
   /** Unique in the resource group. */
   name: v.pipe(v.string('give the disk a name'), v.check(isDiskName, 'use 1 to 80 letters, digits, "_" and "-"')),
   /** Where it is attached: `"os"`, or the lun of a data disk. */
@@ -74,7 +75,7 @@ const diskSchema = v.strictObject({
   caching: v.optional(v.picklist(['None', 'ReadOnly', 'ReadWrite'], 'use None, ReadOnly or ReadWrite'), 'None'),
 })
 
-const vmSchema = v.strictObject({
+const vmSchema = closedObject({
   name: nameSchema,
   /** One of `resourceGroups`. */
   resourceGroup: v.string('name one of the resourceGroups'),
@@ -96,11 +97,11 @@ const vmSchema = v.strictObject({
   disks: v.pipe(v.array(diskSchema, 'list the disks'), v.minLength(1, 'list at least the disk with lun "os"')),
 })
 
-const fleetSchema = v.strictObject({
+const fleetSchema = closedObject({
   /** Id of the subscription. */
   subscription: v.pipe(v.string('give the subscription id, a GUID'), v.uuid('give the subscription id, a GUID')),
   resourceGroups: v.pipe(
-    v.array(v.strictObject({ name: nameSchema, location: locationSchema }), 'list the resource groups'),
+    v.array(closedObject({ name: nameSchema, location: locationSchema }), 'list the resource groups'),
     v.minLength(1, 'list at least one resource group'),
   ),
   virtualMachines: v.array(vmSchema, 'list the virtual machines'),
@@ -174,14 +175,10 @@ const readJson = async (path: string): Promise<unknown> => {
   }
 }
 
-const problemOf = (issue: v.BaseIssue<unknown>): FleetProblem => {
-  const field = v.getDotPath(issue) ?? ''
-  if (issue.type === 'strict_object' && issue.expected === 'never')
-    return { field, fix: 'this field is not known; remove it or correct its spelling' }
-  if (issue.type === 'strict_object' && issue.received === 'undefined')
-    return { field, fix: 'this field is missing; add it' }
-  return { field, fix: issue.message }
-}
+const problemOf = (issue: v.BaseIssue<unknown>): FleetProblem => ({
+  field: v.getDotPath(issue) ?? '',
+  fix: issue.message,
+})
 
 function* namingProblems(fleet: v.InferOutput<typeof fleetSchema>): Generator<FleetProblem> {
   const groups = new Set(fleet.resourceGroups.map(({ name }) => name.toLowerCase()))

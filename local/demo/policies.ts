@@ -3,6 +3,7 @@ import { policyName } from '../../shared/jobs/control-names.ts'
 import { encodeJson, readJson } from '../../shared/jobs/json-object.ts'
 import { readPolicy } from '../../shared/jobs/policies.ts'
 import type { BlobReader, ControlStore } from '../../shared/ports/blob-store.ts'
+import { FleetError, type FleetProblem } from '../compute/fleet.ts'
 
 /** A policy document as a fleet file holds it, with what the app reads in it. */
 export interface FleetPolicy {
@@ -17,21 +18,35 @@ interface PolicyDocument {
 
 /** The policies of a fleet file, each checked by the app's own rules.
  * @param policies the field `policies`; absent means none
- * @throws naming the policy and the field */
+ * @throws FleetError naming all that is wrong with all of them */
 export const parsePolicies = async (fleetPath: string, policies: unknown): Promise<readonly FleetPolicy[]> => {
   if (policies === undefined) return []
-  if (!Array.isArray(policies)) throw wrongPolicy(fleetPath, 'policies', 'write a list: [{"name": "daily", …}]')
+  if (!Array.isArray(policies))
+    throw new FleetError(fleetPath, [{ field: 'policies', fix: 'write a list: [{"name": "daily", …}]' }])
   const parsed: FleetPolicy[] = []
+  const problems: FleetProblem[] = []
+  const names = new Set<string>()
   for (const [index, document] of policies.entries()) {
     const field = `policies.${index}`
-    if (!isDocument(document)) throw wrongPolicy(fleetPath, `${field}.name`, 'give the policy a name')
+    if (!isDocument(document)) {
+      problems.push({ field: `${field}.name`, fix: 'give the policy a name' })
+      continue
+    }
+    if (names.has(document.name))
+      problems.push({ field: `${field}.name`, fix: `"${document.name}" is taken; choose another` })
+    names.add(document.name)
     const found = await readPolicy(readerOf(document), document.name)
-    if (found?.kind !== 'policy') throw wrongPolicy(fleetPath, field, found?.problem ?? 'it cannot be read')
-    if (parsed.some(({ policy }) => policy.name === document.name))
-      throw wrongPolicy(fleetPath, `${field}.name`, `"${document.name}" is taken; choose another`)
-    parsed.push({ document, policy: found.policy })
+    if (found?.kind === 'policy') parsed.push({ document, policy: found.policy })
+    else problems.push(...(found?.problems ?? ['it cannot be read']).map((problem) => fleetProblem(field, problem)))
   }
+  if (problems.length > 0) throw new FleetError(fleetPath, problems)
   return parsed
+}
+
+/** The app begins a problem with the field of the policy, which is a part of one of the fleet file's. */
+const fleetProblem = (field: string, problem: string): FleetProblem => {
+  const [, within, fix] = /^([\w.]+): (.*)$/s.exec(problem) ?? []
+  return within === undefined || fix === undefined ? { field, fix: problem } : { field: `${field}.${within}`, fix }
 }
 
 /** Writes a policy into the control container as `policies/<name>.json`, over the one that was there. */
@@ -65,9 +80,6 @@ const isDocument = (document: unknown): document is PolicyDocument =>
   'name' in document &&
   typeof document.name === 'string' &&
   document.name !== ''
-
-const wrongPolicy = (fleetPath: string, field: string, fix: string): Error =>
-  new Error(`The fleet file ${fleetPath} cannot be used:\n  ${field}: ${fix}`)
 
 /** A store that holds one document, so that the app's own parser can be asked before anything is started. */
 const readerOf = (document: PolicyDocument): BlobReader => ({

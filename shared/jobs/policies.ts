@@ -3,6 +3,7 @@ import { isId } from '../domain/ids.ts'
 import { type Policy, windowHoursMax } from '../domain/policy.ts'
 import { isTimeZone, weekdays } from '../domain/schedule.ts'
 import type { BlobReader } from '../ports/blob-store.ts'
+import { closedObject } from './closed-object.ts'
 import { policyName, policyPrefix } from './control-names.ts'
 
 /** Limits of what a document or a request may hold; far above what anybody needs, so that no list is endless. */
@@ -17,21 +18,21 @@ const timeOfDay = v.pipe(v.string(), v.regex(/^([01]\d|2[0-3]):[0-5]\d$/, 'Expec
 const times = v.pipe(v.array(timeOfDay), v.minLength(1), v.maxLength(24))
 const timeZone = v.pipe(text(60), v.check(isTimeZone, 'Expected a time zone such as "Europe/Berlin" or "UTC".'))
 
-export const selectionSchema = v.strictObject({
+export const selectionSchema = closedObject({
   subscriptionIds: v.optional(v.pipe(v.array(v.pipe(v.string(), v.uuid())), v.minLength(1), v.maxLength(listMax))),
   resourceGroups: v.optional(v.pipe(v.array(text(90)), v.minLength(1), v.maxLength(listMax))),
   tags: v.optional(v.record(text(512), v.pipe(v.string(), v.maxLength(256)))),
 })
 
 const scheduleSchema = v.variant('kind', [
-  v.strictObject({ kind: v.literal('daily'), times, timeZone }),
-  v.strictObject({
+  closedObject({ kind: v.literal('daily'), times, timeZone }),
+  closedObject({
     kind: v.literal('weekly'),
     days: v.pipe(v.array(v.picklist(weekdays)), v.minLength(1), v.maxLength(7)),
     times,
     timeZone,
   }),
-  v.strictObject({ kind: v.literal('hourly'), everyHours: v.picklist([1, 2, 3, 4, 6, 8, 12, 24]), timeZone }),
+  closedObject({ kind: v.literal('hourly'), everyHours: v.picklist([1, 2, 3, 4, 6, 8, 12, 24]), timeZone }),
 ])
 
 const kept = (countMax: number) => v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(countMax)))
@@ -52,7 +53,7 @@ export const policyNameSchema = v.pipe(
   v.check(isId, 'Expected lower-case letters, digits, "-" and single dots.'),
 )
 
-const policySchema = v.strictObject({
+const policySchema = closedObject({
   name: policyNameSchema,
   selection: selectionSchema,
   schedule: scheduleSchema,
@@ -63,15 +64,18 @@ const policySchema = v.strictObject({
   compression: v.optional(choiceSchemas.compression, 'zstd'),
   encryption: v.optional(choiceSchemas.encryption, null),
   retention: v.optional(
-    v.nullable(v.strictObject({ daily: kept(9999), weekly: kept(5163), monthly: kept(1188), yearly: kept(99) })),
+    v.nullable(closedObject({ daily: kept(9999), weekly: kept(5163), monthly: kept(1188), yearly: kept(99) })),
     null,
   ),
 })
 
-/** A policy document that cannot be followed, with what is wrong in words. */
+/** A policy document that cannot be followed, with all that is wrong in words. */
 export interface PolicyProblem {
   readonly kind: 'problem'
   readonly name: string
+  /** One for each wrong field, which it begins with; at least one. */
+  readonly problems: readonly string[]
+  /** The same as one text. */
   readonly problem: string
 }
 
@@ -100,22 +104,24 @@ const parsePolicy = (
   json: string,
 ): { readonly kind: 'policy'; readonly policy: Policy } | PolicyProblem => {
   const document = parseJson(json)
-  if (document === undefined) return { kind: 'problem', name, problem: 'The document is not JSON.' }
+  if (document === undefined) return problemOf(name, ['The document is not JSON.'])
   const parsed = v.safeParse(policySchema, document)
   if (!parsed.success)
-    return {
-      kind: 'problem',
+    return problemOf(
       name,
-      problem: parsed.issues.map((issue) => `${v.getDotPath(issue) ?? '(document)'}: ${issue.message}`).join(' '),
-    }
+      parsed.issues.map((issue) => `${v.getDotPath(issue) ?? '(document)'}: ${issue.message}`),
+    )
   if (parsed.output.name !== name)
-    return {
-      kind: 'problem',
-      name,
-      problem: `name: The document is stored as ${policyName(name)} but names itself otherwise.`,
-    }
+    return problemOf(name, [`name: The document is stored as ${policyName(name)} but names itself otherwise.`])
   return { kind: 'policy', policy: parsed.output }
 }
+
+const problemOf = (name: string, problems: readonly string[]): PolicyProblem => ({
+  kind: 'problem',
+  name,
+  problems,
+  problem: problems.join(' '),
+})
 
 const parseJson = (text: string): unknown => {
   try {

@@ -54,7 +54,7 @@ describe('a fleet file', () => {
     expect(await problems()).toEqual({
       subscription: expect.stringContaining('GUID'),
       'virtualMachines.0.osType': expect.stringContaining('"Linux" or "Windows"'),
-      'virtualMachines.0.colour': expect.stringContaining('not known'),
+      'virtualMachines.0.colour': expect.stringMatching(/not known; .* name, resourceGroup, location, osType, /),
       'virtualMachines.1.name': expect.stringContaining('missing'),
       'virtualMachines.2.disks.0.lun': expect.stringContaining('0 to 63'),
     })

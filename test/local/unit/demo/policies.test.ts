@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { FleetError } from '../../../../local/compute/fleet.ts'
 import { type FleetPolicy, parsePolicies, withNextDueTime } from '../../../../local/demo/policies.ts'
 import { dueSlot } from '../../../../shared/domain/policy.ts'
 import { createMemoryBlobStore } from '../../../support/memory-blob-store.ts'
@@ -33,6 +34,29 @@ describe('the policies of a fleet file', () => {
   ])('are refused with file and field: %s', async (_name, policies, field) => {
     await expect(parsePolicies('my/fleet.json', policies)).rejects.toThrow('my/fleet.json')
     await expect(parsePolicies('my/fleet.json', policies)).rejects.toThrow(field)
+  })
+
+  it('are told all that is wrong with all of them, each with its fix', async () => {
+    const { schedule, ...others } = document
+    const error = await parsePolicies('fleet.json', [
+      { ...document, retention: { days: 7, daily: 0 }, compression: 'gzip' },
+      document,
+      { ...others, name: 'weekly', colour: 'red' },
+      { ...document },
+    ]).catch((thrown: unknown) => thrown)
+    expect(error).toBeInstanceOf(FleetError)
+    const told = (error as FleetError).problems.map(({ field, fix }) => `${field}: ${fix}`).sort()
+    expect(told).toEqual([
+      'policies.0.compression: Expected "zstd" or "none".',
+      expect.stringMatching(/^policies\.0\.retention\.daily: .*1/),
+      'policies.0.retention.days: This field is not known; remove it, or use one of: daily, weekly, monthly, yearly.',
+      'policies.1.name: "daily" is taken; choose another',
+      expect.stringMatching(
+        /^policies\.2\.colour: This field is not known; .*name, selection, schedule, .*retention\.$/,
+      ),
+      'policies.2.schedule: This field is missing; add it.',
+      'policies.3.name: "daily" is taken; choose another',
+    ])
   })
 })
 
