@@ -30,6 +30,8 @@ export interface ExpireRequest {
   readonly retentions: readonly (Retention | null)[]
   /** Calendar of the periods. */
   readonly timeZone: string
+  /** Recovery points that are known to have lost something: none of them is kept in the place of a sound one. */
+  readonly damaged: ReadonlySet<string>
   /** Recovery points that one call ends, at most. */
   readonly expiryMax: number
 }
@@ -49,16 +51,15 @@ export const expireRecoveryPoints = async (
   request: ExpireRequest,
   options: CallOptions = {},
 ): Promise<Expired> => {
-  const { vmKey, retentions, timeZone, expiryMax } = request
+  const { vmKey, retentions, timeZone, damaged, expiryMax } = request
   if (retentions.length === 0 || retentions.includes(null)) return { kind: 'done', expired: [] }
   const points = await pointsOf(vault, vmKey, options)
   const kept = retentions.filter((retention) => retention !== null)
-  const ending = toExpire([...points.values()], kept, timeZone)
+  const known = [...points.values()].map((point) => ({ ...point, isDamaged: damaged.has(point.recoveryPointId) }))
+  const ending = toExpire(known, kept, timeZone)
   const now = ending.slice(0, expiryMax)
-  for (const { recoveryPointId } of now) {
-    const revision = points.get(recoveryPointId)?.revision ?? 1
+  for (const { recoveryPointId, revision } of now)
     await expireRecoveryPoint(vault, { vmKey, recoveryPointId, revision }, options)
-  }
   const expired = now.map(({ recoveryPointId }) => recoveryPointId)
   return { kind: ending.length > now.length ? 'more' : 'done', expired }
 }

@@ -42,14 +42,37 @@ describe('a retention', () => {
     expect(keptOf(days(30), [{ daily: 1 }, { weekly: 2 }])).toEqual(['2026-01-25', '2026-01-30'])
   })
 
+  it('keeps a sound one of a period, be a damaged one of it newer', () => {
+    const [older, sound, damaged] = ['01', '02', '03'].map((hour) => at(`2026-01-01T${hour}:00:00Z`))
+    const next = at('2026-01-02T02:00:00Z')
+    const points = [older!, sound!, { ...damaged!, isDamaged: true }, next]
+    expect(toExpire(points, [{ daily: 2 }], 'UTC')).toEqual([older, points[2]])
+  })
+
+  it('does not count periods that have damaged ones alone, and keeps these as far as the rules reach', () => {
+    const points = days(6).map((point, day) => ({ ...point, isDamaged: day === 0 || day === 3 || day === 4 }))
+    expect(toExpire(points, [{ daily: 2 }], 'UTC')).toEqual([points[0], points[1]])
+    expect(toExpire(points, [{ daily: 3 }], 'UTC')).toEqual([points[0]])
+    expect(toExpire(points, [{ daily: 4 }], 'UTC')).toEqual([])
+  })
+
+  it('keeps the newest sound one next to a damaged newest', () => {
+    const points = days(3).map((point, day) => ({ ...point, isDamaged: day === 2 }))
+    expect(toExpire(points, [{ yearly: 1 }], 'UTC')).toEqual([points[0]])
+    expect(toExpire([points[2]!], [{ daily: 1 }], 'UTC')).toEqual([])
+  })
+
   it('names what ends oldest first', () => {
     const ending = toExpire([...days(5)].reverse(), [{ daily: 1 }], 'UTC').map(({ takenAt }) => takenAt)
     expect(ending).toEqual([...ending].sort())
   })
 
-  const points = fc
-    .uniqueArray(fc.integer({ min: 0, max: 5_000 }), { maxLength: 60 })
-    .map((hours) => hours.map((hour) => at(new Date(Date.UTC(2025, 0, 1) + hour * 3_600_000).toISOString())))
+  const points = fc.uniqueArray(fc.integer({ min: 0, max: 5_000 }), { maxLength: 60 }).map((hours) =>
+    hours.map((hour) => ({
+      ...at(new Date(Date.UTC(2025, 0, 1) + hour * 3_600_000).toISOString()),
+      isDamaged: hour % 3 === 0,
+    })),
+  )
   const count = fc.option(fc.integer({ min: 1, max: 9 }), { nil: undefined })
   const retention = fc.record({ daily: count, weekly: count, monthly: count, yearly: count })
 
@@ -57,8 +80,14 @@ describe('a retention', () => {
     await fc.assert(
       fc.property(points, retention, retention, (all, one, other) => {
         const ending = toExpire(all, [one], 'UTC')
-        const newest = [...all].sort((a, b) => (a.takenAt < b.takenAt ? 1 : -1))[0]
-        expect(ending).not.toContain(newest)
+        const newestFirst = [...all].sort((a, b) => (a.takenAt < b.takenAt ? 1 : -1))
+        expect(ending).not.toContain(newestFirst[0])
+        expect(ending).not.toContain(newestFirst.find(({ isDamaged }) => !isDamaged))
+        // What becomes of the sound ones is as if there were no others.
+        const sound = all.filter(({ isDamaged }) => !isDamaged)
+        expect(ending.filter(({ isDamaged }) => !isDamaged)).toEqual(
+          toExpire(sound, [one], 'UTC').filter((point) => point !== newestFirst[0]),
+        )
         const left = all.filter((point) => !ending.includes(point))
         expect(toExpire(left, [one], 'UTC')).toEqual([])
         for (const point of toExpire(all, [one, other], 'UTC')) expect(ending).toContain(point)

@@ -77,7 +77,8 @@ const expireByRule = async (
   return launch(history, random, {
     told: `${vmId} but ${JSON.stringify(retention)}`,
     run: async ({ vault }) => {
-      const request = { vmKey, retentions: [retention], timeZone: 'UTC', expiryMax: 1 + random.below(3) }
+      const damaged = new Set<string>()
+      const request = { vmKey, retentions: [retention], timeZone: 'UTC', damaged, expiryMax: 1 + random.below(3) }
       ended = (await expireRecoveryPoints(vault, request)).expired
       return ended.join(', ')
     },

@@ -29,7 +29,7 @@ const liveOf = async (vault: ReturnType<typeof createMemoryBlobStore>): Promise<
   for await (const { recoveryPoint } of listLiveRecoveryPoints(vault, vmKey)) live.push(recoveryPoint.recoveryPointId)
   return live
 }
-const request = { vmKey, retentions: [{ daily: 2 }], timeZone: 'UTC', expiryMax: 100 }
+const request = { vmKey, retentions: [{ daily: 2 }], timeZone: 'UTC', damaged: new Set<string>(), expiryMax: 100 }
 
 describe('the expiry of recovery points', () => {
   it('ends what the retention does not keep, oldest first, as many as it may', async () => {
@@ -57,6 +57,14 @@ describe('the expiry of recovery points', () => {
     await expireRecoveryPoints(vault, { ...request, retentions: [{ daily: 1 }] })
     expect(await readRecoveryPoint(vault, { vmKey, recoveryPointId: 'p1' })).not.toBeNull()
     expect(vault.objects.has(`recovery-points/${vmKey}/p2/0002.json`)).toBe(false)
+  })
+
+  it('keeps sound ones instead of those that are known to be damaged', async () => {
+    const { vault } = await worldWith(6)
+    const damaged = new Set(['p0', 'p3', 'p5'])
+    // The damaged newest stays, and the damaged day between the two sound days that are kept.
+    expect((await expireRecoveryPoints(vault, { ...request, damaged })).expired).toEqual(['p0', 'p1'])
+    expect(await liveOf(vault)).toEqual(['p2', 'p3', 'p4', 'p5'])
   })
 
   it('comes behind a revision that somebody else has just made, and is the last', async () => {

@@ -1,5 +1,6 @@
 import { failed } from '../../domain/job-ref.ts'
 import type { MaintenanceStep, MaintenanceStepOutcome } from '../../domain/maintenance.ts'
+import { damageOf } from '../../vault/damage-reports.ts'
 import { expireRecoveryPoints } from '../../vault/expire-recovery-points.ts'
 import type { JobDeps } from '../job-deps.ts'
 import { eachVm } from './each-vm.ts'
@@ -25,7 +26,13 @@ export const expireVault = async (
     const policies = await read.policiesOf(vmKey)
     const timeZone = policies[0]?.schedule.timeZone ?? 'UTC'
     const retentions = policies.map(({ retention }) => retention)
-    const { expired } = await expireRecoveryPoints(deps.vault, { vmKey, retentions, timeZone, expiryMax })
+    const damaged = await damagedPoints(deps, vmKey)
+    const { expired } = await expireRecoveryPoints(deps.vault, { vmKey, retentions, timeZone, damaged, expiryMax })
     return { expired: expired.length }
   })
+}
+
+const damagedPoints = async ({ control }: Pick<JobDeps, 'control'>, vmKey: string): Promise<ReadonlySet<string>> => {
+  const reports = await damageOf(control, vmKey)
+  return new Set(reports.flatMap(({ touches }) => touches.map(({ recoveryPointId }) => recoveryPointId)))
 }
