@@ -16,7 +16,7 @@ export interface PreparedFleet {
 }
 
 /** Makes or takes the sample fleet, or reads the user's own.
- * @throws FleetError, or an error naming the policy, before anything is started */
+ * @throws FleetError before anything is started */
 export const prepareFleet = async (
   options: { readonly fleetPath: string | null; readonly dataFolder: string },
   console: Console,
