@@ -91,12 +91,13 @@ class AzureStore:
         raise Refused('unreadable', name or 'vault', '', f'the storage account {told}{self.way_in(status)}')
 
     def way_in(self, status: int) -> str:
-        """What opens a container, where the answer is that of a closed one. One that is asked for anonymously may be told as missing."""
-        given = [name for name, is_set in (('DELTAVAULT_SAS', self.sas), ('DELTAVAULT_ACCOUNT_KEY', self.account_key)) if is_set]
+        """What opens a container that stays closed. To those who show nothing, a private one may be told as missing."""
+        known = {'DELTAVAULT_SAS': self.sas, 'DELTAVAULT_ACCOUNT_KEY': self.account_key}
+        given = ' and '.join(name for name, value in known.items() if value)
         if status in (401, 403, 404, 409) and not given:
             return ': set DELTAVAULT_SAS (allowing to read and list) or DELTAVAULT_ACCOUNT_KEY in the environment'
         if status in (401, 403):
-            return f': {" and ".join(given)} of the environment opens no container here, or has ended, or does not allow to read and list'
+            return f': {given} of the environment is a wrong one, or has ended, or does not allow to read and list'
         return ': there is no such container' if status == 404 else ''
 
     def ask_once(self, method: str, name: str, query: Words, extra: Words, length_max: int) -> tuple[int, Words, bytes]:

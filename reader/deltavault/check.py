@@ -32,7 +32,8 @@ class Findings:
 
 @dataclass(frozen=True)
 class KeyState:
-    """Whether a data key's object is whole, and the line that says why the key does not open; None where it opens or nobody asked."""
+    """Whether a revision of the key's object is whole, whether the key is at hand, and the line that says that none
+    of the keys given opens it."""
 
     is_whole: bool
     opens: bool
@@ -148,7 +149,7 @@ class Check:
         )
 
     def check_reference(self, reference: LayerReference) -> LayerState:
-        """Each layer once, however many recovery points stand on it. What another layer was refused for already counts for this one too."""
+        """Each layer once, however many recovery points stand on it. Damage that another layer met first counts too."""
         if reference not in self.layers:
             before = self.refusals
             state = LayerState()
@@ -217,7 +218,8 @@ class Check:
         self.findings.frames_opened += 1
 
     def key_state(self, key_id: str) -> KeyState:
-        """A data key that is handed in stands in for an object that is lost; without its check value, frames alone tell whether it is the right one."""
+        """A data key that is handed in stands in for an object that is lost. Without a check value, only frames tell
+        whether it is the right one."""
         is_whole = self.attempt(prove_key, self.store, key_id)
         if self.keys.is_empty:
             return KeyState(is_whole, False, None)
