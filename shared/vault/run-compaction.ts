@@ -1,10 +1,10 @@
-import { layerIdOf, recoveryPointName } from '../format/names.ts'
+import { intentName, layerIdOf, recoveryPointName } from '../format/names.ts'
 import type { BlobCreator, CallOptions, ControlStore } from '../ports/blob-store.ts'
 import type { CompactionStep, Making } from './choose-compaction.ts'
 import { commitRevision, type Replacement } from './commit-revision.ts'
 import { covers, fenceCompaction, isCollecting } from './compaction-intents.ts'
 import { foldLayers } from './fold-layers.ts'
-import { type Intent, type PlannedRevision, writeIntent } from './intents.ts'
+import { type Intent, type PlannedRevision, readIntent, writeIntent } from './intents.ts'
 import { proveFold } from './prove-fold.ts'
 import { noRegatherKeys, type RegatherKeys } from './regather-keys.ts'
 import { type Regathered, regatherLayer } from './regather-layer.ts'
@@ -50,21 +50,36 @@ export const runCompaction = async (
   options: CallOptions,
 ): Promise<StepOutcome> => {
   const wanted = intentsOf(vmKey, step)
+  const layerIds = step.makings.map(({ id, disk }) => layerIdOf({ recoveryPointId: id, disk }))
+  const segments = step.makings.some(({ sparse, regathered }) => sparse.size + regathered.size > 0)
+  const mustWait = () => isCollecting(deps.control, { layerIds, segments }, options)
+  if (await mustWait()) return postpone(deps, wanted, options)
   const declared: Intent[] = []
   for (const intent of wanted) {
     const found = await writeIntent(deps.control, intent, options)
-    if (!covers(found, intent)) return { kind: 'postponed' }
+    if (!covers(found, intent)) return postpone(deps, wanted, options)
     declared.push(found)
   }
-  const layerIds = step.makings.map(({ id, disk }) => layerIdOf({ recoveryPointId: id, disk }))
-  const segments = step.makings.some(({ sparse, regathered }) => sparse.size + regathered.size > 0)
-  if (await isCollecting(deps.control, { layerIds, segments }, options)) return { kind: 'postponed' }
+  if (await mustWait()) return postpone(deps, wanted, options)
   const open = await undecided(deps, plannedRevisions(vmKey, step), options)
   const made = open.length === 0 ? { replacements: [], rewrittenBytes: 0 } : await make(deps, step, options)
   const settled = await repoint(deps, open, made.replacements, options)
   for (const intent of declared) await fenceCompaction(deps, intent, options, settled)
   const folded = made.replacements.reduce((sum, { from }) => sum + from.length, 0)
   return { kind: 'compacted', folded, rewrittenBytes: made.rewrittenBytes, revisions: settled.length }
+}
+
+/** Leaves no intent behind: what it keeps may be what the collection waits for to end, and nobody else would end it. */
+const postpone = async (
+  deps: CompactionDeps,
+  wanted: readonly Intent[],
+  options: CallOptions,
+): Promise<StepOutcome> => {
+  for (const { id } of wanted) {
+    const found = await readIntent(deps.control, intentName(id), options)
+    if (found !== null) await fenceCompaction(deps, found, options)
+  }
+  return { kind: 'postponed' }
 }
 
 /** Recovery points that nobody has revised or ended since the step was chosen. What they need is kept from here on. */
