@@ -105,6 +105,11 @@ export const eventsTo = (sink: EventSink) => {
       'information',
       ({ recoveryPointId, vmKey }) => `Recovery point ${recoveryPointId} of ${vmKey} is in the vault.`,
     ),
+    recoveryPointExpired: write<{ readonly vmKey: string; readonly recoveryPointId: string }>(
+      'recoveryPointExpired',
+      'warning',
+      ({ recoveryPointId, vmKey }) => `Recovery point ${recoveryPointId} of ${vmKey} was ended by hand.`,
+    ),
     dataKeyRotated: write<{ readonly keyId: string; readonly previousKeyId: string | null }>(
       'dataKeyRotated',
       'information',

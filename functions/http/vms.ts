@@ -2,11 +2,16 @@ import { isId } from '../../shared/domain/ids.ts'
 import type { Policy } from '../../shared/domain/policy.ts'
 import type { RecoveryPoint } from '../../shared/domain/recovery-point.ts'
 import type { VmDescription } from '../../shared/domain/vm.ts'
+import { VaultError } from '../../shared/format/vault-error.ts'
 import { forEachBounded } from '../../shared/jobs/for-each-bounded.ts'
 import type { JobDeps } from '../../shared/jobs/job-deps.ts'
 import { listPolicies } from '../../shared/jobs/policies.ts'
 import { selectVms } from '../../shared/jobs/select-vms.ts'
-import { latestRecoveryPoint, listRecoveryPoints, readRecoveryPoint } from '../../shared/vault/recovery-points.ts'
+import {
+  latestReadableRecoveryPoint,
+  listRecoveryPoints,
+  readRecoveryPoint,
+} from '../../shared/vault/recovery-points.ts'
 import type { Services } from '../services.ts'
 import { type Endpoint, json } from './endpoint.ts'
 import { idParameter, topParameter } from './parameters.ts'
@@ -15,7 +20,7 @@ import { notFound } from './problem.ts'
 /** Records read at the same time. */
 const readsAtOnce = 8
 
-/** GET: the VMs that the policies select, each with its key and its last recovery point. */
+/** GET: the VMs that the policies select, each with its key and its last recovery point whose record can be read. */
 export const listVms: Endpoint = {
   name: 'listVms',
   route: 'vms',
@@ -24,7 +29,7 @@ export const listVms: Endpoint = {
       const { selected, problems } = await selectedVms(deps)
       const vms: unknown[] = []
       await forEachBounded(selected.values(), readsAtOnce, async ({ vm, policies }) => {
-        vms.push(vmView(vm, policies, (await latestRecoveryPoint(deps.vault, vm.vmKey))?.recoveryPoint ?? null))
+        vms.push(vmView(vm, policies, await latestReadableRecoveryPoint(deps.vault, vm.vmKey)))
       })
       return json(200, { vms, problems })
     },
@@ -53,7 +58,11 @@ const addVms = async (
   }
 }
 
-const vmView = (vm: VmDescription, policies: readonly string[], last: RecoveryPoint | null) => ({
+const vmView = (
+  vm: VmDescription,
+  policies: readonly string[],
+  { found, damaged }: Awaited<ReturnType<typeof latestReadableRecoveryPoint>>,
+) => ({
   vmKey: vm.vmKey,
   vmId: vm.vmId,
   name: vm.name,
@@ -63,39 +72,67 @@ const vmView = (vm: VmDescription, policies: readonly string[], last: RecoveryPo
   policies,
   disks: vm.disks.map(({ disk, name, sizeBytes }) => ({ disk, name, sizeBytes })),
   unsupported: vm.unsupported,
-  lastRecoveryPoint: last === null ? null : recoveryPointView(last),
+  lastRecoveryPoint: found === null ? null : recoveryPointView(found.recoveryPoint),
+  /** Newer ones whose record is damaged; GET vms/{vmKey}/recovery-points names them. */
+  newerUnreadable: damaged,
 })
 
-/** GET: a VM's recovery points, the newest first. */
+/** GET: a VM's recovery points, the newest first; those whose record cannot be read stand apart, with what to do. */
 export const listVmRecoveryPoints: Endpoint = {
   name: 'listRecoveryPoints',
   route: 'vms/{vmKey}/recovery-points',
   methods: {
     GET: async ({ request, deps }) => {
       const vmKey = idParameter(request, 'vmKey')
-      const recoveryPoints = await newest(deps, vmKey, topParameter(request, 200, 50))
-      if (recoveryPoints.length === 0)
+      const { recoveryPoints, unreadable } = await newest(deps, vmKey, topParameter(request, 200, 50))
+      if (recoveryPoints.length + unreadable.length === 0)
         throw notFound(
           'vmKey',
           `The vault has no recovery point of ${vmKey}.`,
           'Take a key from GET vms, and back the VM up first.',
         )
-      return json(200, { vmKey, recoveryPoints: recoveryPoints.map(recoveryPointView) })
+      return json(200, { vmKey, recoveryPoints: recoveryPoints.map(recoveryPointView), unreadable })
     },
   },
 }
 
-const newest = async (deps: Pick<JobDeps, 'vault'>, vmKey: string, top: number): Promise<readonly RecoveryPoint[]> => {
+interface UnreadablePoint {
+  readonly recoveryPointId: string
+  readonly problem: string
+  readonly hint: string
+}
+
+interface NewestPoints {
+  readonly recoveryPoints: readonly RecoveryPoint[]
+  readonly unreadable: readonly UnreadablePoint[]
+}
+
+const newest = async (deps: Pick<JobDeps, 'vault'>, vmKey: string, top: number): Promise<NewestPoints> => {
   const ids: string[] = []
   for await (const { recoveryPointId } of listRecoveryPoints(deps.vault, vmKey))
     if (isId(recoveryPointId)) ids.push(recoveryPointId)
   const found = new Map<string, RecoveryPoint>()
-  const wanted = [...new Set(ids)].reverse().slice(0, top)
+  const failed = new Map<string, UnreadablePoint>()
+  const wanted = ids.reverse().slice(0, top)
   await forEachBounded(wanted, readsAtOnce, async (recoveryPointId) => {
-    const record = await readRecoveryPoint(deps.vault, { vmKey, recoveryPointId })
-    if (record !== null) found.set(recoveryPointId, record.recoveryPoint)
+    try {
+      const record = await readRecoveryPoint(deps.vault, { vmKey, recoveryPointId })
+      if (record !== null) found.set(recoveryPointId, record.recoveryPoint)
+    } catch (error) {
+      if (!(error instanceof VaultError)) throw error
+      failed.set(recoveryPointId, unreadableView(vmKey, recoveryPointId, error))
+    }
   })
-  return wanted.flatMap((recoveryPointId) => found.get(recoveryPointId) ?? [])
+  return {
+    recoveryPoints: wanted.flatMap((recoveryPointId) => found.get(recoveryPointId) ?? []),
+    unreadable: wanted.flatMap((recoveryPointId) => failed.get(recoveryPointId) ?? []),
+  }
+}
+
+const unreadableView = (vmKey: string, recoveryPointId: string, error: VaultError): UnreadablePoint => {
+  const end = `POST vms/${vmKey}/recovery-points/${recoveryPointId}/expire`
+  const orEnd = error.fault.code === 'unsupported-version' ? '' : ` To give it up, end it by ${end}.`
+  return { recoveryPointId, problem: error.message, hint: `${error.hint}${orEnd}` }
 }
 
 const recoveryPointView = (recoveryPoint: RecoveryPoint) => ({

@@ -33,7 +33,7 @@ const problemsOf = ({ unreadable }: Collected): readonly StepProblem[] => {
     {
       reason: 'unreadable-objects',
       message: `${unreadable.length} objects cannot be read, among them ${names.join(', ')}. What they may name is kept.`,
-      hint: 'See GET damage. Bring the objects back from soft delete or an earlier version, or let their recovery points expire.',
+      hint: 'See GET damage. Bring the objects back from soft delete or an earlier version, or end the recovery points that need them by POST vms/{vmKey}/recovery-points/{recoveryPointId}/expire.',
     },
   ]
 }
