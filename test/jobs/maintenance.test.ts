@@ -59,7 +59,7 @@ const liveIds = async (world: FakeWorld): Promise<readonly string[]> => {
   return ids
 }
 
-describe('a pass over the vault', () => {
+describe('a pass over the vault', { timeout: 60_000 }, () => {
   it('ends what the policy does not keep, folds, removes the rest, and every point that is left restores', async () => {
     const world = await worldWithPolicy(policy)
     const days = await backUpDays(world, 12)
