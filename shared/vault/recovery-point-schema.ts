@@ -52,12 +52,13 @@ const isPath = (text: string): boolean => {
 const hasFooter = (reference: { readonly lengthBytes: number; readonly footerBytes: number }): boolean =>
   isFooterLength(reference.footerBytes, reference.lengthBytes)
 
+/** What places and proves an object that ends with a footer. */
+const footed = { lengthBytes: count, footerBytes: count, digest }
+
 const layerReference = v.pipe(
   v.object({
     layerId: v.pipe(v.string(), v.check(isPath, 'a layer id is <id>/<disk>')),
-    lengthBytes: count,
-    footerBytes: count,
-    digest,
+    ...footed,
   }),
   v.check((reference) => hasFooter(reference), 'a footer has no such length'),
 )
@@ -65,9 +66,7 @@ const layerReference = v.pipe(
 const sidecarReference = v.pipe(
   v.object({
     sidecarId: v.pipe(v.string(), v.check(isPath, 'a sidecar id is <recoveryPointId>/<disk>')),
-    lengthBytes: count,
-    footerBytes: count,
-    digest,
+    ...footed,
   }),
   v.check((reference) => hasFooter(reference), 'a footer has no such length'),
 )

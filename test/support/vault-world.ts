@@ -18,6 +18,18 @@ import { memoryDiskReader, memoryDiskWriter } from './memory-disk.ts'
 export const vmKey = 'vm-000000000000'
 export const mib = 1024 * 1024
 
+/** Small limits, so that a small disk has many frames, segments, shards, slices and reads. */
+export const tinyTuning: Partial<TransferTuning> = {
+  gapBytes: 8 * 1024,
+  readBytesMax: 64 * 1024,
+  readAheadBytes: 256 * 1024,
+  readsInFlightMax: 5,
+  frameCapacityBytes: 32 * 1024,
+  segmentBytes: 100 * 1024,
+  shardFramesMax: 3,
+  shardRunsMax: 40,
+}
+
 /** A disk at the moment of a backup: its bytes and what the platform names as changed since the base (or as allocated). */
 export interface DiskAtBackup {
   readonly disk: string

@@ -4,6 +4,7 @@ import { StorageError } from '../../shared/ports/blob-store.ts'
 import type { Comparison } from '../../shared/vault/comparison.ts'
 import { readStoredDamage } from '../../shared/vault/stored-damage.ts'
 import { backUpCompared, type CompareWorld, openCompareWorld, readDisk, sidecarOf } from '../support/compared-backup.ts'
+import { failAt } from '../support/fail-at.ts'
 import { createMemoryBlobStore, SimulatedCrash, type StoreFault } from '../support/memory-blob-store.ts'
 import { seededRandom } from '../support/seeded-random.ts'
 
@@ -44,16 +45,6 @@ const run = async (world: CompareWorld, kind: Comparison['kind']) => {
   const comparison: Comparison =
     sidecar === null ? { kind: 'vault', stack: [layer] } : { kind: 'image', layer, sidecar }
   return backUpCompared(world, { recoveryPointId: 'later', bytes: second, comparison, tuning })
-}
-
-const failAt = (world: CompareWorld, target: number, fault: StoreFault): void => {
-  let number = 0
-  const decide = (): StoreFault | null => {
-    number += 1
-    return number === target ? fault : null
-  }
-  world.vault.fault = decide
-  world.control.fault = decide
 }
 
 const failsOnce = async (world: CompareWorld, kind: Comparison['kind']): Promise<void> => {

@@ -14,7 +14,8 @@ import {
   reopen,
   type Truth,
 } from '../support/compaction-world.ts'
-import { createMemoryBlobStore, SimulatedCrash, type StoreFault } from '../support/memory-blob-store.ts'
+import { failAt } from '../support/fail-at.ts'
+import { createMemoryBlobStore, SimulatedCrash } from '../support/memory-blob-store.ts'
 import { seededRandom } from '../support/seeded-random.ts'
 import { vmKey } from '../support/vault-world.ts'
 
@@ -52,16 +53,6 @@ const copy = (): CompactionWorld => ({
   vault: createMemoryBlobStore(new Map(made.vault.objects)),
   control: createMemoryBlobStore(new Map(made.control.objects)),
 })
-
-const failAt = (world: CompactionWorld, target: number, fault: StoreFault): void => {
-  let number = 0
-  const decide = (): StoreFault | null => {
-    number += 1
-    return number === target ? fault : null
-  }
-  world.vault.fault = decide
-  world.control.fault = decide
-}
 
 const attempt = async (world: CompactionWorld): Promise<Compacted | 'broken'> => {
   try {

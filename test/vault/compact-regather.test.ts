@@ -22,8 +22,9 @@ import {
   reopen,
   type Truth,
 } from '../support/compaction-world.ts'
+import { failAt } from '../support/fail-at.ts'
 import { createFakeKeyWrapper, noWrappers, onlyWrapper } from '../support/fake-key-wrapper.ts'
-import { createMemoryBlobStore, SimulatedCrash, type StoreFault } from '../support/memory-blob-store.ts'
+import { createMemoryBlobStore, SimulatedCrash } from '../support/memory-blob-store.ts'
 import { readShare, storedSegmentBytes } from '../support/regather-measures.ts'
 import { seededRandom } from '../support/seeded-random.ts'
 import { makeSparseStack } from '../support/sparse-stack.ts'
@@ -148,16 +149,6 @@ describe('a stack whose frames show little', { timeout: 60_000 }, () => {
     expect((await regather('fold-sound')).storedBytes).toBeGreaterThan(0)
   })
 })
-
-const failAt = (world: CompactionWorld, target: number, fault: StoreFault): void => {
-  let number = 0
-  const decide = (): StoreFault | null => {
-    number += 1
-    return number === target ? fault : null
-  }
-  world.vault.fault = decide
-  world.control.fault = decide
-}
 
 const attempt = async (world: CompactionWorld): Promise<Compacted | 'broken'> => {
   try {

@@ -2,32 +2,20 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { LayerReference } from '../../shared/domain/recovery-point.ts'
 import { readStoredDamage } from '../../shared/vault/stored-damage.ts'
-import type { TransferTuning } from '../../shared/vault/transfer-tuning.ts'
 import { backUpCompared, type CompareWorld, openCompareWorld, readDisk } from '../support/compared-backup.ts'
 import { applyWrites, randomWrites } from '../support/disk-history.ts'
 import { seededRandom } from '../support/seeded-random.ts'
+import { tinyTuning } from '../support/vault-world.ts'
 
 const mib = 1024 * 1024
 const page = 4096
 const dataKey = { keyId: '0123456789abcdef0123456789abcdef', bytes: Buffer.alloc(32, 9) }
 
-/** Small limits, so that a small disk has many frames, segments, shards, slices and reads. */
-const tiny: Partial<TransferTuning> = {
-  gapBytes: 8 * 1024,
-  readBytesMax: 64 * 1024,
-  readAheadBytes: 256 * 1024,
-  readsInFlightMax: 5,
-  frameCapacityBytes: 32 * 1024,
-  segmentBytes: 100 * 1024,
-  shardFramesMax: 3,
-  shardRunsMax: 40,
-}
-
 const randomDisk = (seed: number, sizeBytes: number, writes: number): Buffer =>
   applyWrites(Buffer.alloc(sizeBytes), randomWrites(seededRandom(seed), sizeBytes, writes)).bytes
 
 const full = async (world: CompareWorld, recoveryPointId: string, bytes: Buffer) =>
-  backUpCompared(world, { recoveryPointId, bytes, comparison: null, tuning: tiny })
+  backUpCompared(world, { recoveryPointId, bytes, comparison: null, tuning: tinyTuning })
 
 const again = (
   world: CompareWorld,
@@ -35,7 +23,8 @@ const again = (
   bytes: Buffer,
   stack: readonly LayerReference[],
   afterPlan = () => {},
-) => backUpCompared(world, { recoveryPointId, bytes, comparison: { kind: 'vault', stack }, tuning: tiny, afterPlan })
+) =>
+  backUpCompared(world, { recoveryPointId, bytes, comparison: { kind: 'vault', stack }, tuning: tinyTuning, afterPlan })
 
 /** Random fulls of a disk that is written to, grows, shrinks and is sometimes another disk altogether; each is compared with the one
  * before it, and each restores to what it was. */

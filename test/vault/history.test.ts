@@ -1,24 +1,11 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { RecoveryPoint } from '../../shared/domain/recovery-point.ts'
-import type { TransferTuning } from '../../shared/vault/transfer-tuning.ts'
 import { allocatedRanges, applyWrites, randomWrites } from '../support/disk-history.ts'
 import { createMemoryBlobStore } from '../support/memory-blob-store.ts'
 import { seededRandom } from '../support/seeded-random.ts'
-import { backUp, type DiskAtBackup, mib, restoreDisk } from '../support/vault-world.ts'
+import { backUp, type DiskAtBackup, mib, restoreDisk, tinyTuning } from '../support/vault-world.ts'
 import { virtualClock } from '../support/virtual-clock.ts'
-
-/** Small limits, so that a small disk has many frames, segments, shards, slices and reads. */
-const tiny: Partial<TransferTuning> = {
-  gapBytes: 8 * 1024,
-  readBytesMax: 64 * 1024,
-  readAheadBytes: 256 * 1024,
-  readsInFlightMax: 5,
-  frameCapacityBytes: 32 * 1024,
-  segmentBytes: 100 * 1024,
-  shardFramesMax: 3,
-  shardRunsMax: 40,
-}
 
 /** A random history of one disk, with every recovery point restored at the end and compared with the model. */
 const runHistory = async (seed: number, backups: number, sliceBytes: number): Promise<void> => {
@@ -39,7 +26,7 @@ const runHistory = async (seed: number, backups: number, sliceBytes: number): Pr
       base: isFull ? null : base,
       sliceBytes,
       rangesPerSlice: 50,
-      tuning: tiny,
+      tuning: tinyTuning,
     }
     base = await backUp(stores, order)
     bytes = after.bytes

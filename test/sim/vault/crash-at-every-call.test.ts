@@ -4,12 +4,8 @@ import { sliceIndexName } from '../../../shared/format/names.ts'
 import { StorageError } from '../../../shared/ports/blob-store.ts'
 import { latestRecoveryPoint } from '../../../shared/vault/recovery-points.ts'
 import { allocatedRanges, applyWrites, randomWrites } from '../../support/disk-history.ts'
-import {
-  createMemoryBlobStore,
-  type MemoryBlobStore,
-  SimulatedCrash,
-  type StoreFault,
-} from '../../support/memory-blob-store.ts'
+import { failAt } from '../../support/fail-at.ts'
+import { createMemoryBlobStore, type MemoryBlobStore, SimulatedCrash } from '../../support/memory-blob-store.ts'
 import { seededRandom } from '../../support/seeded-random.ts'
 import { type BackupOrder, backUp, mib, restoreDisk, vmKey } from '../../support/vault-world.ts'
 import { virtualClock } from '../../support/virtual-clock.ts'
@@ -52,17 +48,6 @@ const freshWorld = async (): Promise<World & { base: RecoveryPoint }> => {
   return { ...world, base: await backUp({ ...world, clock: virtualClock() }, fullOrder) }
 }
 const reopen = (world: World): World => ({ vault: world.vault.reopen(), control: world.control.reopen() })
-
-/** Counts the calls of both stores as one sequence and makes one of them fail. */
-const failAt = (world: World, target: number, fault: StoreFault): void => {
-  let number = 0
-  const decide = (): StoreFault | null => {
-    number += 1
-    return number === target ? fault : null
-  }
-  world.vault.fault = decide
-  world.control.fault = decide
-}
 
 const callsOf = (world: World): number => world.vault.calls.length + world.control.calls.length
 

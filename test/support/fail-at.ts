@@ -1,0 +1,17 @@
+import type { MemoryBlobStore, StoreFault } from './memory-blob-store.ts'
+
+/** Counts the calls of both stores as one sequence and makes one of them fail.
+ * @param target number of the call, from 1 */
+export const failAt = (
+  world: { readonly vault: MemoryBlobStore; readonly control: MemoryBlobStore },
+  target: number,
+  fault: StoreFault,
+): void => {
+  let number = 0
+  const decide = (): StoreFault | null => {
+    number += 1
+    return number === target ? fault : null
+  }
+  world.vault.fault = decide
+  world.control.fault = decide
+}
