@@ -34,6 +34,11 @@ describe('the tree', () => {
     expect(open).toEqual([])
   })
 
+  it('draws the properties of tests from one seed', () => {
+    const tests = tracked.filter((name) => name.startsWith('test/') && name !== 'test/support/fast-check.ts')
+    expect(tests.filter((name) => name.endsWith('.ts') && /^import .*'fast-check'$/m.test(read(name)))).toEqual([])
+  })
+
   it('has kebab-case file names and no default exports', () => {
     expect(sources.filter((name) => !/^[a-z0-9./-]+$/.test(name))).toEqual([])
     expect(sources.filter((name) => /^export default/m.test(read(name)))).toEqual([])

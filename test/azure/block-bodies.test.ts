@@ -1,7 +1,7 @@
 import { buffer } from 'node:stream/consumers'
-import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { blockBytesMin, blocksOf, bodyOf, lengthOf } from '../../shared/azure/block-bodies.ts'
+import { fc } from '../support/fast-check.ts'
 
 const mebibyte = 1024 * 1024
 

@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto'
-import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { UnreadableAnswer } from '../../shared/azure/http/answer-head.ts'
 import { createAnswerParser } from '../../shared/azure/http/answer-parser.ts'
+import { fc } from '../support/fast-check.ts'
 
 const crlf = (...lines: readonly string[]): Buffer => Buffer.from(`${lines.join('\r\n')}\r\n`, 'latin1')
 

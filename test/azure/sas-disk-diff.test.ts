@@ -1,12 +1,12 @@
 import { open, readFile, rm, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createExtentFinder } from '../../local/compute/disks/allocated-extents.ts'
 import type { DiskStoreOptions } from '../../local/compute/disks/store-state.ts'
 import { createSasDiskReader } from '../../shared/azure/sas-disk-reader.ts'
 import type { ChangedRange, Extent } from '../../shared/domain/extent.ts'
 import { type PlaneFixture, page, startFixture } from '../compute/data-plane/plane-fixture.ts'
+import { fc } from '../support/fast-check.ts'
 import { listed, quick } from './sas-fixture.ts'
 
 /** Method: an image is changed at random, the diff of two snapshots is read through the adapter, and the two states of the file,

@@ -1,8 +1,8 @@
-import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { ChangedRange } from '../../shared/domain/extent.ts'
 import { planReads } from '../../shared/domain/read-plan.ts'
 import { changedRanges } from '../support/arbitraries.ts'
+import { fc } from '../support/fast-check.ts'
 
 const kib = 1024
 const limits = { gapBytes: 120 * kib, readBytesMax: 4096 * kib }

@@ -1,6 +1,6 @@
-import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { type PointInTime, type Retention, toExpire } from '../../shared/domain/retention.ts'
+import { fc } from '../support/fast-check.ts'
 
 const at = (takenAt: string): PointInTime => ({ recoveryPointId: takenAt, takenAt })
 const days = (count: number, from = Date.UTC(2026, 0, 1, 2)): PointInTime[] =>

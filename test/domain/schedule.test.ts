@@ -1,6 +1,6 @@
-import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { isTimeZone, latestSlot, type Schedule, weekdays } from '../../shared/domain/schedule.ts'
+import { fc } from '../support/fast-check.ts'
 
 const at = (schedule: Schedule, now: string) => latestSlot(schedule, new Date(now))?.toISOString() ?? null
 const daily = (timeZone: string, ...times: string[]): Schedule => ({ kind: 'daily', times, timeZone })

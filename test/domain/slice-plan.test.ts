@@ -1,8 +1,8 @@
-import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { ChangedRange } from '../../shared/domain/extent.ts'
 import { type CutSlice, createSliceCutter } from '../../shared/domain/slice-plan.ts'
 import { changedRanges } from '../support/arbitraries.ts'
+import { fc } from '../support/fast-check.ts'
 
 const sliceBytes = 64 * 1024
 const diskBytes = 2 ** 55

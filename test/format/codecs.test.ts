@@ -1,4 +1,3 @@
-import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { createByteReader } from '../../shared/format/byte-reader.ts'
 import { createByteWriter } from '../../shared/format/byte-writer.ts'
@@ -15,6 +14,7 @@ import { createSlicePlanEncoder, decodeSlicePlan } from '../../shared/format/sli
 import { VaultError } from '../../shared/format/vault-error.ts'
 import { compress, compressedBytesMax } from '../../shared/format/zstd.ts'
 import { changedRanges, framedRuns, offsets, segmentRanges } from '../support/arbitraries.ts'
+import { fc } from '../support/fast-check.ts'
 
 const origin = { name: 'object', place: 0 }
 const sectors = (max: number) => fc.integer({ min: 0, max }).map((count) => count * 512)

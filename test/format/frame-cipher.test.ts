@@ -1,11 +1,11 @@
 import { createDecipheriv, createHash, createHmac } from 'node:crypto'
 import { crc32 } from 'node:zlib'
-import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { type DataKey, type KeyRing, noKeys } from '../../shared/format/data-key.ts'
 import { type Birth, decodeFrameHeader, encodeFrame, type FramePlace, openFrame } from '../../shared/format/frame.ts'
 import { createFrameCipher } from '../../shared/format/frame-cipher.ts'
 import { VaultError } from '../../shared/format/vault-error.ts'
+import { fc } from '../support/fast-check.ts'
 import { seededRandom } from '../support/seeded-random.ts'
 
 const random = seededRandom(71)

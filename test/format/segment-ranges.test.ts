@@ -1,4 +1,3 @@
-import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { createByteReader } from '../../shared/format/byte-reader.ts'
 import { createByteWriter } from '../../shared/format/byte-writer.ts'
@@ -12,6 +11,7 @@ import {
 } from '../../shared/format/segment-ranges.ts'
 import { VaultError } from '../../shared/format/vault-error.ts'
 import { segmentRanges } from '../support/arbitraries.ts'
+import { fc } from '../support/fast-check.ts'
 
 const written = (ranges: readonly SegmentRange[]): Buffer => {
   const writer = createByteWriter()

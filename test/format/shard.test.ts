@@ -1,9 +1,9 @@
-import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { FramePlace } from '../../shared/format/frame.ts'
 import { openShard, type Shard } from '../../shared/format/shard.ts'
 import { createShardBuilder, type PlacedRun, type Run } from '../../shared/format/shard-builder.ts'
 import { framedRuns } from '../support/arbitraries.ts'
+import { fc } from '../support/fast-check.ts'
 
 const origin = { name: 'object', place: 0 }
 const sector = 512

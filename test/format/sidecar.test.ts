@@ -1,5 +1,4 @@
 import { createHash, createHmac, hkdfSync } from 'node:crypto'
-import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { digestBytes } from '../../shared/format/digest.ts'
 import { createPageHasher } from '../../shared/format/page-hash.ts'
@@ -11,6 +10,7 @@ import {
   pagesPerGroup,
 } from '../../shared/format/sidecar.ts'
 import { VaultError } from '../../shared/format/vault-error.ts'
+import { fc } from '../support/fast-check.ts'
 
 const origin = { name: 'sidecars/r1/os', place: 0 }
 const layerDigest = 'ab'.repeat(32)

@@ -1,4 +1,3 @@
-import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import {
   dataKeyName,
@@ -10,6 +9,7 @@ import {
   sliceIndexName,
 } from '../../shared/format/names.ts'
 import { parseVaultName, type VaultName } from '../../shared/format/vault-name.ts'
+import { fc } from '../support/fast-check.ts'
 
 const id = fc.constantFrom('r1', 'fold-0a1b', '20261122t020517z-0a1b2c3d4e', 'a.b')
 const disk = fc.constantFrom('os', 'lun-0', 'lun-63')

@@ -12,13 +12,14 @@ import { merkleRootOf } from '../../shared/vault/recovery-point-schema.ts'
 import { writeSidecar } from '../../shared/vault/write-sidecar.ts'
 import { applyWrites, randomWrites } from '../support/disk-history.ts'
 import { createMemoryBlobStore, type MemoryBlobStore } from '../support/memory-blob-store.ts'
+import { seedOf } from '../support/seed-of.ts'
 import { type SeededRandom, seededRandom } from '../support/seeded-random.ts'
 import { backUp, mib, type Stores, vmKey } from '../support/vault-world.ts'
 import { virtualClock } from '../support/virtual-clock.ts'
 import { readerIsMissing, runReader } from './support/python-reader.ts'
 
 /** Vaults that the app writes, of random disks with random writes; the seed is printed, READER_SEED replays it. */
-const seed = Number(process.env.READER_SEED ?? Math.floor(Math.random() * 2 ** 31))
+const seed = seedOf('READER_SEED', 20_261_122)
 const points = 4
 const missing = readerIsMissing()
 if (missing !== null) console.warn(missing)

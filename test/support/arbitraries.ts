@@ -1,8 +1,8 @@
-import fc from 'fast-check'
 import type { ChangedRange } from '../../shared/domain/extent.ts'
 import type { FramePlace } from '../../shared/format/frame.ts'
 import type { SegmentRange } from '../../shared/format/segment-ranges.ts'
 import type { Run } from '../../shared/format/shard-builder.ts'
+import { fc } from './fast-check.ts'
 
 /** Whole sectors up to 64 TiB. */
 export const offsets = (): fc.Arbitrary<number> => fc.integer({ min: 0, max: 2 ** 37 }).map((sector) => sector * 512)

@@ -1,4 +1,3 @@
-import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { LayerReference, SidecarReference } from '../../shared/domain/recovery-point.ts'
 import type { DataKey } from '../../shared/format/data-key.ts'
@@ -7,6 +6,7 @@ import type { Comparison } from '../../shared/vault/comparison.ts'
 import { readStoredDamage } from '../../shared/vault/stored-damage.ts'
 import { backUpCompared, type CompareWorld, openCompareWorld, readDisk, sidecarOf } from '../support/compared-backup.ts'
 import { applyWrites, randomWrites } from '../support/disk-history.ts'
+import { fc } from '../support/fast-check.ts'
 import { seededRandom } from '../support/seeded-random.ts'
 
 const diskBytes = 512 * 1024

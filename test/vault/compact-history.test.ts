@@ -1,4 +1,3 @@
-import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { RecoveryPoint } from '../../shared/domain/recovery-point.ts'
 import { collectGarbage } from '../../shared/vault/collect-garbage.ts'
@@ -15,6 +14,7 @@ import {
   pageWrites,
   type Truth,
 } from '../support/compaction-world.ts'
+import { fc } from '../support/fast-check.ts'
 import { type SeededRandom, seededRandom } from '../support/seeded-random.ts'
 import { vmKey } from '../support/vault-world.ts'
 import { virtualClock } from '../support/virtual-clock.ts'

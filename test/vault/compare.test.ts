@@ -1,9 +1,9 @@
-import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { LayerReference } from '../../shared/domain/recovery-point.ts'
 import { readStoredDamage } from '../../shared/vault/stored-damage.ts'
 import { backUpCompared, type CompareWorld, openCompareWorld, readDisk } from '../support/compared-backup.ts'
 import { applyWrites, randomWrites } from '../support/disk-history.ts'
+import { fc } from '../support/fast-check.ts'
 import { seededRandom } from '../support/seeded-random.ts'
 import { tinyTuning } from '../support/vault-world.ts'
 

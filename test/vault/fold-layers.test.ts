@@ -1,4 +1,3 @@
-import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { LayerReference } from '../../shared/domain/recovery-point.ts'
 import type { FramePlace } from '../../shared/format/frame.ts'
@@ -9,6 +8,7 @@ import { foldLayers, openLayers, shownBy } from '../../shared/vault/fold-layers.
 import { foldedIndex } from '../../shared/vault/folded-index.ts'
 import { openLayer } from '../../shared/vault/layer-reader.ts'
 import { proveFold } from '../../shared/vault/prove-fold.ts'
+import { fc } from '../support/fast-check.ts'
 import { createMemoryBlobStore, type MemoryBlobStore } from '../support/memory-blob-store.ts'
 import { seededRandom } from '../support/seeded-random.ts'
 

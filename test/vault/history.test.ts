@@ -1,7 +1,7 @@
-import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { RecoveryPoint } from '../../shared/domain/recovery-point.ts'
 import { allocatedRanges, applyWrites, randomWrites } from '../support/disk-history.ts'
+import { fc } from '../support/fast-check.ts'
 import { createMemoryBlobStore } from '../support/memory-blob-store.ts'
 import { seededRandom } from '../support/seeded-random.ts'
 import { backUp, type DiskAtBackup, mib, restoreDisk, tinyTuning } from '../support/vault-world.ts'

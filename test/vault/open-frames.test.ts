@@ -1,10 +1,10 @@
-import { randomBytes } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import { noKeys } from '../../shared/format/data-key.ts'
 import { encodeFrame, type FramePlace } from '../../shared/format/frame.ts'
 import { compress, compressedBytesMax } from '../../shared/format/zstd.ts'
 import { createFrameLoader } from '../../shared/vault/frame-loader.ts'
 import { createOpenFrames } from '../../shared/vault/open-frames.ts'
+import { seededRandom } from '../support/seeded-random.ts'
 
 interface Sample {
   readonly place: FramePlace
@@ -20,6 +20,7 @@ const sample = (slice: number, ordinal: number, plain: Buffer): Sample => {
   const rest = { placeBytes: 0, storedBytes: stored.length, plainBytes: plain.length, digest }
   return { place: { segment: `s${slice}`, birth, ...rest }, stored, plain }
 }
+const random = seededRandom(1)
 const text = (fill: string, length = 200_704): Buffer => Buffer.alloc(length, `${fill} on a disk `)
 
 describe('open frames', () => {
@@ -47,7 +48,7 @@ describe('open frames', () => {
 
   it('stand alone: bytes stored as they are do not keep what was read with them', () => {
     const frames = createOpenFrames(noKeys)
-    const noise = sample(0, 0, randomBytes(8192))
+    const noise = sample(0, 0, random.bytes(8192))
     const { stored } = noise
     const opened = frames.open(noise.place, stored)
     expect(opened.buffer).not.toBe(stored.buffer)
@@ -65,7 +66,7 @@ describe('open frames', () => {
 
 describe('stored frames that are read together', () => {
   it('give their memory back when the last of them is done, and not before', async () => {
-    const [first, second] = [sample(0, 0, randomBytes(300_000)), sample(0, 1, randomBytes(300_000))]
+    const [first, second] = [sample(0, 0, random.bytes(300_000)), sample(0, 1, random.bytes(300_000))]
     const segment = Buffer.alloc(first.stored.length + second.stored.length)
     segment.set(first.stored)
     segment.set(second.stored, first.stored.length)
