@@ -3,6 +3,7 @@ import { VaultError } from '../../shared/format/vault-error.ts'
 import type { BlobReader } from '../../shared/ports/blob-store.ts'
 import { expireRecoveryPoint } from '../../shared/vault/expire-recovery-points.ts'
 import { listRecoveryPoints, type RecoveryPointKey, readRevision } from '../../shared/vault/recovery-points.ts'
+import { newerFormat } from './asked-recovery-point.ts'
 import { type Endpoint, json } from './endpoint.ts'
 import { idParameter } from './parameters.ts'
 import { notFound, ProblemError } from './problem.ts'
@@ -28,7 +29,8 @@ export const expireRecoveryPointNow: Endpoint = {
       const asked = listed.find((entry) => entry.recoveryPointId === recoveryPointId)
       const state = asked === undefined ? 'aborted' : await stateOf(deps.vault, vmKey, asked)
       if (asked === undefined || state === 'aborted') throw unknownPoint(vmKey)
-      if (state === 'newer-format') throw newerFormat(key)
+      if (state === 'newer-format')
+        throw newerFormat(recoveryPointId, 'Nothing was changed.', 'End it by the release that wrote it.')
       if (state === 'expired') return json(200, { ...key, result: 'already-expired' })
       const others = listed.filter((entry) => entry !== asked)
       if (!evenIfLast && !(await hasLive(deps.vault, vmKey, others))) throw lastPoint(key)
@@ -84,16 +86,5 @@ const lastPoint = ({ vmKey, recoveryPointId }: RecoveryPointKey): ProblemError =
         detail: 'No other recovery point of the VM can be restored.',
         fix: 'Back the VM up first, or set it to true.',
       },
-    ],
-  })
-
-const newerFormat = ({ recoveryPointId }: RecoveryPointKey): ProblemError =>
-  new ProblemError({
-    status: 409,
-    code: 'newer-format',
-    title: 'The recovery point is of a later format.',
-    detail: `This release cannot read the record of ${recoveryPointId}. Nothing was changed. End it by the release that wrote it.`,
-    errors: [
-      { field: 'recoveryPointId', detail: 'Its record is of a later format.', fix: 'Use the release that wrote it.' },
     ],
   })

@@ -4,7 +4,7 @@ import type { RestoreJob } from '../../shared/domain/job.ts'
 import type { RecoveryPoint } from '../../shared/domain/recovery-point.ts'
 import { diskLabelSchema } from '../../shared/jobs/policies.ts'
 import { startJob } from '../../shared/jobs/start-job.ts'
-import { latestRecoveryPoint, readRecoveryPoint } from '../../shared/vault/recovery-points.ts'
+import { askedRecoveryPoint } from './asked-recovery-point.ts'
 import { type Call, type Endpoint, json } from './endpoint.ts'
 import { diskIdPattern, hasNoDots, resourceGroupIdPattern } from './parameters.ts'
 import { invalidField, notFound } from './problem.ts'
@@ -48,7 +48,7 @@ export const startRestore: Endpoint = {
   methods: {
     POST: async (call) => {
       const request = await readBody(call.request, requestSchema)
-      const recoveryPoint = await recoveryPointOf(call, request)
+      const recoveryPoint = await askedRecoveryPoint(call.deps.vault, request)
       const restore = restoreJobOf(call, request, recoveryPoint)
       const outcome = await startJob(call.deps, restore)
       if (outcome.kind === 'busy') throw busyProblem(call, outcome.running)
@@ -59,19 +59,6 @@ export const startRestore: Endpoint = {
       return json(202, { ...job, recoveryPointId, disks }, acceptedHeaders(job))
     },
   },
-}
-
-const recoveryPointOf = async ({ deps }: Call, { vmKey, recoveryPointId }: RestoreRequest): Promise<RecoveryPoint> => {
-  const found =
-    recoveryPointId === 'latest'
-      ? await latestRecoveryPoint(deps.vault, vmKey)
-      : await readRecoveryPoint(deps.vault, { vmKey, recoveryPointId })
-  if (found !== null) return found.recoveryPoint
-  throw notFound(
-    'recoveryPointId',
-    'The vault has no such recovery point of this VM.',
-    `Take one from GET vms/${vmKey}/recovery-points.`,
-  )
 }
 
 const restoreJobOf = (call: Call, request: RestoreRequest, recoveryPoint: RecoveryPoint): RestoreJob => {

@@ -1,0 +1,91 @@
+import { describe, expect, it } from 'vitest'
+import { startRestore } from '../../functions/http/start-restore.ts'
+import { encodeSealedJson } from '../../shared/format/sealed-json.ts'
+import { startJob } from '../../shared/jobs/start-job.ts'
+import { runJob } from '../jobs/run-job.ts'
+import { fakeInstances, fakeWorld, sampleJob, sampleVm } from '../jobs/world.ts'
+import { ask } from './call-endpoint.ts'
+
+const { vmKey } = sampleVm()
+
+/** So many backups of one VM, a day after another. */
+const worldWith = async (backups: number) => {
+  const world = fakeWorld()
+  const ids: string[] = []
+  for (let day = 0; day < backups; day += 1) {
+    const instances = fakeInstances()
+    const job = sampleJob(`day ${day}`, `2026-03-1${day}T02:00:00.000Z`)
+    await startJob({ ...world, instances }, job)
+    expect((await runJob(world, instances.started[0]!)).outcome).toMatchObject({ kind: 'completed' })
+    ids.push(job.recoveryPointId)
+  }
+  const nameOf = (recoveryPointId: string) => `recovery-points/${vmKey}/${recoveryPointId}/0001.json`
+  const damage = (recoveryPointId: string): void => {
+    world.vault.objects.get(nameOf(recoveryPointId))!.bytes[200]! ^= 1
+  }
+  const restore = async (recoveryPointId: string) => {
+    const instances = fakeInstances()
+    const answered = await ask(startRestore, world, instances, { body: { vmKey, recoveryPointId } })
+    return { ...answered, started: instances.started.length }
+  }
+  return { world, ids, nameOf, damage, restore }
+}
+type World = Awaited<ReturnType<typeof worldWith>>
+
+const refusal = ({ ids, nameOf }: World, damaged: number, sound: number | null) => ({
+  status: 409,
+  started: 0,
+  logged: [],
+  body: {
+    type: 'urn:deltavault:problem:damaged-recovery-point',
+    detail: expect.stringContaining(nameOf(ids[damaged]!)),
+    errors: [
+      {
+        field: 'recoveryPointId',
+        detail: expect.stringContaining(ids[damaged]!),
+        fix: sound === null ? expect.stringContaining('no other') : expect.stringContaining(ids[sound]!),
+      },
+    ],
+    damagedRecoveryPointId: ids[damaged],
+    newestReadableRecoveryPointId: sound === null ? null : ids[sound],
+  },
+})
+
+describe('POST restores where a commit record is damaged', () => {
+  it('restores nothing older in place of the latest: it names the damaged one and the newest that can be read', async () => {
+    const made = await worldWith(3)
+    made.damage(made.ids[2]!)
+    expect(await made.restore('latest')).toMatchObject(refusal(made, 2, 1))
+    made.damage(made.ids[1]!)
+    expect(await made.restore('latest')).toMatchObject(refusal(made, 2, 0))
+    expect(await made.restore(made.ids[0]!)).toMatchObject({ status: 202, started: 1 })
+  })
+
+  it('names the object of the damaged one that is asked for, and what to do', async () => {
+    const made = await worldWith(2)
+    made.damage(made.ids[0]!)
+    const refused = await made.restore(made.ids[0]!)
+    expect(refused).toMatchObject(refusal(made, 0, 1))
+    expect(refused.body.detail).toContain('soft-deleted')
+    expect(await made.restore('latest')).toMatchObject({ status: 202, body: { recoveryPointId: made.ids[1] } })
+  })
+
+  it('says so where the VM has no other', async () => {
+    const made = await worldWith(1)
+    made.damage(made.ids[0]!)
+    expect(await made.restore('latest')).toMatchObject(refusal(made, 0, null))
+  })
+
+  it('sends those who ask for a record of a later format to the release that wrote it', async () => {
+    const made = await worldWith(2)
+    const name = made.nameOf(made.ids[1]!)
+    const later = encodeSealedJson({ format: 2, recoveryPointId: made.ids[1], vmKey, revision: 1 })
+    made.world.vault.objects.set(name, { ...made.world.vault.objects.get(name)!, bytes: later })
+    for (const asked of ['latest', made.ids[1]!])
+      expect(await made.restore(asked)).toMatchObject({
+        status: 409,
+        started: 0,
+        body: { type: 'urn:deltavault:problem:newer-format', detail: expect.stringContaining(made.ids[1]!) },
+      })
+  })
+})
