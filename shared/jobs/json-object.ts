@@ -5,7 +5,7 @@ const encoder = new TextEncoder()
 const decoder = new TextDecoder()
 
 /** A control object that is not the JSON this project wrote. */
-class ControlObjectError extends Error {
+export class ControlObjectError extends Error {
   override readonly name = 'ControlObjectError'
   constructor(objectName: string, options?: ErrorOptions) {
     super(

@@ -3,6 +3,7 @@ import type { VaultStore } from '../../ports/blob-store.ts'
 import { type Collected, collectGarbage } from '../../vault/collect-garbage.ts'
 import type { JobDeps } from '../job-deps.ts'
 import { readJobRecord } from '../job-records.ts'
+import { ControlObjectError } from '../json-object.ts'
 
 /** Objects that one step removes: minutes, at a few hundred requests a second. */
 const objectsMax = 50_000
@@ -12,19 +13,34 @@ export const collectVault = async (
   deps: Pick<JobDeps, 'control' | 'clock'> & { readonly vault: VaultStore },
   { passId }: MaintenanceStep,
 ): Promise<MaintenanceStepOutcome> => {
-  const hasEnded = async (jobId: string): Promise<boolean> =>
-    ((await readJobRecord(deps.control, jobId))?.outcome ?? null) !== null
+  const unread = new Map<string, ControlObjectError>()
+  const hasEnded = async (jobId: string): Promise<boolean> => {
+    try {
+      return ((await readJobRecord(deps.control, jobId))?.outcome ?? null) !== null
+    } catch (error) {
+      if (!(error instanceof ControlObjectError)) throw error
+      unread.set(jobId, error)
+      return false
+    }
+  }
   const collected = await collectGarbage(deps, { passId, objectsMax, hasEnded })
   const { removed, retained, early } = collected.swept
   const done = {
     counts: { removed: removed + collected.removedFromControl, retained: retained + early },
-    problems: problemsOf(collected),
+    problems: [...problemsOf(collected), ...[...unread.values()].slice(0, namesMax).map(unreadJob)],
   }
   return collected.kind === 'more' ? { kind: 'more', cursor: passId, ...done } : { kind: 'done', ...done }
 }
 
 /** Names that are told of those that cannot be read. */
 const namesMax = 3
+
+/** What such a job left stays until its record is readable or gone. */
+const unreadJob = ({ message }: ControlObjectError): StepProblem => ({
+  reason: 'unreadable-job-record',
+  message,
+  hint: 'What the job left in the control container is kept until then; nothing else waits for it.',
+})
 
 const problemsOf = ({ unreadable }: Collected): readonly StepProblem[] => {
   if (unreadable.length === 0) return []

@@ -10,7 +10,7 @@ import { readRetentions } from './retentions.ts'
 const expiryMax = 32
 
 /** Ends the recovery points of all VMs that their policies do not keep. Key: the recovery point. VMs without a policy, and policies without
- * a retention, keep everything. While one policy cannot be read nothing ends. */
+ * a retention, keep everything; so do, for now, VMs whose last policy cannot be told, which is a problem of theirs alone. While one policy cannot be read nothing ends. */
 export const expireVault = async (
   deps: Pick<JobDeps, 'vault' | 'control' | 'clock' | 'inventory'> & { readonly subscriptionIds: readonly string[] },
   { cursor }: MaintenanceStep,
@@ -23,7 +23,9 @@ export const expireVault = async (
       'Correct the policy; the next pass goes on.',
     )
   return eachVm(deps, cursor, async (vmKey) => {
-    const policies = await read.policiesOf(vmKey)
+    const known = await read.policiesOf(vmKey)
+    if (known.kind === 'unknown') return { problem: known.problem }
+    const { policies } = known
     const timeZone = policies[0]?.schedule.timeZone ?? 'UTC'
     const retentions = policies.map(({ retention }) => retention)
     const damaged = await damagedPoints(deps, vmKey)

@@ -1,15 +1,24 @@
 import { vmKeyOf } from '../../domain/ids.ts'
+import type { StepProblem } from '../../domain/maintenance.ts'
 import type { Policy } from '../../domain/policy.ts'
+import { VaultError } from '../../format/vault-error.ts'
 import { listRecoveryPoints, readRecoveryPoint } from '../../vault/recovery-points.ts'
 import type { JobDeps } from '../job-deps.ts'
 import { readJobRecord } from '../job-records.ts'
+import { ControlObjectError } from '../json-object.ts'
 import { listPolicies } from '../policies.ts'
 import { selectVms } from '../select-vms.ts'
 
 type RetentionDeps = Pick<JobDeps, 'control' | 'inventory' | 'vault'> & { readonly subscriptionIds: readonly string[] }
 
-/** Finds the policies that a VM's recovery points are kept by. */
-export type PoliciesOf = (vmKey: string) => Promise<readonly Policy[]>
+/** Finds the policies that a VM's recovery points are kept by. `unknown`: they stand in a record that cannot be read; by another policy something
+ * might end that they keep. */
+export type PoliciesOf = (
+  vmKey: string,
+) => Promise<
+  | { readonly kind: 'known'; readonly policies: readonly Policy[] }
+  | { readonly kind: 'unknown'; readonly problem: StepProblem }
+>
 
 /** Reads all policies, and once which VMs each of them selects. A VM that none selects, as it is gone or was taken out, keeps the rules of
  * the policy that its newest recovery point was made by, if that policy is still there.
@@ -28,11 +37,28 @@ export const readRetentions = async (
   }
   if (problems.length > 0) return { kind: 'unreadable', problems }
   const selecting = await selectedVms(deps, policies)
-  const lastOf = async (vmKey: string): Promise<readonly Policy[]> => {
-    const name = await lastPolicyOf(deps, vmKey)
-    return policies.filter((policy) => policy.name === name)
+  const policiesOf: PoliciesOf = async (vmKey) => {
+    const selected = selecting.get(vmKey)
+    if (selected !== undefined) return { kind: 'known', policies: selected }
+    try {
+      const name = await lastPolicyOf(deps, vmKey)
+      return { kind: 'known', policies: policies.filter((policy) => policy.name === name) }
+    } catch (error) {
+      return { kind: 'unknown', problem: problemOf(vmKey, error) }
+    }
   }
-  return { kind: 'read', policiesOf: async (vmKey) => selecting.get(vmKey) ?? lastOf(vmKey) }
+  return { kind: 'read', policiesOf }
+}
+
+/** What another try may cure is thrown on. */
+const problemOf = (vmKey: string, error: unknown): StepProblem => {
+  if (!(error instanceof VaultError) && !(error instanceof ControlObjectError)) throw error
+  const end = `POST vms/${vmKey}/recovery-points/{recoveryPointId}/expire`
+  return {
+    reason: 'last-policy-unknown',
+    message: `No policy selects it, and the record that names the policy of its last backup cannot be read, so nothing of it expires. ${error.message}`,
+    hint: `${error instanceof VaultError ? `${error.hint} ` : ''}A recovery point is given up by ${end}; a VM that a policy selects keeps the rules of that one.`,
+  }
 }
 
 const selectedVms = async (
