@@ -1,28 +1,29 @@
 import { attemptsRoot, plansRoot, progressRoot } from '../format/names.ts'
 import type { CallOptions, ControlStore } from '../ports/blob-store.ts'
 import { inBatches } from './in-batches.ts'
-import { dropIntent } from './intents.ts'
+import { dropIntent, type Intent } from './intents.ts'
 import type { Reachability } from './reachability.ts'
 
 const removalsAtOnce = 16
 
-/** Removes from the control container what jobs left that are over: plans, attempts, progress, and intents that a late twin wrote again after its
- * recovery point was decided.
+/** Removes from the control container what jobs left that are over: plans, attempts, progress, and intents that a late twin wrote again: of a
+ * backup after its recovery point was decided, of another job after it had ended.
  * @param reach knows the intents of this pass and, read later, all commit records
  * @returns objects removed */
 export const collectControl = async (
   control: ControlStore,
   reach: Reachability,
   {
-    backups,
+    intents,
     hasEnded = async () => false,
-  }: { readonly backups: readonly string[]; readonly hasEnded?: (jobId: string) => Promise<boolean> },
+  }: { readonly intents: readonly Intent[]; readonly hasEnded?: (jobId: string) => Promise<boolean> },
   options: CallOptions,
 ): Promise<number> => {
   let removed = 0
-  for (const id of backups) {
+  for (const { kind, id } of intents) {
     const state = reach.points.get(id)?.state
-    if (state === undefined || state === 'unreadable') continue
+    const isDecided = state !== undefined && state !== 'unreadable'
+    if (!(kind === 'backup' ? isDecided : await hasEnded(id))) continue
     await dropIntent(control, id, options)
     removed += 1
   }

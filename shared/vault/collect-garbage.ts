@@ -52,14 +52,14 @@ export const collectGarbage = async (deps: CollectDeps, request: CollectRequest)
   const begun = await unfinishedPasses(deps.control, options)
   const isNew = !begun.some((condemned) => condemned.passId === passId)
   const passes = isNew ? [...begun, await condemn(deps, reach, passId, options)] : begun
-  const backups = await readIntents(deps, reach, options)
+  const intents = await readIntents(deps, reach, options)
   await readRecords(deps.vault, reach, options)
   const condemned = together(passes)
   await keepOtherLayers(deps, reach, condemned, options)
   const swept = await sweepVault(deps, reach, condemned, request.objectsMax, options)
   const ended = { swept, unreadable: reach.unreadable }
   if (swept.isCutShort) return { kind: 'more', removedFromControl: 0, ...ended }
-  const removedFromControl = await collectControl(deps.control, reach, { backups, ...request }, options)
+  const removedFromControl = await collectControl(deps.control, reach, { intents, ...request }, options)
   if (isNew) await dropCondemned(deps.control, passId, options)
   await dropEmptied(deps, begun, options)
   return { kind: 'done', removedFromControl, ...ended }

@@ -6,7 +6,7 @@ import { parseVaultName } from '../format/vault-name.ts'
 import type { BlobEntry, BlobReader, CallOptions } from '../ports/blob-store.ts'
 import { compactionIdPrefix } from './compaction-intents.ts'
 import { inBatches } from './in-batches.ts'
-import { listIntents } from './intents.ts'
+import { type Intent, listIntents } from './intents.ts'
 import { openLayer } from './layer-reader.ts'
 import { readExactly } from './objects.ts'
 import type { PointState, Reachability } from './reachability.ts'
@@ -150,22 +150,23 @@ export const addUnnamedLayer = async (
 /** Marks what running jobs depend on: every revision of each recovery point that an intent names. Comes before `readRecords`: a job that ends in
  * between has its record by then.
  * @param reach knows the recovery points of an earlier `readRecords`
- * @returns ids of the intents of backups
+ * @returns the intents of jobs; a compaction has none, and ends by itself
  * @throws VaultError where an intent cannot be read */
 export const readIntents = async (
   from: { readonly vault: BlobReader; readonly control: BlobReader },
   reach: Reachability,
   options: CallOptions,
-): Promise<readonly string[]> => {
-  const backups: string[] = []
-  for await (const { kind, id, makes, dependsOn } of listIntents(from.control, options)) {
-    if (kind === 'backup') backups.push(id)
+): Promise<readonly Intent[]> => {
+  const ofJobs: Intent[] = []
+  for await (const intent of listIntents(from.control, options)) {
+    const { kind, id, makes, dependsOn } = intent
+    if (kind !== 'compaction') ofJobs.push(intent)
     for (const own of [id, ...(makes ?? [])]) reach.protectedIds.add(own)
     await inBatches(dependsOn, readsAtOnce, (recoveryPointId) =>
       addAllRevisions(from.vault, reach, recoveryPointId, options),
     )
   }
-  return backups
+  return ofJobs
 }
 
 const addAllRevisions = async (

@@ -25,9 +25,13 @@ export const collect = (
 ): Promise<Collected> => collectGarbage({ ...world, clock: virtualClock() }, { passId, objectsMax: 1000, ...change })
 
 /** Passes until nothing is left to do. */
-export const collectQuietly = async (world: CompactionWorld, name: string): Promise<void> => {
+export const collectQuietly = async (
+  world: CompactionWorld,
+  name: string,
+  hasEnded: (jobId: string) => Promise<boolean> = async () => true,
+): Promise<void> => {
   for (const pass of ['first', 'second'])
-    while ((await collect(world, `${name}-${pass}`, { hasEnded: async () => true })).kind === 'more');
+    while ((await collect(world, `${name}-${pass}`, { hasEnded })).kind === 'more');
 }
 
 export const expectRestores = async (

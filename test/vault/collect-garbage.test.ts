@@ -80,9 +80,11 @@ describe(`a collection (seed ${seed})`, () => {
   it('keeps every revision of what an intent names', async () => {
     await writeIntent(world.control, { kind: 'restore', id: 'restore-1', vmKey, dependsOn: ['r3'] })
     await expire(world, 'r3')
-    await collectQuietly(world, 'pass')
+    await collectQuietly(world, 'pass', async () => false)
     expect(await expectRestores(world, made(2))).toBe(true)
     expect(namesIn(world, `recovery-points/${vmKey}/r3/`)).toHaveLength(2)
+    await collectQuietly(world, 'after')
+    expect(namesIn(world, 'layers/r3/')).toEqual([])
   })
 
   it('condemns before it removes, and what becomes needed in between stays', async () => {
@@ -151,6 +153,14 @@ describe(`a collection (seed ${seed})`, () => {
     await writeIntent(world.control, { kind: 'backup', id: 'r2', vmKey, dependsOn: ['r1'] })
     await collect(world, 'pass')
     expect([...world.control.objects.keys()].filter((name) => name.startsWith('intents/'))).toEqual([])
+  })
+
+  it('drops the intent of a restore once its job has ended, and not before', async () => {
+    await writeIntent(world.control, { kind: 'restore', id: 'restore-1', vmKey, dependsOn: ['r1'] })
+    await collect(world, 'early')
+    expect([...world.control.objects.keys()]).toContain('intents/restore-1.json')
+    await collect(world, 'late', { hasEnded: async (id) => id === 'restore-1' })
+    expect([...world.control.objects.keys()]).not.toContain('intents/restore-1.json')
   })
 })
 

@@ -45,7 +45,8 @@ const runSeed = async (
       await Promise.all(seed % 2 === 0 ? [sweep(host)] : [sweep(host), sweep(host)])
     }
     const record = await driveToEnd(host, databasePath, latestJobId(world)!)
-    const faults = await faultsOf(world, { record, commits: isFirst ? 1 : 2, databasePath })
+    const hasLateTwins = chaos.story.some((line) => line.startsWith('late twin'))
+    const faults = await faultsOf(world, { record, commits: isFirst ? 1 : 2, databasePath, hasLateTwins })
     return { faults, story: chaos.story, attempts: record.attempts }
   } catch (error) {
     return { faults: [String(error)], story: chaos.story, attempts: 0 }

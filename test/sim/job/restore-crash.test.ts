@@ -32,7 +32,8 @@ describe('a restore that is killed at any call', () => {
       const host = await simulation.open({ world, databasePath, diesIn: onceIn(dies) })
       try {
         const record = await driveToEnd(host, databasePath, jobId)
-        faults.push(...faultsOfRestore(world, { record, databasePath }).map((fault) => `${state.at[0]}: ${fault}`))
+        const found = await faultsOfRestore(world, { record, databasePath })
+        faults.push(...found.map((fault) => `${state.at[0]}: ${fault}`))
       } catch (error) {
         faults.push(`${state.at[0]}: ${error}`)
       } finally {

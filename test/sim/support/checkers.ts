@@ -1,31 +1,40 @@
 import { existsSync, readFileSync } from 'node:fs'
 import type { JobRecord } from '../../../shared/domain/job.ts'
+import { collectVault } from '../../../shared/jobs/maintenance/collect-vault.ts'
+import { virtualClock } from '../../support/virtual-clock.ts'
 import { restorePointIds, secret, targetBytes } from './platform.ts'
 import { restoreFaults } from './restore-check.ts'
-import { committedIds, type World } from './world.ts'
+import { committedIds, forkWorld, type World } from './world.ts'
 
 /** Everything that is wrong with a world whose jobs have all ended well; empty when nothing is.
  * @param databasePath the task hub's file */
 export const faultsOf = async (
   world: World,
-  ended: { readonly record: JobRecord; readonly commits: number; readonly databasePath: string },
+  ended: {
+    readonly record: JobRecord
+    readonly commits: number
+    readonly databasePath: string
+    readonly hasLateTwins?: boolean
+  },
 ): Promise<readonly string[]> => [
   ...world.broken,
   ...outcomeFaults(ended.record),
   ...onceFaults(world, ended.commits),
   ...leftovers(world),
+  ...(await intentsLeft(world, ended.hasLateTwins === true)),
   ...secretsIn(world, ended.databasePath),
   ...(await restoreFaults(world)),
 ]
 
 /** Everything that is wrong with a world in which the newest recovery point has been restored. */
-export const faultsOfRestore = (
+export const faultsOfRestore = async (
   world: World,
   ended: { readonly record: JobRecord; readonly databasePath: string },
-): readonly string[] => [
+): Promise<readonly string[]> => [
   ...world.broken,
   ...outcomeFaults(ended.record),
   ...leftovers(world),
+  ...(await intentsLeft(world, false)),
   ...secretsIn(world, ended.databasePath),
   ...targetFaults(world),
 ]
@@ -60,11 +69,11 @@ const onceFaults = (world: World, commits: number): readonly string[] => {
   return faults
 }
 
-/** Access, restore points, claims and intents that nobody needs any more. */
+/** Access, restore points and claims that nobody needs any more. */
 const leftovers = (world: World): readonly string[] => {
   const kept = restorePointIds(world.platform)
   const newest = committedIds(world).at(-1)
-  const controlNames = [...world.control.objects.keys()].filter((name) => /^(claims|intents)\//.test(name))
+  const controlNames = [...world.control.objects.keys()].filter((name) => name.startsWith('claims/'))
   return [
     ...[...world.platform.live.keys()].map((id) => `Access to ${id} is still live.`),
     ...(kept.length === 1 && kept[0] === newest
@@ -72,6 +81,15 @@ const leftovers = (world: World): readonly string[] => {
       : [`The restore points [${kept}] are left, not that of ${newest}.`]),
     ...controlNames.map((name) => `${name} is left.`),
   ]
+}
+
+/** Intents that keep data for a job that has ended. A late twin may write one again after the ending: the next collection drops it. */
+const intentsLeft = async (world: World, hasLateTwins: boolean): Promise<readonly string[]> => {
+  const intentsOf = ({ control }: World) => [...control.objects.keys()].filter((name) => name.startsWith('intents/'))
+  const next = forkWorld(world)
+  if (hasLateTwins && intentsOf(world).length > 0)
+    await collectVault({ ...next, clock: virtualClock() }, { passId: 'after', cursor: null })
+  return intentsOf(next).map((name) => `${name} is left.`)
 }
 
 /** Places where a part of a SAS URL or a data key was stored or logged. */
