@@ -7,8 +7,9 @@ import type { JobDeps } from './job-deps.ts'
 import { createOrRead, readJson } from './json-object.ts'
 import { type DiskToRestore, findRestoreDisk } from './restore-plan.ts'
 import { stopReasonOf } from './stop.ts'
+import { tellingDamage } from './telling-damage.ts'
 
-type RestoreDeps = Pick<JobDeps, 'control' | 'keys' | 'limits' | 'openWriter' | 'restoreDisks' | 'vault'>
+type RestoreDeps = Pick<JobDeps, 'clock' | 'control' | 'keys' | 'limits' | 'openWriter' | 'restoreDisks' | 'vault'>
 
 /** How long one activity may poll the platform before it leaves the waiting to a durable timer. */
 const waitMs = 10_000
@@ -101,10 +102,18 @@ const ofComplete = async <Outcome>(
   return 'kind' in disk ? disk : answer(disk.sizeBytes)
 }
 
-const withWriter = async <Outcome>(
+type UseWriter<Outcome> = (disk: DiskToRestore, writer: () => DiskWriter) => Promise<Outcome>
+
+const withWriter = <Outcome>(
   deps: RestoreDeps,
   ref: DiskRef,
-  use: (disk: DiskToRestore, writer: () => DiskWriter) => Promise<Outcome>,
+  use: UseWriter<Outcome>,
+): Promise<Outcome | Pending | Failed> => tellingDamage(deps, ref.vmKey, () => withOpenWriter(deps, ref, use))
+
+const withOpenWriter = async <Outcome>(
+  deps: RestoreDeps,
+  ref: DiskRef,
+  use: UseWriter<Outcome>,
 ): Promise<Outcome | Pending | Failed> => {
   if (!(await isCurrent(deps.control, ref))) return superseded
   const disk = await findRestoreDisk(deps, ref)

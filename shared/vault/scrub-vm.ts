@@ -1,11 +1,10 @@
 import type { LayerReference } from '../domain/recovery-point.ts'
 import { VaultError } from '../format/vault-error.ts'
-import type { CallOptions, ControlStore } from '../ports/blob-store.ts'
+import type { BlobReader, CallOptions, ControlStore } from '../ports/blob-store.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { DamagedShard } from './check-index.ts'
 import { clearDamage, type DamageReport, listDamage, writeDamage } from './damage-reports.ts'
 import { type Judgement, judgeSegments, touchesOfLayer } from './judge-damage.ts'
-import type { MeteredReader } from './metered-reader.ts'
 import { type CheckedRecords, checkRecords } from './scrub-records.ts'
 import { neverChecked, openCheckStamps } from './scrub-state.ts'
 import { byAge, type CheckUnit, type UnitWatch, unitsOf } from './scrub-units.ts'
@@ -14,7 +13,7 @@ import { listDataKeys, readKeyRecord } from './stored-keys.ts'
 import { contentsOf, type VmContents } from './vm-contents.ts'
 
 export interface ScrubVmDeps {
-  readonly vault: MeteredReader
+  readonly vault: BlobReader
   readonly control: ControlStore
   readonly clock: Clock
 }
@@ -49,7 +48,41 @@ export const scrubVm = async (
   request: ScrubVmRequest,
   options: CallOptions = {},
 ): Promise<ScrubbedVm> => {
-  const { vmKey } = request
+  const looking = await beginLooking(deps, request.vmKey, options)
+  const { known, suspicions, units } = looking
+  const stamps = openCheckStamps(deps.control, options)
+  await lookAgain(looking, new Set(known.map(({ name }) => name)))
+  const goOn = (): boolean => request.goOn() && suspicions.segments.size < segmentsMax
+  const isWhole = await checkDue(units, stamps, { ...request, goOn }, watchOf(suspicions, goOn), deps.clock)
+  const told = await tell(deps, request.vmKey, looking, known, options)
+  await stamps.save(request.round)
+  return { isWhole, ...told }
+}
+
+/** Checks some objects at once that a reader found something wrong with, and nothing else but the VM's records and footers: what is damaged indeed is
+ * reported as by any other check, what is whole is not. Notes of what was checked when stay as they are.
+ * @param of `names`: segments, layers and sidecars; others are passed over
+ * @throws VaultError `unsupported-version` where a record is of a later format */
+export const checkSuspected = async (
+  deps: ScrubVmDeps,
+  of: { readonly vmKey: string; readonly names: ReadonlySet<string> },
+  options: CallOptions = {},
+): Promise<Omit<ScrubbedVm, 'isWhole'>> => {
+  const looking = await beginLooking(deps, of.vmKey, options)
+  await lookAgain(looking, of.names)
+  const curable = looking.known.filter(({ name }) => of.names.has(name))
+  return tell(deps, of.vmKey, looking, curable, options)
+}
+
+interface Looking {
+  /** What is said to be damaged, of all VMs. */
+  readonly known: readonly DamageReport[]
+  readonly suspicions: Suspicions
+  readonly units: readonly CheckUnit[]
+}
+
+/** Reads the records and the footers of all their layers. */
+const beginLooking = async (deps: ScrubVmDeps, vmKey: string, options: CallOptions): Promise<Looking> => {
   const known: DamageReport[] = []
   for await (const report of listDamage(deps.control, null, options)) known.push(report)
   const records = await checkRecords(deps.vault, vmKey, options)
@@ -57,26 +90,13 @@ export const scrubVm = async (
   const directories = createSegmentDirectories(deps.vault, options)
   const { units, closed } = await unitsOf(deps.vault, contentsOf(records.points), directories, options)
   for (const { name, error } of closed) suspicions.layers.set(name, { error, shards: [] })
-  const stamps = openCheckStamps(deps.control, options)
-  const names = new Set(known.map(({ name }) => name))
-  for (const { name } of known) if (name.startsWith('segments/')) suspicions.segments.add(name)
-  for (const unit of units)
-    if (names.has(unit.name))
-      await unit.check(
-        null,
-        watchOf(suspicions, () => true),
-      )
-  const goOn = (): boolean => request.goOn() && suspicions.segments.size < segmentsMax
-  const isWhole = await checkDue(units, stamps, { ...request, goOn }, watchOf(suspicions, goOn), deps.clock)
-  const told = await tell(
-    deps,
-    vmKey,
-    suspicions,
-    known.filter((report) => report.vmKey === vmKey),
-    options,
-  )
-  await stamps.save(request.round)
-  return { isWhole, ...told }
+  return { known, suspicions, units }
+}
+
+const lookAgain = async ({ suspicions, units }: Looking, names: ReadonlySet<string>): Promise<void> => {
+  for (const name of names) if (name.startsWith('segments/')) suspicions.segments.add(name)
+  const watch = watchOf(suspicions, () => true)
+  for (const unit of units) if (names.has(unit.name)) await unit.check(null, watch)
 }
 
 /** What was found wrong, before it is known what is lost by it. */
@@ -139,12 +159,13 @@ const checkDue = async (
   return isWhole
 }
 
-/** Reads the records once more before anything is said: what has ended meanwhile may have been collected, and is not damaged. */
+/** Reads the records once more before anything is said: what has ended meanwhile may have been collected, and is not damaged.
+ * @param curable reports of things that were looked at: those of the VM that nothing bears out are taken back */
 const tell = async (
   deps: ScrubVmDeps,
   vmKey: string,
-  suspicions: Suspicions,
-  known: readonly DamageReport[],
+  { known, suspicions }: Looking,
+  curable: readonly DamageReport[],
   options: CallOptions,
 ): Promise<{ readonly found: number; readonly cleared: number }> => {
   const { points, damaged } = await checkRecords(deps.vault, vmKey, options)
@@ -154,11 +175,11 @@ const tell = async (
   const foundAt = deps.clock.now().toISOString()
   let found = 0
   for (const judgement of judgements.values()) {
-    const before = known.find(({ name }) => name === judgement.name)
+    const before = known.find((report) => report.vmKey === vmKey && report.name === judgement.name)
     if (before === undefined) found += 1
     await writeDamage(deps.control, { vmKey, foundAt: before?.foundAt ?? foundAt, ...judgement }, options)
   }
-  const cured = known.filter(({ name }) => !judgements.has(name))
+  const cured = curable.filter((report) => report.vmKey === vmKey && !judgements.has(report.name))
   for (const { name } of cured) await clearDamage(deps.control, { vmKey, name }, options)
   return { found, cleared: cured.length }
 }
