@@ -136,29 +136,6 @@ export const readerOf = (objects: ReadonlyMap<string, Uint8Array>): BlobReader =
   }
 }
 
-/** What the restore of each recovery point reads: what it does not read cannot change how it ends. */
-export const readByRestores = async (vault: SmallVault): Promise<ReadonlyMap<string, ReadonlySet<string>>> => {
-  const all = new Map<string, ReadonlySet<string>>()
-  for (const id of vault.images.keys()) {
-    const reader = readerOf(vault.objects)
-    const names = new Set<string>()
-    const watched: BlobReader = {
-      ...reader,
-      read: (name, options) => {
-        names.add(name)
-        return reader.read(name, options)
-      },
-      readRange: (name, offsetBytes, lengthBytes) => {
-        names.add(name)
-        return reader.readRange(name, offsetBytes, lengthBytes)
-      },
-    }
-    await restoreOutcome(watched, vault, id)
-    all.set(id, names)
-  }
-  return all
-}
-
 export type RestoreOutcome = 'right' | 'wrong' | 'absent' | VaultError
 
 /** Restores the recovery point's disk. A restore has only these ways to end; all else is thrown. */
