@@ -22,6 +22,12 @@ export const curlHints = (hostOrigin: string, armEndpoint: string, fleet: Fleet)
     `  curl -X POST ${hostOrigin}/api/restores ${json} -d '{"vmKey":"${vmKey}","recoveryPointId":"latest"}'`,
     'See the raw file behind each disk, those of a restore included:',
     `  curl -k ${armEndpoint}/_emulator/images`,
+    'Go over the vault now, as each night: of each day the policy keeps the newest recovery point. See what was done, and what is damaged:',
+    `  curl -X POST ${hostOrigin}/api/maintenance`,
+    `  curl ${hostOrigin}/api/maintenance`,
+    `  curl ${hostOrigin}/api/damage`,
+    'Encrypt what comes from now on under a new data key:',
+    `  curl -X POST ${hostOrigin}/api/keys/rotate ${json} -d '{"what":"data-key"}'`,
     'Let the timer look for what is due:',
     `  curl -X POST ${hostOrigin}${timerRoute} ${json} -d '{"input":""}'`,
   ]

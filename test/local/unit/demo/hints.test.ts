@@ -22,6 +22,11 @@ describe('the requests to try', () => {
     expect(lines.join('\n').match(/<\w+>/g)).toEqual(['<jobId>'])
   })
 
+  it('name what looks after the vault: a pass, the damage, the keys', () => {
+    for (const path of ['-X POST http://127.0.0.1:40001/api/maintenance', '/api/damage', '/api/keys/rotate'])
+      expect(lines.join('\n')).toContain(path)
+  })
+
   it('name the ports of this start', () => {
     const origins = lines.flatMap((line) => line.match(/https?:\/\/[^/ ]+/g) ?? [])
     expect(new Set(origins)).toEqual(new Set(['http://127.0.0.1:40001', 'https://127.0.0.1:40002']))
