@@ -12,6 +12,13 @@ export interface LayerPlaces {
   readonly fences: readonly { readonly at: number; readonly place: number; readonly length: number }[]
 }
 
+/** As many as the object has room for: an earlier change may have made the number a giant one.
+ * @throws RangeError */
+const numbered = <T>(count: number, roomFor: number, entryOf: (number: number) => T): readonly T[] => {
+  if (count > roomFor) throw new RangeError(`${count} entries where ${roomFor} have room`)
+  return Array.from({ length: count }, (_, number) => entryOf(number))
+}
+
 const tailBytes = 44
 const fenceBytes = 64
 
@@ -19,7 +26,7 @@ export const layerPlaces = (layer: Buffer): LayerPlaces => {
   const footerAt = layer.length - layer.readUInt32LE(layer.length - 12)
   const count = layer.readUInt32LE(footerAt + 20)
   const fencesAt = layer.length - tailBytes - count * fenceBytes
-  const fences = Array.from({ length: count }, (_, number) => {
+  const fences = numbered(count, layer.length / fenceBytes, (number) => {
     const at = fencesAt + number * fenceBytes
     return { at, place: Number(layer.readBigUInt64LE(at + 16)), length: layer.readUInt32LE(at + 24) }
   })
@@ -51,7 +58,7 @@ export const framesOf = (layer: Buffer, shardAt: number): readonly FramePlaces[]
     at += 8
   }
   const segments = Array.from({ length: layer.readUInt16LE(shardAt + 22) }, text)
-  return Array.from({ length: layer.readUInt32LE(shardAt + 16) }, (_, number) => {
+  return numbered(layer.readUInt32LE(shardAt + 16), layer.length / frameEntryBytes, (number) => {
     const entryAt = at + number * frameEntryBytes
     const segment = segments[layer.readUInt16LE(entryAt)] ?? ''
     return { entryAt, segment, place: layer.readUInt32LE(entryAt + 4), storedLength: layer.readUInt32LE(entryAt + 8) }
