@@ -4,6 +4,8 @@ import { defineConfig } from 'vitest/config'
 export default defineConfig({
   test: {
     passWithNoTests: false,
+    /** As many files at a time as there are processors: some of them wait. */
+    maxWorkers: '100%',
     /** Outside a Functions host the app's modules register nothing; that is said once for each of them. */
     onConsoleLog: (line) => !line.includes('"@azure/functions" package'),
     exclude: ['**/node_modules/**', '**/dist/**', '**/.local/**'],
@@ -22,7 +24,7 @@ export default defineConfig({
       {
         test: {
           name: 'integration',
-          include: ['test/{host,compute,sim,collect,reader}/**/*.test.ts'],
+          include: ['test/{host,compute,sim,collect,reader}/**/*.test.ts', 'test/local/integration/**/*.test.ts'],
           testTimeout: 180_000,
           hookTimeout: 120_000,
           fileParallelism: false,

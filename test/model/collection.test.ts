@@ -6,7 +6,7 @@ import { among } from './protocols.ts'
 
 /** Every order in which the steps of running backups, folds, restores, an expiry, the supervisor and collectors can follow each other is
  * gone through, step by step, with every crash: the steps are those of shared/vault, one storage call each. Then the same with one rule
- * of the protocol left out, which must be seen to lose data: else the model would prove nothing. Larger worlds are in test/soak. */
+ * of the protocol left out, which must be seen to lose data: else the model would prove nothing. Larger worlds are in test/sim/model and test/soak. */
 
 /** Also says where two passes that nobody disturbs would leave garbage, or take too much. */
 const withQuietPasses = (protocol: Protocol): Model<World> => ({
@@ -21,7 +21,6 @@ const foldAndRestore = { backups: 0 }
 
 describe('the protocol of collection', () => {
   const worlds: readonly (readonly [string, Protocol])[] = [
-    ['two backups, two collectors, the supervisor', among(twoBackups)],
     ['a backup, a fold, two collectors', among({ ...backupAndFold, fences: false })],
     ['a backup, a fold, a collector, the supervisor', among({ ...backupAndFold, collectors: 1 })],
     ['a fold, a restore, two collectors, the supervisor', among(foldAndRestore)],

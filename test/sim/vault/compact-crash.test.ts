@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, it } from 'vitest'
-import type { RecoveryPoint } from '../../shared/domain/recovery-point.ts'
-import { StorageError } from '../../shared/ports/blob-store.ts'
-import { type Compacted, compactVm } from '../../shared/vault/compact-vm.ts'
+import type { RecoveryPoint } from '../../../shared/domain/recovery-point.ts'
+import { StorageError } from '../../../shared/ports/blob-store.ts'
+import { type Compacted, compactVm } from '../../../shared/vault/compact-vm.ts'
 import {
   backUpWrites,
   type CompactionWorld,
@@ -13,11 +13,11 @@ import {
   reachable,
   reopen,
   type Truth,
-} from '../support/compaction-world.ts'
-import { failAt } from '../support/fail-at.ts'
-import { createMemoryBlobStore, SimulatedCrash } from '../support/memory-blob-store.ts'
-import { seededRandom } from '../support/seeded-random.ts'
-import { vmKey } from '../support/vault-world.ts'
+} from '../../support/compaction-world.ts'
+import { failAt } from '../../support/fail-at.ts'
+import { createMemoryBlobStore, SimulatedCrash } from '../../support/memory-blob-store.ts'
+import { seededRandom } from '../../support/seeded-random.ts'
+import { vmKey } from '../../support/vault-world.ts'
 
 /** A compaction that folds two disks and empties sparse segments is broken at a storage call, in each way a call can fail. Then everything
  * that no recovery point needs is removed, intents or not, and it is simply run again. SOAK=1 breaks it at every call. */
