@@ -4,7 +4,8 @@
  * control container.
  */
 
-import type { BackupJob, DiskReport, JobOutcome, RestoreJob, StopReason } from '../shared/domain/job.ts'
+import type { Extent } from '../shared/domain/extent.ts'
+import type { BackupJob, CompareJob, DiskReport, JobOutcome, RestoreJob, StopReason } from '../shared/domain/job.ts'
 import type { DiskRef, Failed, JobRef, Pending, Stopped } from '../shared/domain/job-ref.ts'
 import type {
   MaintenanceCounts,
@@ -17,6 +18,8 @@ import type {
 } from '../shared/domain/maintenance.ts'
 import type { Moved } from '../shared/domain/progress.ts'
 import type { Consistency } from '../shared/domain/vm.ts'
+import type { RangeCompared } from '../shared/jobs/compare-planned-range.ts'
+import type { ComparisonPlanned } from '../shared/jobs/plan-comparison.ts'
 import type { DiskPlanned } from '../shared/jobs/plan-disk-transfer.ts'
 import type { SourcesTaken } from '../shared/jobs/take-sources.ts'
 import type { SliceTransferred } from '../shared/jobs/transfer-disk-slice.ts'
@@ -61,6 +64,27 @@ export interface ProtectVmInput {
 export interface RestoreVmInput {
   readonly job: RestoreJob
   readonly token: string
+}
+
+/** What a comparison carries over when it continues as new. `reports` has one for each disk that is done; `at` is in the next one. */
+export interface ComparisonProgress {
+  readonly disks: readonly { readonly disk: string; readonly sizeBytes: number }[]
+  readonly reports: readonly DiskReport[]
+  readonly at: DiskComparison
+}
+/** How far one disk is. `differing`: the first ranges that differ. */
+export interface DiskComparison {
+  readonly nextOffsetBytes: number
+  readonly comparedBytes: number
+  readonly differingBytes: number
+  readonly differing: readonly Extent[]
+  readonly startedAt: string
+}
+export interface CompareVmInput {
+  readonly job: CompareJob
+  readonly token: string
+  /** Absent at its start. */
+  readonly progress?: ComparisonProgress
 }
 
 /** Where a pass over the vault is, carried over when it continues as new. `cursor`: where the stage goes on; null at its start. */
@@ -109,6 +133,9 @@ export const restoreVm = orchestration<RestoreVmInput, JobOutcome>('restoreVm')
 /** One per disk of a restore: open, write, finish. */
 export const restoreDisk = orchestration<RestoreDiskInput, DiskOutcome>('restoreDisk')
 
+/** One per VM: a recovery point is compared with what it was made from. */
+export const compareVm = orchestration<CompareVmInput, JobOutcome>('compareVm')
+
 /** One at a time for the whole vault: expire, compact, collect, scrub. */
 export const maintainVault = orchestration<MaintenanceInput, MaintenanceOutcome>('maintainVault')
 
@@ -138,6 +165,9 @@ export const finishRestoreDisk = activity<DiskRef, { readonly kind: 'finished' }
 export const abandonRestoreDisk = activity<DiskRef, { readonly kind: 'abandoned' } | Pending | Failed>(
   'abandonRestoreDisk',
 )
+
+export const planComparison = activity<{ job: CompareJob; token: string }, ComparisonPlanned>('planComparison')
+export const compareRange = activity<DiskRef & { fromOffsetBytes: number }, RangeCompared>('compareRange')
 
 /** Ends recovery points by the retention of their policies. */
 export const expireRecoveryPoints = activity<MaintenanceStep, MaintenanceStepOutcome>('expireRecoveryPoints')

@@ -3,7 +3,7 @@ import { instanceIdOf, maintenanceInstanceId } from '../shared/domain/ids.ts'
 import type { Claim } from '../shared/domain/job.ts'
 import { type MaintenancePass, nothingMaintained } from '../shared/domain/maintenance.ts'
 import type { InstanceStatus, JobInstances } from '../shared/jobs/job-instances.ts'
-import { cancelEvent, type MaintenanceInput, maintainVault, protectVm, restoreVm } from './contracts.ts'
+import { cancelEvent, compareVm, type MaintenanceInput, maintainVault, protectVm, restoreVm } from './contracts.ts'
 
 const runningStates = ['Pending', 'Running', 'ContinuedAsNew', 'Suspended']
 
@@ -34,8 +34,10 @@ const statusOf = async (client: DurableClient, instanceId: string): Promise<Inst
   }
 }
 
+const storyOf = { backup: protectVm, restore: restoreVm, comparison: compareVm } as const
+
 const start = (client: DurableClient, claim: Claim): Promise<'started' | 'exists'> => {
-  const { name } = claim.job.kind === 'backup' ? protectVm : restoreVm
+  const { name } = storyOf[claim.job.kind]
   return startOnce(client, name, instanceIdOf(claim.job.jobId, claim.attempt), { job: claim.job, token: claim.token })
 }
 

@@ -33,6 +33,15 @@ export const recoveryPointIdOf = (beganAt: Date, jobId: string): string =>
 export const restoreJobIdOf = (at: Date, vmKey: string, cause: string): string =>
   `restore-${vmKey}-${stampOf(at)}-${digestOf(`${vmKey}\n${cause}`, 10)}`
 
+export const compareJobIdOf = (at: Date, vmKey: string, cause: string): string =>
+  `compare-${vmKey}-${stampOf(at)}-${digestOf(`${vmKey}\n${cause}`, markCharacters)}`
+
+/** Which window a comparison by samples begins with: another one for each job.
+ * @param jobId of compareJobIdOf
+ * @returns 0 to `oneIn` - 1 */
+export const firstSampleOf = (jobId: string, oneIn: number): number =>
+  Number.parseInt(jobId.slice(-markCharacters), 16) % oneIn
+
 /** The one Durable instance that runs passes over the vault: the engine lets no second one run under its id. */
 export const maintenanceInstanceId = 'maintenance'
 

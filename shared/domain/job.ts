@@ -54,7 +54,24 @@ export interface RestoreJob {
   readonly requestedAt: string
 }
 
-export type Job = BackupJob | RestoreJob
+/** One comparison of a recovery point with the platform's copies that it was made from, byte by byte. It holds the VM's claim, as a backup would
+ * remove these copies. */
+export interface CompareJob {
+  readonly kind: 'comparison'
+  /** `compare-<vmKey>-<stamp>-<random>`. */
+  readonly jobId: string
+  readonly vmKey: string
+  readonly recoveryPointId: string
+  /** Labels of the disks that are compared, one after another. */
+  readonly disks: readonly string[]
+  /** One in so many windows of 16 MiB is compared; 1: all. */
+  readonly oneIn: number
+  readonly requestedAt: string
+  /** It stops then, so that it does not keep backups waiting. */
+  readonly deadline: string
+}
+
+export type Job = BackupJob | RestoreJob | CompareJob
 
 /** The exclusive right to run a job for one item. Kept as `claims/<vmKey>` and changed only by ETag. */
 export interface Claim {
@@ -106,7 +123,7 @@ export interface JobSummary {
 /** One disk's line of the report. Bytes are of the raw disk; `stored` is after compression, `storedPlain` before it. */
 export interface DiskReport {
   readonly disk: string
-  readonly kind: 'transferred' | 'stopped' | 'failed' | 'restored'
+  readonly kind: 'transferred' | 'stopped' | 'failed' | 'restored' | 'compared'
   readonly transfer: 'full' | 'incremental' | null
   /** Why a transfer was full; null for an incremental. */
   readonly fullReason: string | null

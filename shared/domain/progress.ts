@@ -11,6 +11,13 @@ export interface VmProgress {
   readonly disks: number
   readonly consistency: Consistency | null
   readonly stopping: StopReason | null
+  /** Of a comparison: the disk that it is at, and all its disks together in bytes. */
+  readonly comparing?: {
+    readonly disk: string
+    readonly doneBytes: number
+    readonly readBytes: number
+    readonly totalBytes: number
+  }
 }
 
 /** What has been moved so far, in bytes of the raw disk (`storedBytes`: as stored). */

@@ -2,8 +2,9 @@ import type { RestoreJob } from '../domain/job.ts'
 import type { Failed, JobRef, Pending } from '../domain/job-ref.ts'
 import { readBackupPlan, readSources } from './backup-plan.ts'
 import { markClosing } from './claim.ts'
-import { isRestoreJobId } from './control-names.ts'
+import { isCompareJobId, isRestoreJobId } from './control-names.ts'
 import type { JobDeps } from './job-deps.ts'
+import { closeComparison } from './plan-comparison.ts'
 import { readRestorePlan } from './restore-plan.ts'
 
 /** `removed` counts copies of the platform; closing removes none. */
@@ -18,6 +19,7 @@ type CloseDeps = Pick<JobDeps, 'access' | 'control' | 'restoreDisks'>
 /** Ends every access to disks that the job was granted. Key: the job; repeatable, and harmless where there is none. */
 export const closeJob = async (deps: CloseDeps, ref: JobRef): Promise<Closed> => {
   if (!(await markClosing(deps.control, ref))) return { kind: 'superseded' }
+  if (isCompareJobId(ref.jobId)) return closeComparison(deps, ref)
   const restore = isRestoreJobId(ref.jobId) ? await readRestorePlan(deps.control, ref.jobId) : null
   const answers = restore === null ? await closeSources(deps, ref) : await closeTargets(deps, restore.job)
   return (

@@ -2,7 +2,9 @@
 
 export const isRestoreJobId = (jobId: string): boolean => jobId.startsWith('restore-')
 
-/** A VM has one backup at a time. A restore only reads the vault, so it claims its own id and never waits for a backup. */
+export const isCompareJobId = (jobId: string): boolean => jobId.startsWith('compare-')
+
+/** A VM has one backup or comparison at a time. A restore only reads the vault, so it claims its own id and never waits for a backup. */
 export const claimName = (job: { readonly jobId: string; readonly vmKey: string }): string =>
   isRestoreJobId(job.jobId) ? `claims/${job.jobId}` : `claims/${job.vmKey}`
 
@@ -45,6 +47,9 @@ export const footerName = (jobId: string, disk: string): string => `plans/${jobI
 
 /** What a restore job will do; named by the job, since a recovery point may be restored many times. */
 export const restorePlanName = (jobId: string): string => `plans/${jobId}/restore.json`
+
+/** What a comparison will do. */
+export const comparisonPlanName = (jobId: string): string => `plans/${jobId}/comparison.json`
 
 export const policyPrefix = 'policies/'
 

@@ -27,8 +27,8 @@ export const endJob = async (
 ): Promise<JobRecord> => {
   const { job, attempt } = held.claim
   const record = await recordOutcome(deps.control, { job, attempts: attempt, outcome, now: deps.clock.now() })
-  if (job.kind === 'restore') await dropIntent(deps.control, job.jobId)
-  else await noteEnding(deps, job, record.outcome?.kind === 'completed')
+  if (job.kind === 'backup') await noteEnding(deps, job, record.outcome?.kind === 'completed')
+  else await dropIntent(deps.control, job.jobId)
   await giveBack(deps.control, held)
   return record
 }

@@ -1,5 +1,5 @@
 import { instanceIdOf } from '../domain/ids.ts'
-import type { Job, JobOutcome, JobRecord, WindowFor } from '../domain/job.ts'
+import type { BackupJob, Job, JobOutcome, JobRecord, RestoreJob, WindowFor } from '../domain/job.ts'
 import {
   type DiskProgress,
   expectedEndOf,
@@ -44,7 +44,7 @@ export interface JobStatus extends Omit<EngineState, 'state'> {
   readonly startedAt: string
   readonly endedAt: string | null
   readonly deadline: string | null
-  /** Which runs the window holds for; null for a restore, which has none. */
+  /** Which runs the window holds for; null where it is no backup. */
   readonly windowFor: WindowFor | null
   readonly stopping: string | null
   readonly percent: number
@@ -66,7 +66,8 @@ export const jobStatus = async (deps: StatusDeps, jobId: string): Promise<JobSta
   if (record.outcome !== null) return endedStatus(deps, record, instanceId)
   const instance = await deps.instances.status(instanceId)
   const shown = (instance?.customStatus ?? null) as VmProgress | null
-  const disks = await diskStatuses(deps, record.job, instanceId)
+  const disks =
+    record.job.kind === 'comparison' ? comparedSoFar(shown) : await diskStatuses(deps, record.job, instanceId)
   return {
     ...common(record, instanceId, attempt),
     // The plan may find that the window does not count.
@@ -90,7 +91,7 @@ const common = (record: JobRecord, instanceId: string, attempt: number) => ({
   requestedAt: record.job.requestedAt,
   startedAt: record.startedAt,
   endedAt: record.endedAt,
-  deadline: record.job.kind === 'backup' ? record.job.deadline : null,
+  deadline: record.job.kind === 'restore' ? null : record.job.deadline,
   windowFor: record.job.kind === 'backup' ? (record.job.windowFor ?? 'increments') : null,
   outcome: record.outcome,
 })
@@ -122,7 +123,20 @@ const forecast = (deps: StatusDeps, record: JobRecord, disks: readonly DiskStatu
   return { percent: isPlanned ? percentOf(doneBytes, totalBytes) : 0, expectedEndAt: end?.toISOString() ?? null }
 }
 
-const diskStatuses = async (deps: StatusDeps, job: Job, instanceId: string): Promise<readonly DiskStatus[]> => {
+/** The disks of a comparison follow each other: one line for the one that it is at, with the bytes of all. */
+const comparedSoFar = (shown: VmProgress | null): readonly DiskStatus[] => {
+  if (shown?.comparing === undefined) return []
+  const { disk, doneBytes, readBytes, totalBytes } = shown.comparing
+  const moved = { ...nothingMoved, doneBytes, readBytes }
+  const percent = percentOf(doneBytes, totalBytes)
+  return [{ ...moved, disk, phase: 'transfer', transfer: null, sizeBytes: totalBytes, totalBytes, percent }]
+}
+
+const diskStatuses = async (
+  deps: StatusDeps,
+  job: BackupJob | RestoreJob,
+  instanceId: string,
+): Promise<readonly DiskStatus[]> => {
   const labels =
     job.kind === 'restore'
       ? job.disks.map(({ disk }) => disk)

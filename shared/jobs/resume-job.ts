@@ -79,7 +79,7 @@ const resumable = async (
   deps: ResumeDeps,
   { job, outcome }: JobRecord,
 ): Promise<BackupJob | { readonly why: string }> => {
-  if (job.kind === 'restore') return { why: 'Only backups can go on after they have ended.' }
+  if (job.kind !== 'backup') return { why: 'Only backups can go on after they have ended.' }
   if (outcome?.kind === 'completed') return { why: 'The job is complete.' }
   const plan = await readBackupPlan(deps.control, job.recoveryPointId)
   const sources = await readSources(deps.control, job.recoveryPointId)

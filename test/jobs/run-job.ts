@@ -26,6 +26,7 @@ const handlers = async (): Promise<Readonly<Record<string, OrchestrationHandler>
   const { transferLaneStory } = await import('../../functions/orchestrators/transfer-lane.ts')
   const { restoreVmStory } = await import('../../functions/orchestrators/restore-vm.ts')
   const { restoreDiskStory } = await import('../../functions/orchestrators/restore-disk.ts')
+  const { compareVmStory } = await import('../../functions/orchestrators/compare-vm.ts')
   const { maintainVaultStory } = await import('../../functions/orchestrators/maintain-vault.ts')
   return {
     protectVm: handlerOf(protectVmStory),
@@ -34,6 +35,7 @@ const handlers = async (): Promise<Readonly<Record<string, OrchestrationHandler>
     restoreVm: handlerOf(restoreVmStory),
     restoreDisk: handlerOf(restoreDiskStory),
     maintainVault: handlerOf(maintainVaultStory),
+    compareVm: handlerOf(compareVmStory),
   }
 }
 
@@ -60,7 +62,7 @@ export const runJob = async (
   claim: Claim,
   before: (activity: string, input: unknown) => void | Promise<void> = () => undefined,
 ): Promise<JobRun> => {
-  const story = claim.job.kind === 'backup' ? 'protectVm' : 'restoreVm'
+  const story = ({ backup: 'protectVm', restore: 'restoreVm', comparison: 'compareVm' } as const)[claim.job.kind]
   const input = { job: claim.job, token: refOf(claim).token }
   const { state, instances } = await runWhole(deps, story, input, `${claim.job.jobId}.${claim.attempt}`, before)
   return {

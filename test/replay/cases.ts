@@ -1,6 +1,7 @@
 import type { OrchestrationHandler } from 'durable-functions'
-import type { LaneInput, RestoreDiskInput } from '../../functions/contracts.ts'
+import type { CompareVmInput, LaneInput, RestoreDiskInput } from '../../functions/contracts.ts'
 import { handlerOf } from '../../functions/durable.ts'
+import { compareVmStory } from '../../functions/orchestrators/compare-vm.ts'
 import { maintainVaultStory } from '../../functions/orchestrators/maintain-vault.ts'
 import { protectDiskStory } from '../../functions/orchestrators/protect-disk.ts'
 import { protectVmStory } from '../../functions/orchestrators/protect-vm.ts'
@@ -10,6 +11,7 @@ import { transferLaneStory } from '../../functions/orchestrators/transfer-lane.t
 import { nothingMoved } from '../../shared/domain/progress.ts'
 import type { World } from '../support/run-story.ts'
 import {
+  compareJob,
   ended,
   failedOutcome,
   instanceId,
@@ -71,6 +73,13 @@ const restoreOne = (name: string, around: World): Case => ({
   world: around,
 })
 
+const comparison = (name: string, around: World): Case => ({
+  name: `compare-vm-${name}`,
+  handler: handlerOf(compareVmStory),
+  input: { job: compareJob, token: 'token-1' } satisfies CompareVmInput,
+  instanceId: `${compareJob.jobId}.1`,
+  world: around,
+})
 const maintenance = (name: string, around: World): Case => ({
   name: `maintain-vault-${name}`,
   handler: handlerOf(maintainVaultStory),
@@ -196,6 +205,14 @@ export const cases: readonly Case[] = [
       }),
     }),
   ),
+  comparison(
+    'all-well',
+    world({ compareRange: [pending, wellAnswers.compareRange], closeSources: [pending, wellAnswers.closeSources] }),
+  ),
+  comparison('plan-fails', world({ planComparison: failedOutcome })),
+  comparison('disk-fails', world({ compareRange: [failedOutcome, wellAnswers.compareRange] })),
+  comparison('stopped', world({ compareRange: [wellAnswers.compareRange, { kind: 'stopped', reason: 'cancelled' }] })),
+  comparison('continues', world({ compareRange: { ...(wellAnswers.compareRange as object), kind: 'more' } })),
   maintenance('all-well', world()),
   maintenance('stages-fail', world({ expireRecoveryPoints: failedOutcome, collectGarbage: throwing('no answer') })),
   maintenance('continues-as-new', world({ compactLayers: { kind: 'more', cursor: 'c', counts: {} } })),

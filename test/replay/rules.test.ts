@@ -119,7 +119,8 @@ describe('the rules of the engine', () => {
     vi.resetModules()
     for (const folder of ['orchestrators', 'activities'])
       for (const file of readdirSync(join(functions, folder))) await import(join(functions, folder, file))
-    const orchestrations = ['maintainVault', 'protectVm', 'protectDisk', 'transferLane', 'restoreVm', 'restoreDisk']
+    const backups = ['protectVm', 'protectDisk', 'transferLane']
+    const orchestrations = [...backups, 'restoreVm', 'restoreDisk', 'compareVm', 'maintainVault']
     expect([...registered.orchestrations].sort()).toEqual([...orchestrations].sort())
     const activities = contractNames.filter((name) => !orchestrations.includes(name))
     expect([...registered.activities].sort()).toEqual([...activities].sort())

@@ -1,6 +1,6 @@
 import type { DiskOutcome, MaintenanceInput } from '../../functions/contracts.ts'
 import { diskReport } from '../../shared/domain/disk-report.ts'
-import type { BackupJob, RestoreJob } from '../../shared/domain/job.ts'
+import type { BackupJob, CompareJob, RestoreJob } from '../../shared/domain/job.ts'
 import { nothingMaintained } from '../../shared/domain/maintenance.ts'
 import type { World } from '../support/run-story.ts'
 
@@ -37,6 +37,17 @@ export const restoreJob: RestoreJob = {
   ],
   location: 'westeurope',
   requestedAt: '2026-01-01T02:00:00.000Z',
+}
+
+export const compareJob: CompareJob = {
+  kind: 'comparison',
+  jobId: `compare-${vmKey}-20260101t020000z-0123456789`,
+  vmKey,
+  recoveryPointId,
+  disks: ['os', 'lun-0'],
+  oneIn: 1,
+  requestedAt: '2026-01-01T02:00:00.000Z',
+  deadline: '2026-01-02T02:00:00.000Z',
 }
 
 export const maintenanceInput: MaintenanceInput = {
@@ -88,6 +99,20 @@ export const wellAnswers: Readonly<Record<string, unknown>> = {
   restoreRange: { kind: 'written', nextOffsetBytes: 1 << 30, writtenBytes: 4096 },
   finishRestoreDisk: { kind: 'finished' },
   abandonRestoreDisk: { kind: 'abandoned' },
+  planComparison: {
+    kind: 'planned',
+    disks: [
+      { disk: 'os', sizeBytes: 1 << 30 },
+      { disk: 'lun-0', sizeBytes: 1 << 30 },
+    ],
+  },
+  compareRange: {
+    kind: 'done',
+    nextOffsetBytes: 1 << 30,
+    comparedBytes: 8192,
+    differingBytes: 0,
+    differing: [],
+  },
   expireRecoveryPoints: { kind: 'done', counts: { expired: 2 } },
   compactLayers: { kind: 'done', counts: { folded: 3, rewrittenBytes: 4 } },
   collectGarbage: { kind: 'done', counts: { removed: 5, retained: 6 } },

@@ -1,0 +1,7 @@
+import { comparePlannedRange } from '../../shared/jobs/compare-planned-range.ts'
+import { compareRange } from '../contracts.ts'
+import { registerActivity } from '../services.ts'
+import { slotsOfRestore, transferSlots } from '../transfer-slots.ts'
+
+/** Idempotent: it changes nothing. It holds as much as a restore does. */
+registerActivity(compareRange, (deps, input) => transferSlots(() => comparePlannedRange(deps, input), slotsOfRestore))

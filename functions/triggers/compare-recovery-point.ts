@@ -1,0 +1,4 @@
+import { compareRecoveryPoint } from '../http/compare-recovery-point.ts'
+import { registerEndpoint } from '../http/endpoint.ts'
+
+registerEndpoint(compareRecoveryPoint)
