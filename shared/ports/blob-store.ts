@@ -8,7 +8,8 @@
  * retries by then.
  */
 export interface ObjectReader {
-  /** The whole object, or null where there is none. For objects known to be small: at most `lengthBytesMax` (default 64 MiB). */
+  /** The whole object, or null where there is none. For objects known to be small: at most `lengthBytesMax` (default 64 MiB). The bytes are
+   * the caller's own. */
   read(name: string, options?: ReadOptions): Promise<BlobContent | null>
   /** Exactly `lengthBytes` bytes from `offsetBytes`; null where there is no such object. A shorter object throws StorageError `short-object`.
    * The bytes are the caller's own: it may give their memory back. */
@@ -29,7 +30,8 @@ export interface ObjectCreator extends ObjectReader {
 }
 
 export interface BlobCreator extends BlobReader, ObjectCreator {
-  /** The same for objects too large to hold: parts (each at most 64 MiB) are staged as they come and become visible together. */
+  /** The same for objects too large to hold: parts (each at most 64 MiB) are staged as they come and become visible together.
+   * The memory of a part may be gone when the next one is asked for. */
   createFromStream(name: string, parts: AsyncIterable<Uint8Array>, options?: CallOptions): Promise<'created' | 'exists'>
 }
 

@@ -2,6 +2,7 @@ import type { LayerReference } from '../domain/recovery-point.ts'
 import { digestBytes, hexOf } from '../format/digest.ts'
 import { encodeIndexFooter, type FenceKey, footerTailBytes, type IndexTotals } from '../format/index-footer.ts'
 import { layerIdOf, sliceIndexName } from '../format/names.ts'
+import { releaseMemory } from '../format/release-memory.ts'
 import { joinSegmentRanges, type SegmentRange } from '../format/segment-ranges.ts'
 import { VaultError } from '../format/vault-error.ts'
 import type { BlobReader, CallOptions } from '../ports/blob-store.ts'
@@ -18,7 +19,7 @@ export interface AssembledLayer {
 
 /** A layer while it is put together from slice indexes. */
 export interface LayerAssembly {
-  /** Its bytes: proven shards in order of slice, then the footer. */
+  /** Its bytes: proven shards in order of slice, then the footer. Each is good until the next one is asked for. */
   pieces(): AsyncGenerator<Uint8Array>
   /** Null before all pieces were taken. */
   assembled(): AssembledLayer | null
@@ -49,6 +50,7 @@ export const assembleLayer = (vault: BlobReader, plan: LayerPlan, options: CallO
       totals = plus(totals, index.footer)
       frameCapacityBytes = Math.max(frameCapacityBytes, index.footer.frameCapacityBytes)
       indexBytes += index.bytes.length
+      releaseMemory(index.bytes)
     }
     const { recoveryPointId, disk, slices, sizeBytes } = plan
     const head = { kind: 'layer' as const, recoveryPointId, disk, slice: slices, attempt: 0, frameCapacityBytes }

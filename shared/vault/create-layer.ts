@@ -3,6 +3,7 @@ import type { LayerReference } from '../domain/recovery-point.ts'
 import { digestBytes, hexOf } from '../format/digest.ts'
 import { footerTailBytes } from '../format/index-footer.ts'
 import { layerName } from '../format/names.ts'
+import { releaseMemory } from '../format/release-memory.ts'
 import { VaultError } from '../format/vault-error.ts'
 import type { BlobCreator, BlobReader, CallOptions } from '../ports/blob-store.ts'
 import { readExactly } from './objects.ts'
@@ -21,9 +22,11 @@ export const createLayer = async (
   assert(!first.done, 'a layer has a footer at least')
   const second = await parts.next()
   if (second.done) return vault.create(name, [first.value], options)
-  async function* all(head: readonly Uint8Array[]): AsyncGenerator<Uint8Array> {
-    yield* head
-    yield* parts
+  async function* all(head: Uint8Array[]): AsyncGenerator<Uint8Array> {
+    for (let part = head.shift(); part !== undefined; part = head.shift() ?? (await parts.next()).value) {
+      yield part
+      releaseMemory(part)
+    }
   }
   return vault.createFromStream(name, all([first.value, second.value]), options)
 }
@@ -38,20 +41,34 @@ export const checkTwin = async (vault: BlobReader, layer: LayerReference, option
   if (digest !== layer.digest) throw new VaultError({ code: 'twin-differs', name })
 }
 
-/** One call for a layer up to this size; parts of this size for a larger one (a blob takes 50,000 of them). */
+/** One call for a layer up to about this size; parts up to it for a larger one (a blob takes 50,000 of them). */
 const partBytesDefault = 8 * 1024 * 1024
 
+/** Pieces are copied, so that their memory is free again when the next one is asked for. */
 async function* inParts(pieces: AsyncIterable<Uint8Array>, partBytes: number): AsyncGenerator<Uint8Array, undefined> {
-  let gathered: Uint8Array[] = []
+  let part: Buffer = Buffer.alloc(0)
   let lengthBytes = 0
   for await (const piece of pieces) {
-    gathered.push(piece)
+    if (lengthBytes > 0 && lengthBytes + piece.length > partBytes) {
+      yield part.subarray(0, lengthBytes)
+      part = Buffer.alloc(0)
+      lengthBytes = 0
+    }
+    part = withRoom(part, lengthBytes + piece.length, partBytes)
+    part.set(piece, lengthBytes)
     lengthBytes += piece.length
-    if (lengthBytes < partBytes) continue
-    yield Buffer.concat(gathered)
-    gathered = []
-    lengthBytes = 0
   }
-  if (lengthBytes > 0) yield Buffer.concat(gathered)
+  if (lengthBytes > 0) yield part.subarray(0, lengthBytes)
   return undefined
+}
+
+/** Most layers are far smaller than a part. */
+const growth = 4
+
+const withRoom = (part: Buffer, neededBytes: number, partBytes: number): Buffer => {
+  if (neededBytes <= part.length) return part
+  const larger = Buffer.allocUnsafeSlow(Math.max(neededBytes, Math.min(partBytes, neededBytes * growth)))
+  part.copy(larger)
+  releaseMemory(part)
+  return larger
 }
