@@ -1,15 +1,16 @@
 import { getHeapStatistics, setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 
-/** Committed heap and memory outside of it that is not looked at: the app itself takes some 35 MiB. */
-const bytesAtFirst = 56 * 1024 * 1024
+/** Committed heap and memory outside of it that is not looked at: the app itself takes some 45 MiB, and a slice in this thread 45 more
+ * that are no garbage. */
+const bytesAtFirst = 96 * 1024 * 1024
 /** Collected again when it has grown by so much since the last time. */
 const growth = 1.25
 
 /** Has the heap of this thread collected, all of it and at once, when it has grown by a quarter since the last time; cheap to ask otherwise.
  * V8 alone is in no hurry while a machine has memory: loading the app leaves a young generation of 64 MiB behind, and garbage of some
  * hundred MiB is kept rather than looked for. Threads that move slices have a limit of their own; the thread that the host started has
- * none that an app could set. Takes about 50 ms, so it is for the beginning of steps that take seconds. */
+ * none that an app could set. Takes 0.1 s of CPU, so it is for the app's start and the beginning of steps that may take seconds. */
 export const createLeanHeap = ({ collect, heldBytes }: Heap): (() => void) => {
   let bytesMax = bytesAtFirst
   return () => {

@@ -1,12 +1,11 @@
 import { sealPlannedDisk } from '../../shared/jobs/seal-planned-disk.ts'
 import { sealDisk } from '../contracts.ts'
 import { registerActivity } from '../services.ts'
-import { leanly } from '../transfer-slots.ts'
 
 /** Idempotent by the disk of the recovery point: the layer has one name. */
 registerActivity(
   sealDisk,
-  (deps, input) => leanly(() => sealPlannedDisk(deps, input)),
+  sealPlannedDisk,
   (events, { facts, outcome }) => {
     if (outcome.kind !== 'sealed') return
     const { disk, fullReason, transfer, sizeBytes, changedBytes, readBytes, storedBytes, milliseconds } = outcome.report

@@ -24,10 +24,10 @@ const heapOf = (usedMiB: number) => {
 describe('a lean heap', () => {
   it('is left alone while it is small, and collected when it is not', () => {
     const { grownTo } = heapOf(35)
-    expect(grownTo(50)).toBe(0)
+    expect(grownTo(90)).toBe(0)
+    expect(grownTo(130)).toBe(1)
     expect(grownTo(90)).toBe(1)
-    expect(grownTo(50)).toBe(1)
-    expect(grownTo(60)).toBe(2)
+    expect(grownTo(100)).toBe(2)
   })
 
   it('is not collected again and again where most of it is in use', () => {
