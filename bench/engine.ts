@@ -7,8 +7,8 @@ import { readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { backupJobIdOf, recoveryPointIdOf, restoreJobIdOf, vmKeyOf } from '../shared/domain/ids.ts'
 import type { BackupJob, DiskReport, RestoreJob } from '../shared/domain/job.ts'
-import { takeClaim } from '../shared/jobs/claim.ts'
-import { recordStart } from '../shared/jobs/job-records.ts'
+import type { JobInstances } from '../shared/jobs/job-instances.ts'
+import { startJob } from '../shared/jobs/start-job.ts'
 import { latestRecoveryPoint } from '../shared/vault/recovery-points.ts'
 import type { EngineAnswer, EngineOrder, EngineResult } from './support/engine-order.ts'
 import { type BuiltApp, loadBuiltApp } from './support/loaded-app.ts'
@@ -73,18 +73,20 @@ const backUp = async (services: Services, steps: Steps, vmId: string): Promise<{
     deadline: new Date(now.getTime() + 24 * 3600 * 1000).toISOString(),
   }
   const ref = await begin(services, job)
-  await steps.run('planBackup', { job, token: ref.token })
-  await steps.run('takeRestorePoint', ref)
-  const disk = { ...ref, disk: 'os' }
-  const plan = await steps.run<{ slices: number; lanes: number }>('planDisk', disk)
+  const begun = await steps.run<{ sources: { kind: string } }>('planBackup', { job, token: ref.token, attempt: 1 })
+  if (begun.sources.kind !== 'ready') await steps.run('takeRestorePoint', ref)
+  const disk = { ...ref, disk: 'os', attempt: 1 }
+  const plan = await steps.run<{ slices: number; lanes: number; unchanged?: DiskReport }>('planDisk', disk)
   await inLanes(steps, disk, plan)
-  const { report } = await steps.run<{ report: DiskReport }>('sealDisk', disk)
-  await steps.run('commitRecoveryPoint', ref)
-  await steps.run('closeSources', ref)
-  await steps.run('releaseRestorePoints', ref)
+  const report = plan.unchanged ?? (await steps.run<{ report: DiskReport }>('sealDisk', disk)).report
   const summary = { consistency: 'crash', consistentAcrossDisks: true, disks: [report] }
   const outcome = { kind: 'completed', recoveryPointId: ref.recoveryPointId, summary }
-  await steps.run('finishJob', { ...ref, outcome })
+  const concluded = await steps.run<{ kind: string }>('concludeBackup', { ...ref, outcome })
+  if (concluded.kind !== 'concluded') {
+    await steps.run('closeSources', ref)
+    await steps.run('releaseRestorePoints', ref)
+    await steps.run('finishJob', { ...ref, outcome })
+  }
   return { id: ref.recoveryPointId, report }
 }
 
@@ -134,11 +136,19 @@ const restore = async (services: Services, steps: Steps, order: EngineOrder & { 
 }
 
 const begin = async (services: Services, job: BackupJob | RestoreJob): Promise<JobRef> => {
-  const token = services.newToken()
-  const taken = await takeClaim(services.control, job, token, new Date())
-  if (taken.kind === 'busy') throw new Error('Another job holds the VM.')
-  await recordStart(services.control, job, new Date())
-  return { jobId: job.jobId, vmKey: job.vmKey, recoveryPointId: job.recoveryPointId, token }
+  const tokens: string[] = []
+  const instances: JobInstances = {
+    start: async ({ token }) => {
+      tokens.push(token)
+      return 'started'
+    },
+    status: async () => null,
+    cancel: async () => undefined,
+    startMaintenance: async () => 'exists',
+  }
+  const started = await startJob({ ...services, instances }, job)
+  if (started.kind !== 'started') throw new Error(`The job was not started: ${started.kind}.`)
+  return { jobId: job.jobId, vmKey: job.vmKey, recoveryPointId: job.recoveryPointId, token: tokens[0]! }
 }
 
 const memory = (field: 'VmHWM' | 'VmRSS'): number => {

@@ -19,8 +19,10 @@ import type {
 import type { Moved } from '../shared/domain/progress.ts'
 import type { Consistency } from '../shared/domain/vm.ts'
 import type { RangeCompared } from '../shared/jobs/compare-planned-range.ts'
+import type { Concluded } from '../shared/jobs/conclude-backup.ts'
 import type { ComparisonPlanned } from '../shared/jobs/plan-comparison.ts'
 import type { DiskPlanned } from '../shared/jobs/plan-disk-transfer.ts'
+import type { VmPlanned } from '../shared/jobs/plan-vm-backup.ts'
 import type { SourcesTaken } from '../shared/jobs/take-sources.ts'
 import type { SliceTransferred } from '../shared/jobs/transfer-disk-slice.ts'
 
@@ -57,9 +59,11 @@ export interface RestoreDiskInput extends DiskRef {
   readonly progress: RestoreProgress | null
 }
 
+/** `attempt`: counts up from 1. Absent from instances of before version 0.2, whose story has more and smaller steps. */
 export interface ProtectVmInput {
   readonly job: BackupJob
   readonly token: string
+  readonly attempt?: number
 }
 export interface RestoreVmInput {
   readonly job: RestoreJob
@@ -94,10 +98,8 @@ export interface MaintenanceInput extends MaintenancePass {
   readonly counts: MaintenanceCounts
   readonly problems: readonly MaintenanceProblem[]
 }
-/** `deadline`: when the transfers are stopped; null for never. */
-export type BackupPlanOutcome =
-  | { readonly kind: 'planned'; readonly disks: readonly string[]; readonly deadline: string | null }
-  | Failed
+/** `deadline`: when the transfers are stopped; null for never. `sources`: what came of the first ask for the copies, where the step made it. */
+export type BackupPlanOutcome = (VmPlanned & { readonly sources?: SourcesTaken }) | Failed
 export type RestorePointOutcome = SourcesTaken
 export type DiskPlanOutcome = DiskPlanned
 export type SliceOutcome = SliceTransferred
@@ -108,6 +110,7 @@ export type DiskOutcome = { readonly kind: 'transferred' | 'stopped' | 'failed';
 export type CommitOutcome =
   | { readonly kind: 'committed'; readonly consistency: Consistency; readonly storedBytes: number }
   | Failed
+export type ConcludeOutcome = Concluded
 export type ReleaseOutcome =
   | { readonly kind: 'released'; readonly removed: number }
   | { readonly kind: 'superseded' }
@@ -139,7 +142,8 @@ export const compareVm = orchestration<CompareVmInput, JobOutcome>('compareVm')
 /** One at a time for the whole vault: expire, compact, collect, scrub. */
 export const maintainVault = orchestration<MaintenanceInput, MaintenanceOutcome>('maintainVault')
 
-export const planBackup = activity<{ job: BackupJob; token: string }, BackupPlanOutcome>('planBackup')
+/** Also asks for the copies a first time, for a story that names its attempt. */
+export const planBackup = activity<ProtectVmInput, BackupPlanOutcome>('planBackup')
 export const takeRestorePoint = activity<JobRef, RestorePointOutcome>('takeRestorePoint')
 /** The second source: a snapshot of each disk, one after another. */
 export const takeDiskSnapshots = activity<JobRef, RestorePointOutcome>('takeDiskSnapshots')
@@ -147,6 +151,8 @@ export const planDisk = activity<DiskRef, DiskPlanOutcome>('planDisk')
 export const transferSlice = activity<DiskRef & { slice: number }, SliceOutcome>('transferSlice')
 export const sealDisk = activity<DiskRef, SealOutcome>('sealDisk')
 export const commitRecoveryPoint = activity<JobRef, CommitOutcome>('commitRecoveryPoint')
+/** Commits, and where the platform is done at once, all that comes after: `closeSources`, `releaseRestorePoints` and `finishJob`. */
+export const concludeBackup = activity<JobRef & { outcome: JobOutcome }, ConcludeOutcome>('concludeBackup')
 export const closeSources = activity<JobRef, ReleaseOutcome>('closeSources')
 export const releaseRestorePoints = activity<JobRef, ReleaseOutcome>('releaseRestorePoints')
 export const stopTransfers = activity<JobRef & { reason: StopReason }, { readonly kind: 'asked' }>('stopTransfers')

@@ -3,7 +3,15 @@ import { instanceIdOf, maintenanceInstanceId } from '../shared/domain/ids.ts'
 import type { Claim } from '../shared/domain/job.ts'
 import { type MaintenancePass, nothingMaintained } from '../shared/domain/maintenance.ts'
 import type { InstanceStatus, JobInstances } from '../shared/jobs/job-instances.ts'
-import { cancelEvent, compareVm, type MaintenanceInput, maintainVault, protectVm, restoreVm } from './contracts.ts'
+import {
+  cancelEvent,
+  compareVm,
+  type MaintenanceInput,
+  maintainVault,
+  type ProtectVmInput,
+  protectVm,
+  restoreVm,
+} from './contracts.ts'
 
 const runningStates = ['Pending', 'Running', 'ContinuedAsNew', 'Suspended']
 
@@ -38,8 +46,12 @@ const storyOf = { backup: protectVm, restore: restoreVm, comparison: compareVm }
 
 const start = (client: DurableClient, claim: Claim): Promise<'started' | 'exists'> => {
   const { name } = storyOf[claim.job.kind]
-  return startOnce(client, name, instanceIdOf(claim.job.jobId, claim.attempt), { job: claim.job, token: claim.token })
+  return startOnce(client, name, instanceIdOf(claim.job.jobId, claim.attempt), inputOf(claim))
 }
+
+/** What the story of a claim's attempt is given. */
+export const inputOf = ({ job, token, attempt }: Claim): ProtectVmInput | Pick<Claim, 'job' | 'token'> =>
+  job.kind === 'backup' ? { job, token, attempt } : { job, token }
 
 const startMaintenance = async (client: DurableClient, pass: MaintenancePass): Promise<'started' | 'exists'> => {
   if ((await statusOf(client, maintenanceInstanceId))?.state === 'running') return 'exists'

@@ -77,14 +77,17 @@ const faulted = (name: string, error: unknown): Failed => ({
 /** Times that one step may answer `pending` before the job gives up. With the growing waits below, more than seven hours. */
 const asksMax = 200
 
-/** Asks an activity until it has another answer than `pending`, with a durable timer between two asks. */
+/** Asks an activity until it has another answer than `pending`, with a durable timer between two asks.
+ * @param answered what another step was told when it asked for the same; counts as the first ask */
 export function* untilReady<Input, Outcome extends { readonly kind: string }>(
   context: OrchestrationContext,
   activity: Activity<Input, Outcome>,
   input: Input,
+  answered: Outcome | null = null,
 ): Story<Exclude<Outcome, Pending> | Failed> {
   for (let asks = 1; asks <= asksMax; asks++) {
-    const outcome: Outcome | Failed = yield* call(context, activity, input)
+    const known = asks === 1 ? answered : null
+    const outcome: Outcome | Failed = known ?? (yield* call(context, activity, input))
     if (outcome.kind !== 'pending') return outcome as Exclude<Outcome, Pending> | Failed
     yield timer(context, waitSeconds(outcome as unknown as Pending, asks))
   }

@@ -4,4 +4,13 @@ import { registerActivity } from '../services.ts'
 import { leanly } from '../transfer-slots.ts'
 
 /** Idempotent by the disk of the recovery point: the first plan stays. */
-registerActivity(planDisk, (deps, input) => leanly(() => planDiskTransfer(deps, input)))
+registerActivity(
+  planDisk,
+  (deps, input) => leanly(() => planDiskTransfer(deps, input)),
+  (events, { facts, outcome }) => {
+    if (outcome.kind !== 'planned' || outcome.unchanged === undefined) return
+    const { disk, sizeBytes, changedBytes, readBytes, storedBytes, milliseconds } = outcome.unchanged
+    const bytes = { sizeBytes, changedBytes, readBytes, storedBytes }
+    events.diskTransferred({ ...facts, disk, transfer: 'incremental', ...bytes, milliseconds })
+  },
+)

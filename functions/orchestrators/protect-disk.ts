@@ -1,4 +1,5 @@
 import { diskReport } from '../../shared/domain/disk-report.ts'
+import type { DiskReport } from '../../shared/domain/job.ts'
 import type { DiskRef, Failed, Stopped } from '../../shared/domain/job-ref.ts'
 import { type DiskProgress, type Moved, nothingMoved, sumMoved } from '../../shared/domain/progress.ts'
 import {
@@ -31,6 +32,8 @@ export function* protectDiskStory(context: OrchestrationContext, ref: DiskRef): 
   const plan = yield* untilReady(context, planDisk, ref)
   if (plan.kind !== 'planned') return notTransferred(ref, plan)
 
+  if (plan.unchanged !== undefined) return ended(context, start, plan, nothingMoved, plan.unchanged)
+
   const transfer = yield* inLanes(context, ref, plan)
   if (transfer.kind !== 'transferred') return notTransferred(ref, transfer, plan)
 
@@ -38,8 +41,18 @@ export function* protectDiskStory(context: OrchestrationContext, ref: DiskRef): 
   const sealed = yield* call(context, sealDisk, ref)
   if (sealed.kind === 'failed') return notTransferred(ref, sealed, plan)
 
-  status(context, progress('ended', plan, transfer.moved))
-  return { kind: 'transferred', report: { ...sealed.report, milliseconds: millisecondsSince(context, start) } }
+  return ended(context, start, plan, transfer.moved, sealed.report)
+}
+
+const ended = (
+  context: OrchestrationContext,
+  start: string,
+  plan: Planned,
+  moved: Moved,
+  report: DiskReport,
+): DiskOutcome => {
+  status(context, progress('ended', plan, moved))
+  return { kind: 'transferred', report: { ...report, milliseconds: millisecondsSince(context, start) } }
 }
 
 type Planned = DiskPlanOutcome & { readonly kind: 'planned' }

@@ -1,10 +1,13 @@
 import { diskReport } from '../../shared/domain/disk-report.ts'
 import type { DiskReport, JobOutcome, StopReason } from '../../shared/domain/job.ts'
-import type { Failed, JobRef, Stopped } from '../../shared/domain/job-ref.ts'
+import { type Failed, type JobRef, refOf, type Stopped } from '../../shared/domain/job-ref.ts'
 import type { JobPhase, VmProgress } from '../../shared/domain/progress.ts'
 import {
+  type CommitOutcome,
+  type ConcludeOutcome,
   closeSources,
   commitRecoveryPoint,
+  concludeBackup,
   type DiskOutcome,
   finishJob,
   type ProtectVmInput,
@@ -28,45 +31,65 @@ import {
 } from '../durable.ts'
 
 /** The story of one VM's backup. Every ending records its outcome and gives the claim back. */
-export function* protectVmStory(context: OrchestrationContext, { job, token }: ProtectVmInput): Story<JobOutcome> {
-  const ref = { jobId: job.jobId, vmKey: job.vmKey, recoveryPointId: job.recoveryPointId, token }
-  const outcome = yield* protect(context, { job, token }, ref)
-  yield* call(context, finishJob, { ...ref, outcome })
+export function* protectVmStory(context: OrchestrationContext, input: ProtectVmInput): Story<JobOutcome> {
+  const ref = refOf(input)
+  const { outcome, isFinished } = yield* protect(context, input, ref)
+  if (!isFinished) yield* call(context, finishJob, { ...ref, outcome })
   return outcome
 }
 
-function* protect(context: OrchestrationContext, { job, token }: ProtectVmInput, ref: JobRef): Story<JobOutcome> {
+/** `isFinished`: the outcome is recorded and the claim given back already. */
+interface Ended {
+  readonly outcome: JobOutcome
+  readonly isFinished: boolean
+}
+
+function* protect(context: OrchestrationContext, input: ProtectVmInput, ref: JobRef): Story<Ended> {
+  const { job } = input
   shower(context, job.deadline)('plan')
-  const plan = yield* call(context, planBackup, { job, token })
+  const plan = yield* call(context, planBackup, input)
   if (plan.kind === 'failed') return yield* closed(context, ref, failed(plan, []))
 
   const show = shower(context, plan.deadline)
   show('snapshot', { disks: plan.disks.length })
   const takeSources = job.source === 'restorePoints' ? takeRestorePoint : takeDiskSnapshots
-  const sources = yield* untilReady(context, takeSources, ref)
+  const sources = yield* untilReady(context, takeSources, ref, plan.sources)
   if (sources.kind !== 'ready') return yield* closed(context, ref, withoutSources(sources, plan.disks))
 
   const shown = { disks: plan.disks.length, consistency: sources.consistency }
   show('transfer', shown)
-  const disks = plan.disks.map((disk) => ({ ...ref, disk }))
+  const { attempt } = input
+  const disks = plan.disks.map((disk) => (attempt === undefined ? { ...ref, disk } : { ...ref, disk, attempt }))
   const onStop = (stopping: StopReason) => show('transfer', { ...shown, stopping })
   const ended = yield* eachDiskWithinWindow(context, protectDisk, disks, { job: ref, deadline: plan.deadline, onStop })
   if (!allTransferred(ended)) return yield* closed(context, ref, notCommitted(ended))
 
   show('commit', shown)
-  const commit = yield* call(context, commitRecoveryPoint, ref)
+  const outcome = committed(ref, sources, ended)
+  const commit = yield* concluded(context, input, { ...ref, outcome })
+  if (commit.kind === 'concluded') return { outcome, isFinished: true }
   if (commit.kind === 'failed') return yield* closed(context, ref, failed(commit, reportsOf(ended)))
 
   show('release', shown)
-  const outcome = yield* closed(context, ref, committed(ref, sources, ended))
+  yield* closed(context, ref, outcome)
   yield* untilReady(context, releaseRestorePoints, ref)
-  return outcome
+  return { outcome, isFinished: false }
+}
+
+/** Commits, and ends the job with it where nothing has to be waited for. Instances that do not name their attempt end step by step. */
+function* concluded(
+  context: OrchestrationContext,
+  { attempt }: ProtectVmInput,
+  { outcome, ...ref }: JobRef & { readonly outcome: JobOutcome },
+): Story<CommitOutcome | ConcludeOutcome> {
+  if (attempt === undefined) return yield* call(context, commitRecoveryPoint, ref)
+  return yield* call(context, concludeBackup, { ...ref, outcome })
 }
 
 /** Ends every access that this job was granted, then goes on with the outcome. What cannot be ended now expires by itself. */
-function* closed(context: OrchestrationContext, ref: JobRef, outcome: JobOutcome): Story<JobOutcome> {
+function* closed(context: OrchestrationContext, ref: JobRef, outcome: JobOutcome): Story<Ended> {
   yield* untilReady(context, closeSources, ref)
-  return outcome
+  return { outcome, isFinished: false }
 }
 
 const shower =

@@ -11,6 +11,8 @@ export interface JobRef {
 /** The same for one disk of the job, by its label. */
 export interface DiskRef extends JobRef {
   readonly disk: string
+  /** Of a backup: which attempt of the job it is, from 1. Where it is named, a disk without a change needs no stored plan: its report goes with the job. */
+  readonly attempt?: number
 }
 
 /** Ask again after that many seconds. */

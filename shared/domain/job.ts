@@ -80,7 +80,10 @@ export interface Claim {
   readonly attempt: number
   /** New with each attempt. Steps that are not create-if-absent check that the claim still carries it. */
   readonly token: string
+  /** When this attempt took it. */
   readonly takenAt: string
+  /** When the job started; stays over its attempts. Absent from claims of before version 0.2. */
+  readonly startedAt?: string
   /** Present once the job was asked to stop; later attempts stop, too. */
   readonly stopping?: StopReason
   /** True once the attempt has begun to end its accesses; nothing is opened for it any more. */
@@ -145,7 +148,7 @@ export interface DiskReport {
   readonly hint: string | null
 }
 
-/** `jobs/<jobId>`: created when the job starts, replaced when it ends, and when it goes on after that. */
+/** What is told of a job. Kept once it has ended, and replaced when it goes on after that; while a job runs for the first time, its claim says it all. */
 export interface JobRecord {
   readonly job: Job
   readonly startedAt: string

@@ -29,7 +29,8 @@ export const takeClaim = async (
   now: Date,
   resumed?: Resumption,
 ): Promise<{ readonly kind: 'taken'; readonly claim: Claim } | { readonly kind: 'busy'; readonly claim: Claim }> => {
-  const first = { job, attempt: resumed?.attempt ?? 1, token, takenAt: now.toISOString() }
+  const takenAt = now.toISOString()
+  const first = { job, attempt: resumed?.attempt ?? 1, token, takenAt, startedAt: takenAt }
   const claim: Claim = resumed === undefined ? first : { ...first, resumed }
   for (let left = tries; left > 0; left--) {
     if ((await control.create(claimName(job), [encodeJson(claim)])) === 'created') return { kind: 'taken', claim }
@@ -84,10 +85,10 @@ export const changeClaim = async (
   control: ControlStore,
   ref: Pick<ClaimRef, 'jobId' | 'vmKey'>,
   change: (held: HeldClaim) => Claim | null,
-): Promise<Claim | null> => {
-  const replace = async (held: HeldClaim, claim: Claim): Promise<Claim | null> => {
+): Promise<HeldClaim | null> => {
+  const replace = async (held: HeldClaim, claim: Claim): Promise<HeldClaim | null> => {
     const replaced = await control.replace(claimName(ref), encodeJson(claim), held.etag)
-    return replaced.kind === 'replaced' ? noteSeen(control, { claim, etag: replaced.etag }).claim : null
+    return replaced.kind === 'replaced' ? noteSeen(control, { claim, etag: replaced.etag }) : null
   }
   const seen = lastSeen.get(control)?.get(claimName(ref))
   const guess = seen === undefined ? null : change(seen)
@@ -97,7 +98,7 @@ export const changeClaim = async (
     const held = await readClaim(control, ref)
     if (held === null) return null
     const changed = change(held)
-    if (changed === null) return held.claim
+    if (changed === null) return held
     const replaced = await replace(held, changed)
     if (replaced !== null) return replaced
   }
@@ -105,12 +106,12 @@ export const changeClaim = async (
 }
 
 /** Says in the claim that its attempt is ending its accesses, before it does: a step that still gets one afterwards then ends it itself.
- * Repeatable. False where the claim is another attempt's or nobody's. */
-export const markClosing = async (control: ControlStore, ref: ClaimRef): Promise<boolean> => {
+ * Repeatable. Null where the claim is another attempt's or nobody's. */
+export const markClosing = async (control: ControlStore, ref: ClaimRef): Promise<HeldClaim | null> => {
   const behind = await changeClaim(control, ref, ({ claim }) =>
     claim.token !== ref.token || claim.isClosing ? null : ({ ...claim, isClosing: true } satisfies Claim),
   )
-  return behind?.token === ref.token
+  return behind?.claim.token === ref.token ? behind : null
 }
 
 /** Gives the job to its next attempt under a new token, unless somebody changed the claim since it was read.

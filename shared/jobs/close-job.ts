@@ -18,25 +18,28 @@ type CloseDeps = Pick<JobDeps, 'access' | 'control' | 'restoreDisks'>
 
 /** Ends every access to disks that the job was granted. Key: the job; repeatable, and harmless where there is none. */
 export const closeJob = async (deps: CloseDeps, ref: JobRef): Promise<Closed> => {
-  if (!(await markClosing(deps.control, ref))) return { kind: 'superseded' }
+  if ((await markClosing(deps.control, ref)) === null) return { kind: 'superseded' }
   if (isCompareJobId(ref.jobId)) return closeComparison(deps, ref)
   const restore = isRestoreJobId(ref.jobId) ? await readRestorePlan(deps.control, ref.jobId) : null
-  const answers = restore === null ? await closeSources(deps, ref) : await closeTargets(deps, restore.job)
-  return (
-    answers.find(({ kind }) => kind === 'failed') ??
-    answers.find(({ kind }) => kind === 'pending') ?? { kind: 'released', removed: 0 }
-  )
+  return restore === null ? closeSources(deps, ref) : together(await closeTargets(deps, restore.job))
 }
 
 type Answer = { readonly kind: 'released'; readonly removed: number } | Pending | Failed
 
-/** The sources of this recovery point and of the bases that it was compared with. */
-const closeSources = async (deps: CloseDeps, ref: JobRef): Promise<readonly Answer[]> => {
+const together = (answers: readonly Answer[]): Answer =>
+  answers.find(({ kind }) => kind === 'failed') ??
+  answers.find(({ kind }) => kind === 'pending') ?? { kind: 'released', removed: 0 }
+
+/** Ends the access to the sources of this recovery point and of the bases that it was compared with. Comes after the mark in the claim. */
+export const closeSources = async (
+  deps: Pick<JobDeps, 'access' | 'control'>,
+  ref: Pick<JobRef, 'recoveryPointId'>,
+): Promise<Answer> => {
   const plan = await readBackupPlan(deps.control, ref.recoveryPointId)
   const sources = await readSources(deps.control, ref.recoveryPointId)
   const bases = plan?.disks.flatMap(({ base }) => (base === null ? [] : [base.source.resourceId])) ?? []
   const ids = new Set([...(sources?.disks.map(({ source }) => source.resourceId) ?? []), ...bases])
-  return Promise.all([...ids].map((id) => deps.access.revoke(id).then(answerOf)))
+  return together(await Promise.all([...ids].map((id) => deps.access.revoke(id).then(answerOf))))
 }
 
 const restoreCloseWaitMs = 5_000

@@ -1,13 +1,14 @@
+import type { DiskReport } from '../domain/job.ts'
 import { type Failed, failed, type JobRef } from '../domain/job-ref.ts'
 import type { CommittedDisk, RecoveryPoint } from '../domain/recovery-point.ts'
 import type { Consistency } from '../domain/vm.ts'
 import type { SnapshotSet } from '../ports/compute.ts'
 import { commitRecoveryPoint, type RecoveryPointDraft, readCommitted } from '../vault/commit-recovery-point.ts'
-import { type BackupPlan, planMissing, readBackupPlan, readSources } from './backup-plan.ts'
+import { type BackupPlan, type PlannedDisk, planMissing, readBackupPlan, readSources } from './backup-plan.ts'
 import { claimOf } from './claim.ts'
 import type { JobDeps } from './job-deps.ts'
 import { publishImageBases } from './publish-image-bases.ts'
-import { readSealed } from './seal-planned-disk.ts'
+import { readSealed, type SealedDisk } from './seal-planned-disk.ts'
 
 type CommitDeps = Pick<JobDeps, 'clock' | 'control' | 'vault'>
 
@@ -21,11 +22,22 @@ export interface CommittedJob {
 /** Makes the recovery point visible: one record for all disks. Key: the recovery point; the first record wins. */
 export const commitJob = async (deps: CommitDeps, ref: JobRef): Promise<CommittedJob | Failed> => {
   const claim = await claimOf(deps.control, ref)
-  if ('kind' in claim) return claim
+  return 'kind' in claim ? claim : commitClaimed(deps, ref)
+}
+
+/** The same where the caller has just seen the claim.
+ * @param told the reports of disks; where one names no change, there may be nothing else that was recorded of the disk */
+export const commitClaimed = async (
+  deps: CommitDeps,
+  ref: JobRef,
+  told: readonly DiskReport[] = [],
+): Promise<CommittedJob | Failed> => {
   const plan = await readBackupPlan(deps.control, ref.recoveryPointId)
   const sources = await readSources(deps.control, ref.recoveryPointId)
   if (plan === null || sources === null) return committedBefore(deps, ref, plan, planMissing)
-  const disks = await Promise.all(plan.disks.map(({ disk }) => committedDisk(deps, ref, plan, sources, disk)))
+  const disks = await Promise.all(
+    plan.disks.map((planned) => committedDisk(deps, { ref, plan, planned, sources, told })),
+  )
   const complete = disks.filter((disk) => disk !== null)
   if (complete.length < disks.length) return committedBefore(deps, ref, plan, notSealed)
   const committed = await commitRecoveryPoint(deps, draftOf(deps, plan, sources, complete))
@@ -53,14 +65,26 @@ const committedJob = async (
   return { kind: 'committed', consistency, storedBytes: disks.reduce((sum, { storedBytes }) => sum + storedBytes, 0) }
 }
 
+interface DiskToCommit {
+  readonly ref: JobRef
+  readonly plan: BackupPlan
+  readonly planned: PlannedDisk
+  readonly sources: SnapshotSet
+  readonly told: readonly DiskReport[]
+}
+
+const unchangedAsTold = ({ disk, base }: PlannedDisk, told: readonly DiskReport[]): SealedDisk | null => {
+  const report = told.find((candidate) => candidate.disk === disk)
+  if (base === null || report?.transfer !== 'incremental' || report.changedBytes > 0) return null
+  return { stack: base.stack, sidecar: null, report }
+}
+
 const committedDisk = async (
   deps: CommitDeps,
-  ref: JobRef,
-  plan: BackupPlan,
-  sources: SnapshotSet,
-  label: string,
+  { ref, plan, planned, sources, told }: DiskToCommit,
 ): Promise<CommittedDisk | null> => {
-  const sealed = await readSealed(deps.control, { ...ref, disk: label })
+  const label = planned.disk
+  const sealed = unchangedAsTold(planned, told) ?? (await readSealed(deps.control, { ...ref, disk: label }))
   const vmDisk = plan.vm.disks.find(({ disk }) => disk === label)
   const source = sources.disks.find(({ disk }) => disk === label)?.source
   if (sealed === null || vmDisk === undefined || source === undefined) return null

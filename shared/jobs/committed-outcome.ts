@@ -1,4 +1,6 @@
-import type { BackupJob, JobOutcome } from '../domain/job.ts'
+import { diskReport } from '../domain/disk-report.ts'
+import type { BackupJob, DiskReport, JobOutcome } from '../domain/job.ts'
+import type { CommittedDisk } from '../domain/recovery-point.ts'
 import { VaultError } from '../format/vault-error.ts'
 import { readRecoveryPoint } from '../vault/recovery-points.ts'
 import type { JobDeps } from './job-deps.ts'
@@ -15,7 +17,17 @@ export const committedOutcome = async (
   })
   if (found === null) return null
   const { recoveryPointId, consistency, consistentAcrossDisks, disks } = found.recoveryPoint
-  const sealed = await Promise.all(disks.map(({ disk }) => readSealed(deps.control, { recoveryPointId, disk })))
-  const reports = sealed.flatMap((one) => (one === null ? [] : [one.report]))
+  const reports = await Promise.all(
+    disks.map(
+      async (disk) => (await readSealed(deps.control, { recoveryPointId, disk: disk.disk }))?.report ?? told(disk),
+    ),
+  )
   return { kind: 'completed', recoveryPointId, summary: { consistency, consistentAcrossDisks, disks: reports } }
+}
+
+/** What the commit record itself tells of a disk of which nothing else is recorded. */
+const told = ({ disk, transfer, fullReason, sizeBytes, ...bytes }: CommittedDisk): DiskReport => {
+  const { changedBytes, readBytes, joinedBytes, storedPlainBytes, storedBytes } = bytes
+  const moved = { changedBytes, readBytes, joinedBytes, storedPlainBytes, storedBytes }
+  return diskReport({ disk, kind: 'transferred', transfer, fullReason, sizeBytes, ...moved })
 }

@@ -10,13 +10,27 @@ export const claimName = (job: { readonly jobId: string; readonly vmKey: string 
 
 export const claimPrefix = 'claims/'
 
-export const jobName = (jobId: string): string => `jobs/${jobId}`
+export const endedJobPrefix = 'ended-jobs/'
 
-/** Listed in byte order, the newest job comes first. */
-export const recentJobName = (requestedAt: Date, jobId: string): string =>
-  `recent-jobs/${String(8_640_000_000_000_000 - requestedAt.getTime()).padStart(16, '0')}-${jobId}`
+/** Listed in byte order, the newest job comes first: the time in its id is counted down. */
+export const endedJobName = (jobId: string): string => {
+  const [, day = '0', time = '0'] = /-(\d{8})t(\d{6})z-[0-9a-f]+$/.exec(jobId) ?? []
+  return `${endedJobPrefix}${99_999_999_999_999 - Number(day + time)}-${jobId}`
+}
 
-export const recentJobPrefix = 'recent-jobs/'
+export const jobIdOfEnded = (name: string): string => name.slice(name.indexOf('-', endedJobPrefix.length) + 1)
+
+/** Where version 0.1 kept the record of a job, from its start on. */
+export const olderJobName = (jobId: string): string => `${olderJobPrefix}${jobId}`
+
+export const olderJobPrefix = 'jobs/'
+
+/** Where version 0.1 kept the order of its jobs; nothing reads it. */
+export const olderRecentJobPrefix = 'recent-jobs/'
+
+/** The VM that the id of a backup or a comparison names, which hold its claim; null for any other id. */
+export const vmKeyOfBackup = (jobId: string): string | null =>
+  /^(?:backup|compare)-(.+)-\d{8}t\d{6}z-[0-9a-f]+$/.exec(jobId)?.[1] ?? null
 
 /** Which backup of the VM ended without a commit and can go on. */
 export const unfinishedName = (vmKey: string): string => `unfinished/${vmKey}`

@@ -26,7 +26,11 @@ export const endJob = async (
   outcome: JobOutcome,
 ): Promise<JobRecord> => {
   const { job, attempt } = held.claim
-  const record = await recordOutcome(deps.control, { job, attempts: attempt, outcome, now: deps.clock.now() })
+  const startedAt = held.claim.startedAt ?? held.claim.takenAt
+  const ending = { job, startedAt, attempts: attempt, outcome, now: deps.clock.now() }
+  const { record, isNew } = await recordOutcome(deps.control, ending)
+  // Who recorded it before may be past all that follows, and the VM another job's.
+  if (!isNew && (await readClaim(deps.control, job))?.claim.token !== held.claim.token) return record
   if (job.kind === 'backup') await noteEnding(deps, job, record.outcome?.kind === 'completed')
   else await dropIntent(deps.control, job.jobId)
   await giveBack(deps.control, held)

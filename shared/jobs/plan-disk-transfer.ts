@@ -1,4 +1,5 @@
 import type { DiskSource } from '../domain/disk-source.ts'
+import type { DiskReport } from '../domain/job.ts'
 import type { DiskRef, Failed, Pending, Stopped } from '../domain/job-ref.ts'
 import type { LayerReference } from '../domain/recovery-point.ts'
 import { VaultError } from '../format/vault-error.ts'
@@ -7,14 +8,14 @@ import { type DiskReader, SourceError } from '../ports/disk-reader.ts'
 import { withHolesCleared } from '../vault/compare-ranges.ts'
 import { type Comparison, layersBelow } from '../vault/comparison.ts'
 import { damageOf } from '../vault/damage-reports.ts'
-import { type DiskPlan, readDiskPlan } from '../vault/disk-plan.ts'
+import { type DiskPlan, isUnchanged, readDiskPlan } from '../vault/disk-plan.ts'
 import { rangesToHeal, withRangesAdded } from '../vault/heal.ts'
 import { planDiskAnew } from '../vault/plan-disk.ts'
+import { sealUnchanged } from '../vault/seal-disk.ts'
 import { openStack } from '../vault/stack.ts'
 import { noteStoredDamage } from '../vault/stored-damage.ts'
 import { findDisk, type PlannedBase } from './backup-plan.ts'
 import { crossesDiffBoundary } from './choose-base.ts'
-import { claimOf } from './claim.ts'
 import { fullReasonName } from './control-names.ts'
 import type { JobDeps } from './job-deps.ts'
 import { decideOnce, readDecision } from './json-object.ts'
@@ -28,6 +29,8 @@ export type DiskPlanned =
       readonly lanes: number
       readonly sizeBytes: number
       readonly changedBytes: number
+      /** Present where nothing changed and no plan is stored: all there is to tell of the disk, which needs neither slices nor seal. */
+      readonly unchanged?: DiskReport
     }
   | Pending
   | Stopped
@@ -35,14 +38,12 @@ export type DiskPlanned =
 
 type PlanDeps = Pick<JobDeps, 'access' | 'clock' | 'control' | 'limits' | 'openReader' | 'vault'>
 
-/** Lists what a disk's transfer has to move and cuts it into slices. Key: the disk of the recovery point; the first plan stays. Where
- * the platform cannot compare the source with its base, the plan is that of a full transfer, and the reason is recorded. */
+/** Lists what a disk's transfer has to move and cuts it into slices. Key: the disk of the recovery point; the first plan stays. A first attempt does
+ * not look for it: repeated, it lists again, and takes the plan that is there. Where the platform cannot compare the source with its base, the plan is that
+ * of a full transfer, and the reason is recorded. */
 export const planDiskTransfer = async (deps: PlanDeps, ref: DiskRef): Promise<DiskPlanned> => {
-  const claim = await claimOf(deps.control, ref)
-  if ('kind' in claim) return claim
-  const stored = await readDiskPlan(deps.control, ref)
+  const stored = ref.attempt === 1 ? null : await readDiskPlan(deps.control, ref)
   if (stored !== null) return plannedOf(deps, stored)
-  if (claim.stopping !== undefined) return { kind: 'stopped', reason: claim.stopping }
   const disk = await findDisk(deps.control, ref)
   if ('kind' in disk) return disk
   const { source, planned } = disk
@@ -120,9 +121,12 @@ const list = (deps: PlanDeps, ref: DiskRef, source: DiskSource, { base, comparis
         hasBase: base !== null,
         comparedWith: base === null ? kindOf(comparison) : null,
         sliceBytes,
+        tellsUnchanged: ref.attempt !== undefined,
       },
     )
-    return plannedOf(deps, plan)
+    const planned = plannedOf(deps, plan)
+    if (ref.attempt === undefined || !isUnchanged(plan)) return planned
+    return { ...planned, unchanged: sealUnchanged(plan, [], null).report }
   })
 
 const kindOf = (comparison: Comparison | null) => comparison?.kind ?? null
@@ -155,7 +159,7 @@ const healing = async (
   return withRangesAdded(reader, await rangesToHeal(deps.vault, below, reports))
 }
 
-const plannedOf = (deps: PlanDeps, plan: DiskPlan): DiskPlanned => ({
+const plannedOf = (deps: PlanDeps, plan: DiskPlan): DiskPlanned & { readonly kind: 'planned' } => ({
   kind: 'planned',
   transfer: plan.transfer,
   slices: plan.slices,

@@ -13,26 +13,80 @@ import { vmPlanName } from './control-names.ts'
 import type { JobDeps } from './job-deps.ts'
 import { decideOnce } from './json-object.ts'
 import { planEncoding } from './plan-encoding.ts'
+import { type SourcesTaken, takeFor, takeSources } from './take-sources.ts'
 
 type PlanDeps = Pick<JobDeps, 'access' | 'clock' | 'control' | 'inventory' | 'keys' | 'vault'>
 
+/** What a backup will do. `deadline`: when the transfers are stopped; null for never. */
+export interface VmPlanned {
+  readonly kind: 'planned'
+  readonly disks: readonly string[]
+  readonly deadline: string | null
+}
+
+interface PlanInput {
+  readonly job: BackupJob
+  readonly token: string
+}
+
 /** Decides which disks are transferred and what each is compared with. Key: the recovery point; the first plan stays, so a later
  * attempt goes on with the same one even where the VM has changed since. */
-export const planVmBackup = async (
-  deps: PlanDeps,
-  { job, token }: { readonly job: BackupJob; readonly token: string },
-): Promise<
-  { readonly kind: 'planned'; readonly disks: readonly string[]; readonly deadline: string | null } | Failed
-> => {
+export const planVmBackup = async (deps: PlanDeps, { job, token }: PlanInput): Promise<VmPlanned | Failed> => {
   const claim = await claimOf(deps.control, refOf({ job, token }))
   if ('kind' in claim) return claim
   // Asked for every time: a late twin that decided again would write the intent of a job that may be over.
-  const plan = (await readBackupPlan(deps.control, job.recoveryPointId)) ?? (await decide(deps, job))
-  if ('kind' in plan) return plan
-  return { kind: 'planned', disks: plan.disks.map(({ disk }) => disk), deadline: windowEndOf(plan, job) }
+  const plan = (await readBackupPlan(deps.control, job.recoveryPointId)) ?? (await decide(deps, job)).plan
+  return 'kind' in plan ? plan : plannedOf(plan, job)
 }
 
-const decide = async (deps: PlanDeps, job: BackupJob): Promise<BackupPlan | Failed> => {
+/** The same, with the first ask for the platform's copies. Of a first attempt everything is decided at once, without a look for what an earlier run may
+ * have decided: each of its objects has one creator, so a run that comes second takes what the first one made, and the copies have one name. The claim is
+ * looked at right before the copies are asked for, which is the one thing here that could not be taken back. */
+export const beginVmBackup = async (
+  deps: PlanDeps & Pick<JobDeps, 'snapshots'>,
+  { attempt, ...input }: PlanInput & { readonly attempt: number },
+): Promise<(VmPlanned & { readonly sources: SourcesTaken }) | Failed> => {
+  const { job } = input
+  const decided = attempt > 1 ? null : await decide(deps, job)
+  if (decided === null || !decided.isNew) return goOn(deps, input, decided?.plan ?? null)
+  const claim = await claimOf(deps.control, refOf(input))
+  if ('kind' in claim) return claim
+  return { ...plannedOf(decided.plan, job), sources: await takeFor(deps, decided.plan, job.source) }
+}
+
+/** Goes on with a plan that may be there.
+ * @param why what came of deciding anew, to be answered where none is there */
+const goOn = async (
+  deps: PlanDeps & Pick<JobDeps, 'snapshots'>,
+  input: PlanInput,
+  why: BackupPlan | Failed | null,
+): Promise<(VmPlanned & { readonly sources: SourcesTaken }) | Failed> => {
+  const { job } = input
+  if (why !== null && 'kind' in why && (await readBackupPlan(deps.control, job.recoveryPointId)) === null) return why
+  const planned = await planVmBackup(deps, input)
+  if (planned.kind === 'failed') return planned
+  return { ...planned, sources: await takeSources(deps, refOf(input), job.source) }
+}
+
+const plannedOf = (plan: BackupPlan, job: BackupJob): VmPlanned => ({
+  kind: 'planned',
+  disks: plan.disks.map(({ disk }) => disk),
+  deadline: windowEndOf(plan, job),
+})
+
+/** `isNew`: this very run has decided it. */
+type Decided =
+  | { readonly isNew: true; readonly plan: BackupPlan }
+  | { readonly isNew: false; readonly plan: BackupPlan | Failed }
+
+const decide = async (deps: PlanDeps, job: BackupJob): Promise<Decided> => {
+  const draft = await draftOf(deps, job)
+  if ('kind' in draft) return { isNew: false, plan: draft }
+  const plan = await decideOnce<BackupPlan>(deps.control, vmPlanName(job.recoveryPointId), draft)
+  return { isNew: plan === draft, plan }
+}
+
+const draftOf = async (deps: PlanDeps, job: BackupJob): Promise<BackupPlan | Failed> => {
   const vm = await deps.inventory.find(job.vmId)
   if (vm === null) return vmNotFound
   const obstacle = obstacleOf(vm, job)
@@ -47,7 +101,7 @@ const decide = async (deps: PlanDeps, job: BackupJob): Promise<BackupPlan | Fail
   const disks = vm.disks.filter(({ disk }) => !job.excludedDisks.includes(disk))
   const chosen = await Promise.all(disks.map((disk) => chooseBase(disk, job.source, latest, deps.access.exists)))
   const planned = await chooseComparisons(deps, chosen, { latest, imageDisks, intent })
-  return decideOnce<BackupPlan>(deps.control, vmPlanName(job.recoveryPointId), {
+  return {
     job,
     vm,
     disks: planned.map((disk) => {
@@ -58,7 +112,7 @@ const decide = async (deps: PlanDeps, job: BackupJob): Promise<BackupPlan | Fail
     encoding,
     previous: found === null ? null : { recoveryPointId: found.recoveryPoint.recoveryPointId, digest: found.digest },
     plannedAt: deps.clock.now().toISOString(),
-  })
+  }
 }
 
 const intentOf = (job: BackupJob, latest: RecoveryPoint | null, imageDisks: readonly ImageDisk[]) => ({

@@ -14,7 +14,14 @@ export const releaseSources = async (
 ): Promise<Closed> => {
   const claim = await claimOf(deps.control, ref)
   if ('kind' in claim) return { kind: 'superseded' }
-  if ((await readCommitted(deps.vault, ref))?.kind !== 'committed') return notCommitted
+  return (await readCommitted(deps.vault, ref))?.kind === 'committed' ? releaseCommitted(deps, ref) : notCommitted
+}
+
+/** The same where the caller has just seen the claim and the commit. */
+export const releaseCommitted = async (
+  deps: Pick<JobDeps, 'control' | 'snapshots'>,
+  ref: Pick<JobRef, 'recoveryPointId' | 'vmKey'>,
+): Promise<Exclude<Closed, { readonly kind: 'superseded' }>> => {
   const plan = await readBackupPlan(deps.control, ref.recoveryPointId)
   if (plan === null) return planMissing
   const vm = { vmId: plan.vm.vmId, vmKey: ref.vmKey }

@@ -5,7 +5,7 @@ import { keyRingOf } from '../format/data-key.ts'
 import type { BlobReader } from '../ports/blob-store.ts'
 import { usableImageBase } from '../vault/choose-image-base.ts'
 import { layersBelow } from '../vault/comparison.ts'
-import { type DiskPlan, readDiskPlan } from '../vault/disk-plan.ts'
+import { type DiskPlan, isUnchanged, readDiskPlan } from '../vault/disk-plan.ts'
 import { readImageBase } from '../vault/image-bases.ts'
 import { sealDisk, sealUnchanged } from '../vault/seal-disk.ts'
 import { readStoredDamage } from '../vault/stored-damage.ts'
@@ -36,8 +36,6 @@ export const readSealed = async (
 }
 
 /** Everything about the seal of such a disk is settled by plans, which never change: it is made anew whenever it is asked for. */
-const isUnchanged = ({ transfer, slices }: DiskPlan): boolean => transfer === 'incremental' && slices === 0
-
 const unchanged = async (control: BlobReader, plan: DiskPlan): Promise<SealedDisk | null> => {
   const planned = (await readBackupPlan(control, plan.recoveryPointId))?.disks.find(({ disk }) => disk === plan.disk)
   if (planned?.base == null) return null

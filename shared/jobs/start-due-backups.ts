@@ -5,7 +5,7 @@ import { readClaim } from './claim.ts'
 import { forEachBounded } from './for-each-bounded.ts'
 import type { JobDeps } from './job-deps.ts'
 import type { JobInstances } from './job-instances.ts'
-import { readJobRecord } from './job-records.ts'
+import { readEnding, readOlder } from './job-records.ts'
 import { listPolicies } from './policies.ts'
 import { type ResumeOutcome, resumeForSlot } from './resume-job.ts'
 import { selectVms } from './select-vms.ts'
@@ -95,8 +95,10 @@ const knownBefore = async (
   { faults }: Found,
 ): Promise<SlotOutcome | null> => {
   try {
-    if ((await readJobRecord(deps.control, slotJobId)) !== null) return { kind: 'already', jobId: slotJobId }
+    if ((await readEnding(deps.control, slotJobId)) !== null) return { kind: 'already', jobId: slotJobId }
     const running = await readClaim(deps.control, { jobId: slotJobId, vmKey })
+    if (running?.claim.job.jobId === slotJobId || (await readOlder(deps.control, slotJobId)) !== null)
+      return { kind: 'already', jobId: slotJobId }
     if (running !== null) return { kind: 'busy', running: running.claim }
     return await resumeForSlot(deps, vmKey, slotJobId)
   } catch (error) {

@@ -3,7 +3,7 @@ import type { Claim, Job } from '../domain/job.ts'
 import { readClaim, releaseClaim, takeClaim } from './claim.ts'
 import type { JobDeps } from './job-deps.ts'
 import type { JobInstances } from './job-instances.ts'
-import { readJobRecord, recordStart } from './job-records.ts'
+import { readEnding } from './job-records.ts'
 
 /** `already`: this very job was started before; nothing was done. `busy`: another job holds the item. */
 export type StartOutcome =
@@ -11,20 +11,18 @@ export type StartOutcome =
   | { readonly kind: 'already'; readonly jobId: string }
   | { readonly kind: 'busy'; readonly running: Claim }
 
-/** Starts a job: claim, record, instance, in this order. The claim holds the job, so a crash between the steps loses nothing: the
- * supervisor goes on from the claim. Key: the job id; a job that was started is not started again, however often it is asked for. */
+/** Starts a job: claim, then instance. The claim holds the job, so a crash between the two loses nothing: the supervisor goes on from the claim. Key: the job id; a job that was
+ * started is not started again, however often it is asked for: while it runs it has a claim, and it is recorded before that goes. */
 export const startJob = async (
   deps: Pick<JobDeps, 'clock' | 'control' | 'newToken'> & { readonly instances: JobInstances },
   job: Job,
 ): Promise<StartOutcome> => {
-  if ((await readJobRecord(deps.control, job.jobId)) !== null) return { kind: 'already', jobId: job.jobId }
   const taken = await takeClaim(deps.control, job, deps.newToken(), deps.clock.now())
   if (taken.kind === 'busy') {
     if (taken.claim.job.jobId === job.jobId) return { kind: 'already', jobId: job.jobId }
     return { kind: 'busy', running: taken.claim }
   }
-  const record = await recordStart(deps.control, job, deps.clock.now())
-  if (record.outcome !== null) {
+  if ((await readEnding(deps.control, job.jobId)) !== null) {
     await giveBack(deps, taken.claim)
     return { kind: 'already', jobId: job.jobId }
   }
@@ -32,7 +30,7 @@ export const startJob = async (
   return { kind: 'started', jobId: job.jobId, instanceId: instanceIdOf(job.jobId, taken.claim.attempt) }
 }
 
-/** Another starter of the same job was faster, and the job has ended since: this claim is for nothing. */
+/** The job was started before, and has ended: this claim is for nothing. */
 const giveBack = async (deps: Pick<JobDeps, 'control'>, claim: Claim): Promise<void> => {
   const held = await readClaim(deps.control, claim.job)
   if (held !== null && held.claim.token === claim.token) await releaseClaim(deps.control, held)

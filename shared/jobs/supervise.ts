@@ -1,5 +1,5 @@
 import { instanceIdOf } from '../domain/ids.ts'
-import type { Claim, JobOutcome } from '../domain/job.ts'
+import type { Claim, JobOutcome, JobRecord } from '../domain/job.ts'
 import { refOf } from '../domain/job-ref.ts'
 import { type HeldClaim, listClaims, readClaim, releaseClaim, renewClaim } from './claim.ts'
 import { closeJob } from './close-job.ts'
@@ -8,7 +8,7 @@ import { endJob } from './finish-job.ts'
 import { forEachBounded } from './for-each-bounded.ts'
 import type { JobDeps } from './job-deps.ts'
 import type { JobInstances } from './job-instances.ts'
-import { readJobRecord, recordStart } from './job-records.ts'
+import { readEnding, readOlder } from './job-records.ts'
 import { awaitsReopening, reopenJob } from './reopen-job.ts'
 import { safeMessage } from './step-failure.ts'
 
@@ -62,7 +62,7 @@ const fault = (held: HeldClaim, error: unknown): Supervised => ({
 const lookAfter = async (deps: SuperviseDeps, held: HeldClaim): Promise<Supervised> => {
   const { job, attempt } = held.claim
   const { jobId } = job
-  const record = await readJobRecord(deps.control, jobId)
+  const record = await endingOf(deps, held)
   if (record?.outcome != null && awaitsReopening(held.claim, record)) return resume(deps, held)
   if (record?.outcome != null) {
     await endJob(deps, held, record.outcome)
@@ -70,10 +70,16 @@ const lookAfter = async (deps: SuperviseDeps, held: HeldClaim): Promise<Supervis
   }
   const instance = await deps.instances.status(instanceIdOf(jobId, attempt))
   if (instance?.state === 'running') return { kind: 'left', jobId }
-  if (instance !== null) return nextAttempt(deps, held, instance.runtimeStatus)
-  await recordStart(deps.control, job, deps.clock.now())
+  // An attempt that was closing has run: the engine has lost it, and nothing is opened under its mark any more.
+  if (instance !== null || held.claim.isClosing) return nextAttempt(deps, held, instance?.runtimeStatus ?? 'lost')
   await deps.instances.start(held.claim)
   return { kind: 'started', jobId, attempt }
+}
+
+/** What is recorded of an ended job; a claim that does not say when its job started is of a version that recorded it elsewhere. */
+const endingOf = async ({ control }: SuperviseDeps, { claim }: HeldClaim): Promise<JobRecord | null> => {
+  const { jobId } = claim.job
+  return (await readEnding(control, jobId)) ?? (claim.startedAt === undefined ? readOlder(control, jobId) : null)
 }
 
 /** Whoever resumed the job died after the claim. */

@@ -35,9 +35,18 @@ export const takeSources = async (
   const recorded = await readSources(deps.control, ref.recoveryPointId)
   if (recorded !== null) return readyOf(plan, recorded)
   if (claim.stopping !== undefined) return { kind: 'stopped', reason: claim.stopping }
+  return takeFor(deps, plan, kind)
+}
+
+/** The same for a plan that was made under the claim just now, so that nothing can be recorded yet but by a twin, who takes the same copies. */
+export const takeFor = async (
+  deps: Pick<JobDeps, 'control' | 'snapshots'>,
+  plan: BackupPlan,
+  kind: SourceKind,
+): Promise<SourcesTaken> => {
   const taken = await deps.snapshots[kind].ensure(requestOf(plan, plan.job))
   if (taken.kind !== 'ready') return taken
-  return readyOf(plan, await decideOnce(deps.control, sourcesName(ref.recoveryPointId), taken.snapshots))
+  return readyOf(plan, await decideOnce(deps.control, sourcesName(plan.job.recoveryPointId), taken.snapshots))
 }
 
 const requestOf = (plan: BackupPlan, job: BackupJob) => ({

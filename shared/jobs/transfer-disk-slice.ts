@@ -3,7 +3,6 @@ import type { Comparison } from '../vault/comparison.ts'
 import { readDiskPlan } from '../vault/disk-plan.ts'
 import { type SliceTransfer, type TransferSliceRequest, transferSlice } from '../vault/transfer-slice.ts'
 import { findDisk } from './backup-plan.ts'
-import { claimOf } from './claim.ts'
 import type { JobDeps } from './job-deps.ts'
 import { encodingOf } from './plan-encoding.ts'
 import { sliceProgress } from './slice-progress.ts'
@@ -22,16 +21,13 @@ export type SliceTransferred =
   | Failed
 
 /** Moves one slice of a disk into the vault. Key: the slice of the disk of the recovery point; a slice that is there already is not
- * moved again. Reads the stop request at its start and between frames. */
+ * moved again. Reads the stop request behind its access and between frames. */
 export const transferDiskSlice = async (
   deps: Pick<JobDeps, 'access' | 'clock' | 'control' | 'keys' | 'limits' | 'moveSlice' | 'openReader' | 'vault'>,
   { slice, ...ref }: DiskRef & { readonly slice: number },
 ): Promise<SliceTransferred> => {
   const disk = await findDisk(deps.control, ref)
   if ('kind' in disk) return disk
-  const claim = await claimOf(deps.control, ref)
-  if ('kind' in claim) return claim
-  if (claim.stopping !== undefined) return { kind: 'stopped', reason: claim.stopping }
   const isStopped = () => stopReasonOf(deps.control, ref)
   const progress = sliceProgress(deps, ref, slice)
   return withAccess(deps, ref, { source: disk.source, base: null }, async (sasUrl) => {

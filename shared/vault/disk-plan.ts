@@ -34,6 +34,10 @@ const summarySchema = v.object({
 /** What one disk's transfer comes to; its creation settles which planning run counts (docs/format.md, section 8). */
 export type DiskPlan = Readonly<v.InferOutput<typeof summarySchema>>
 
+/** True for an increment that brings nothing: its seal follows from the plan. */
+export const isUnchanged = ({ transfer, slices }: Pick<DiskPlan, 'slices' | 'transfer'>): boolean =>
+  transfer === 'incremental' && slices === 0
+
 /** The plan of the disk, or null where none was made yet. @throws VaultError */
 export const readDiskPlan = async (
   control: ObjectReader,

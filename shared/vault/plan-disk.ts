@@ -9,7 +9,7 @@ import { VaultError } from '../format/vault-error.ts'
 import type { BlobCreator, CallOptions } from '../ports/blob-store.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { DiskReader } from '../ports/disk-reader.ts'
-import { type DiskPlan, readDiskPlan, requireDiskPlan } from './disk-plan.ts'
+import { type DiskPlan, isUnchanged, readDiskPlan, requireDiskPlan } from './disk-plan.ts'
 import { takeNumber } from './numbers.ts'
 import { callOptions } from './objects.ts'
 import { createRemembered } from './remembered-objects.ts'
@@ -28,6 +28,8 @@ export interface PlanDiskRequest extends DiskKey {
   /** Data bytes of a slice: a multiple of 1 MiB, at most 64 GiB. */
   readonly sliceBytes: number
   readonly rangesPerSlice?: number
+  /** True where the caller passes on by itself that an increment brings nothing: such a plan is answered and not stored. */
+  readonly tellsUnchanged?: boolean
   readonly signal?: AbortSignal
 }
 
@@ -57,6 +59,7 @@ export const planDiskAnew = async (
   assert(request.sliceBytes % sliceBytesUnit === 0 && request.sliceBytes > 0 && request.sliceBytes <= sliceBytesMax)
   const options = callOptions(request.signal)
   const plan = await writePlan(deps, request, options)
+  if (request.tellsUnchanged && isUnchanged(plan)) return { kind: 'planned', ...plan }
   const created = await createRemembered(deps.control, planSummaryName(request), encodeSealedJson(plan), options)
   return { kind: 'planned', ...(created === 'created' ? plan : await requireDiskPlan(deps.control, request, options)) }
 }

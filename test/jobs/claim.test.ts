@@ -4,7 +4,9 @@ import { refOf } from '../../shared/domain/job-ref.ts'
 import { isCurrent, readClaim, releaseClaim, renewClaim, takeClaim } from '../../shared/jobs/claim.ts'
 import { finishJob } from '../../shared/jobs/finish-job.ts'
 import { readJobRecord, recentJobs, recordOutcome } from '../../shared/jobs/job-records.ts'
+import { encodeJson } from '../../shared/jobs/json-object.ts'
 import { startJob } from '../../shared/jobs/start-job.ts'
+import { supervise } from '../../shared/jobs/supervise.ts'
 import { fakeInstances, fakeWorld, sampleJob } from './world.ts'
 
 const now = new Date('2026-03-10T02:00:00Z')
@@ -117,7 +119,84 @@ describe('the end of a job', () => {
   })
 })
 
+describe('the record of a job', () => {
+  it('is told from its claim while it runs, and from the record once it has ended', async () => {
+    const world = fakeWorld()
+    const instances = fakeInstances()
+    const job = sampleJob()
+    expect(await readJobRecord(world.control, job.jobId)).toBeNull()
+    await startJob({ ...world, instances }, job)
+    const startedAt = world.clock.now().toISOString()
+    world.clock.advance(60_000)
+    await renewClaim(world.control, (await readClaim(world.control, job))!, 'token-2', world.clock.now())
+    const running = { job, startedAt, attempts: 2, endedAt: null, outcome: null }
+    expect(await readJobRecord(world.control, job.jobId)).toEqual(running)
+    await finishJob(world, { ...refOf({ job, token: 'token-2' }), outcome: failure })
+    const endedAt = world.clock.now().toISOString()
+    expect(await readJobRecord(world.control, job.jobId)).toEqual({ ...running, endedAt, outcome: failure })
+  })
+
+  it('is found where the job ends between the looks at record and claim', async () => {
+    const world = fakeWorld()
+    const instances = fakeInstances()
+    await startJob({ ...world, instances }, sampleJob())
+    const other = world.control.reopen()
+    world.control.pause = async ({ operation, name }) => {
+      if (operation !== 'read' || !name.startsWith('claims/')) return
+      world.control.pause = async () => undefined
+      await finishJob({ ...world, control: other }, { ...refOf(instances.started[0]!), outcome: failure })
+    }
+    expect(await readJobRecord(world.control, sampleJob().jobId)).toMatchObject({ outcome: failure })
+  })
+
+  it('of an earlier version is found by the id of its job, and keeps that from being started again', async () => {
+    const world = fakeWorld()
+    const job = sampleJob()
+    const older = { job, startedAt: 'then', attempts: 1, endedAt: 'then', outcome: failure }
+    await world.control.put(`jobs/${job.jobId}`, encodeJson(older))
+    expect(await readJobRecord(world.control, job.jobId)).toEqual(older)
+  })
+
+  it('of a job that an earlier version started is ended under its present name', async () => {
+    const world = fakeWorld()
+    const instances = fakeInstances()
+    const job = sampleJob()
+    const { startedAt: _, ...older } = (await takeClaim(world.control, job, 'token-1', now)).claim
+    await world.control.put(`claims/${job.vmKey}`, encodeJson(older))
+    const record = { job, startedAt: 'then', attempts: 1, endedAt: null, outcome: null }
+    await world.control.put(`jobs/${job.jobId}`, encodeJson(record))
+    expect(await readJobRecord(world.control, job.jobId)).toEqual(record)
+    await finishJob(world, { ...refOf({ job, token: 'token-1' }), outcome: failure })
+    expect(await readJobRecord(world.control, job.jobId)).toMatchObject({ outcome: failure })
+    expect(await supervise({ ...world, instances, attemptsMax: 3 })).toEqual([])
+  })
+
+  it('of an earlier version that has its outcome lets the supervisor end the claim', async () => {
+    const world = fakeWorld()
+    const instances = fakeInstances()
+    const job = sampleJob()
+    const { startedAt: _, ...older } = (await takeClaim(world.control, job, 'token-1', now)).claim
+    await world.control.put(`claims/${job.vmKey}`, encodeJson(older))
+    const record = { job, startedAt: 'then', attempts: 1, endedAt: 'then', outcome: failure }
+    await world.control.put(`jobs/${job.jobId}`, encodeJson(record))
+    expect(await supervise({ ...world, instances, attemptsMax: 3 })).toMatchObject([{ kind: 'released' }])
+    expect(await readClaim(world.control, job)).toBeNull()
+  })
+})
+
 describe('the recent jobs', () => {
+  it('show one that runs among those that have ended', async () => {
+    const world = fakeWorld()
+    const instances = fakeInstances()
+    const [first, second] = ['2026-03-10T02:00:00Z', '2026-03-12T02:00:00Z'].map((at) => sampleJob('c', at))
+    await recordOutcome(world.control, { job: first!, attempts: 1, outcome: failure, now })
+    await startJob({ ...world, instances }, second!)
+    expect(await recentJobs(world.control, 5)).toMatchObject([
+      { job: { jobId: second!.jobId }, outcome: null },
+      { job: { jobId: first!.jobId }, outcome: failure },
+    ])
+  })
+
   it('come newest first and as many as asked for', async () => {
     const world = fakeWorld()
     const jobs = ['2026-03-10T02:00:00Z', '2026-03-12T02:00:00Z', '2026-03-11T02:00:00Z'].map((at) =>

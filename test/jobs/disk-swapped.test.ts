@@ -15,6 +15,7 @@ const start = async (world: FakeWorld, cause: string): Promise<Claim> => {
 const backUpTwice = async (world: FakeWorld, change: () => void): Promise<readonly DiskReport[]> => {
   world.platform.disks.get('lun-0')!.fill('old ', 0, 64 * 1024)
   await runJob(world, await start(world, '0'))
+  world.platform.answers.set('ensure', [{ kind: 'pending', retryAfterSeconds: 3 }])
   const second = await runJob(world, await start(world, '1'), (activity) => {
     if (activity === 'takeRestorePoint') change()
   })

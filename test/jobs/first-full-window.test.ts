@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { WindowFor } from '../../shared/domain/job.ts'
 import { backupJobOf, defaultChoices } from '../../shared/domain/policy.ts'
+import { endedJobName } from '../../shared/jobs/control-names.ts'
 import { jobStatus } from '../../shared/jobs/job-status.ts'
 import { planVmBackup } from '../../shared/jobs/plan-vm-backup.ts'
 import { resumeJob } from '../../shared/jobs/resume-job.ts'
@@ -72,7 +73,7 @@ describe('the window of a backup', () => {
   it('is shown as none while it does not count', async () => {
     const world = fakeWorld()
     const { job, running } = await backUp(world, '2026-01-01T01:00:00.000Z')
-    await world.control.remove(`jobs/${job.jobId}`)
+    await world.control.remove(endedJobName(job.jobId))
     await startJob({ ...running, instances: fakeInstances() }, job)
     expect(await jobStatus(running, job.jobId)).toMatchObject({
       state: 'running',

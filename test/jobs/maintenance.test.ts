@@ -106,7 +106,7 @@ describe('a pass over the vault', { timeout: 60_000 }, () => {
   it('goes on by the policy of its last backup for a VM that is gone', async () => {
     const world = await worldWithPolicy(policy)
     const days = await backUpDays(world, 6)
-    for (const name of [...world.control.objects.keys()].filter((one) => one.startsWith('jobs/'))) {
+    for (const name of [...world.control.objects.keys()].filter((one) => one.startsWith('ended-jobs/'))) {
       const record = JSON.parse(Buffer.from(world.control.objects.get(name)!.bytes).toString()) as { job: object }
       await world.control.put(name, encodeJson({ ...record, job: { ...record.job, policy: 'daily' } }))
     }

@@ -3,8 +3,8 @@ import { join } from 'node:path'
 import type { OrchestrationHandler } from 'durable-functions'
 import { vi } from 'vitest'
 import { handlerOf } from '../../functions/durable.ts'
+import { inputOf } from '../../functions/durable-instances.ts'
 import type { Claim, JobOutcome } from '../../shared/domain/job.ts'
-import { refOf } from '../../shared/domain/job-ref.ts'
 import { type MaintenanceOutcome, nothingMaintained } from '../../shared/domain/maintenance.ts'
 import type { JobDeps } from '../../shared/jobs/job-deps.ts'
 import { stepFailure } from '../../shared/jobs/step-failure.ts'
@@ -63,8 +63,13 @@ export const runJob = async (
   before: (activity: string, input: unknown) => void | Promise<void> = () => undefined,
 ): Promise<JobRun> => {
   const story = ({ backup: 'protectVm', restore: 'restoreVm', comparison: 'compareVm' } as const)[claim.job.kind]
-  const input = { job: claim.job, token: refOf(claim).token }
-  const { state, instances } = await runWhole(deps, story, input, `${claim.job.jobId}.${claim.attempt}`, before)
+  const { state, instances } = await runWhole(
+    deps,
+    story,
+    inputOf(claim),
+    `${claim.job.jobId}.${claim.attempt}`,
+    before,
+  )
   return {
     outcome: state.output as JobOutcome | undefined,
     error: state.error,

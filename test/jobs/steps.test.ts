@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import type { RestoreJob } from '../../shared/domain/job.ts'
 import { type DiskRef, refOf } from '../../shared/domain/job-ref.ts'
 import { VaultError } from '../../shared/format/vault-error.ts'
@@ -18,6 +18,7 @@ import {
 } from '../../shared/jobs/restore-planned-disk.ts'
 import { sealPlannedDisk } from '../../shared/jobs/seal-planned-disk.ts'
 import { safeMessage, stepFailure } from '../../shared/jobs/step-failure.ts'
+import { requestStop } from '../../shared/jobs/stop.ts'
 import { takeSources } from '../../shared/jobs/take-sources.ts'
 import { transferDiskSlice } from '../../shared/jobs/transfer-disk-slice.ts'
 import { withReader } from '../../shared/jobs/with-reader.ts'
@@ -102,14 +103,45 @@ describe('a step of an attempt that was overtaken', () => {
 })
 
 describe('access to a source', () => {
-  it('is ended by the step whose job ended while it read', async () => {
+  it.each([
+    ['was closed', (world: FakeWorld) => closeJob(world, ref)],
+    ['is over', (world: FakeWorld) => world.control.remove(`claims/${ref.vmKey}`)],
+  ])('is ended unused by the step that gets it when its job %s', async (_how, end) => {
     const world = await begun()
-    await withReader(world, ref, { source: source(world), base: null }, async () => {
+    const { grantRead } = world.access
+    world.access.grantRead = async (...asked) => {
+      await end(world)
+      return grantRead(...asked)
+    }
+    const use = vi.fn()
+    expect(await withReader(world, ref, { source: source(world), base: null }, use)).toMatchObject({
+      reason: 'superseded',
+    })
+    expect(use).not.toHaveBeenCalled()
+    expect(world.platform.live.size).toBe(0)
+  })
+
+  it('is ended by the closing of the job while a step reads, and not granted anew', async () => {
+    const world = await begun()
+    const answer = await withReader(world, ref, { source: source(world), base: null }, async (reader) => {
       expect(world.platform.live.size).toBe(1)
-      await world.control.remove(`claims/${ref.vmKey}`)
+      await closeJob(world, ref)
+      await reader.readInto(new Uint8Array(4096), 0)
       return { kind: 'done' }
     })
+    expect(answer).toMatchObject({ reason: 'superseded' })
     expect(world.platform.live.size).toBe(0)
+  })
+
+  it('is not used by a step whose job was asked to stop', async () => {
+    const world = await begun()
+    await requestStop(world.control, ref, 'cancelled')
+    const use = vi.fn()
+    expect(await withReader(world, ref, { source: source(world), base: null }, use)).toEqual({
+      kind: 'stopped',
+      reason: 'cancelled',
+    })
+    expect(use).not.toHaveBeenCalled()
   })
 
   it('is left to the next attempt by the step that was overtaken: both have the same URL', async () => {

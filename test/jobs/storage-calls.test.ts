@@ -42,14 +42,10 @@ describe('a backup of a disk that did not change', () => {
       summary: { disks: [{ transfer: 'incremental', changedBytes: 0 }] },
     })
     expect(callsOf(process, 'control')).toEqual([
-      ...['read jobs', 'create claims', 'create jobs', 'create recent-jobs'],
-      ...['read claims', 'read vm', 'create intents', 'list condemned', 'create vm'],
-      ...['read claims', 'read sources', 'create sources'],
-      ...['read claims', 'read summary', 'list damage', 'create summary', 'read claims'],
-      ...['read claims'],
-      ...['replace claims'],
-      ...['read claims'],
-      ...['read claims', 'read jobs', 'replace jobs', 'remove intents', 'read unfinished', 'remove claims'],
+      ...['create claims', 'read ended-jobs'],
+      ...['create intents', 'list condemned', 'create vm', 'read claims', 'create sources'],
+      ...['read claims', 'list damage'],
+      ...['replace claims', 'create ended-jobs', 'remove intents', 'read unfinished', 'remove claims'],
     ])
     expect(callsOf(process, 'vault')).toEqual([
       ...['list recovery-points', 'read recovery-points', 'list recovery-points'],

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { JobOutcome } from '../../shared/domain/job.ts'
 import { refOf } from '../../shared/domain/job-ref.ts'
-import { readClaim, takeClaim } from '../../shared/jobs/claim.ts'
+import { markClosing, readClaim, takeClaim } from '../../shared/jobs/claim.ts'
 import { readJobRecord, recordOutcome } from '../../shared/jobs/job-records.ts'
 import { planVmBackup } from '../../shared/jobs/plan-vm-backup.ts'
 import { startJob } from '../../shared/jobs/start-job.ts'
@@ -43,6 +43,14 @@ describe('the supervisor', () => {
       expect(await supervise(deps)).toEqual([{ kind: 'left', jobId: job.jobId }])
     },
   )
+
+  it('starts the next attempt where the engine has lost one that was closing: under its mark nothing is opened', async () => {
+    const { deps, instances, world } = await running()
+    await markClosing(world.control, refOf(instances.started[0]!))
+    instances.statuses.clear()
+    expect(await supervise(deps)).toMatchObject([{ kind: 'retried', jobId: job.jobId, attempt: 2, endedAs: 'lost' }])
+    expect((await readClaim(world.control, job))!.claim).not.toHaveProperty('isClosing')
+  })
 
   it('starts what a starter that died had only claimed, and writes its record', async () => {
     const world = fakeWorld()
@@ -86,6 +94,7 @@ describe('the supervisor', () => {
   it('finishes a job as completed whose attempts all ended after the commit', async () => {
     const { deps, end, world, instances } = await running()
     world.platform.disks.get('os')!.fill('x')
+    world.platform.answers.set('revoke', [{ kind: 'pending', retryAfterSeconds: 5 }])
     await runJob(world, instances.started[0]!, (activity) => {
       if (activity === 'closeSources' || activity === 'finishJob') throw new Error('the worker died')
     })

@@ -11,6 +11,7 @@ import { transferLaneStory } from '../../functions/orchestrators/transfer-lane.t
 import { nothingMoved } from '../../shared/domain/progress.ts'
 import type { World } from '../support/run-story.ts'
 import {
+  attemptInput,
   compareJob,
   ended,
   failedOutcome,
@@ -18,6 +19,7 @@ import {
   job,
   maintenanceInput,
   pending,
+  planWith,
   ref,
   restoreJob,
   throwing,
@@ -177,6 +179,23 @@ export const cases: readonly Case[] = [
   disk(
     'lanes',
     world({ planDisk: { ...(wellAnswers.planDisk as object), slices: 100, lanes: 16 } }, { child: laneChild }),
+  ),
+  vm('one-step-ending', world({ planBackup: planWith(wellAnswers.takeRestorePoint) }), attemptInput),
+  vm(
+    'waits-for-the-platform',
+    world({
+      planBackup: planWith(pending),
+      takeRestorePoint: [pending, wellAnswers.takeRestorePoint],
+      concludeBackup: wellAnswers.commitRecoveryPoint,
+      closeSources: [pending, wellAnswers.closeSources],
+    }),
+    attemptInput,
+  ),
+  vm('first-ask-fails', world({ planBackup: planWith(failedOutcome) }), attemptInput),
+  vm(
+    'conclude-fails',
+    world({ planBackup: planWith(wellAnswers.takeRestorePoint), concludeBackup: failedOutcome }),
+    attemptInput,
   ),
   lane('all-well', world(), 100),
   lane('continues', world(), 2000),

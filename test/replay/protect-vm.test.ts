@@ -3,15 +3,18 @@ import { handlerOf } from '../../functions/durable.ts'
 import { protectVmStory } from '../../functions/orchestrators/protect-vm.ts'
 import { runStory, type World } from '../support/run-story.ts'
 import {
+  attemptInput,
   ended,
   failedOutcome,
   instanceId,
   job,
   labels,
   pending,
+  planWith,
   throwing,
   transferred,
   vmInput,
+  wellAnswers,
   world,
 } from './story-worlds.ts'
 
@@ -194,6 +197,48 @@ describe('the story of a VM', () => {
     expect(Date.parse(history.at(-1)!.Timestamp) - Date.parse(history[0]!.Timestamp)).toBeGreaterThan(7 * 3_600_000)
     expect(calls.filter((call) => call === 'takeRestorePoint')).toHaveLength(200)
     expect(state.output).toMatchObject({ kind: 'failed', reason: 'not-ready-in-time' })
+  })
+})
+
+describe('the story of a VM that names its attempt', () => {
+  const begun = (answers: Readonly<Record<string, unknown>>) => run(world(answers), attemptInput)
+  const children = labels.map(() => 'child protectDisk')
+
+  it('begins and ends in one step each where the platform is done at once', async () => {
+    const { calls, inputs, state } = await begun({ planBackup: planWith(wellTaken) })
+    expect(calls).toEqual(['planBackup', ...children, 'timer', 'concludeBackup'])
+    expect(inputs[0]).toEqual(attemptInput)
+    expect(inputs.at(-1)).toMatchObject({ token: attemptInput.token, outcome: state.output })
+    expect(state.output).toMatchObject({ kind: 'completed', summary: { consistency: 'crash' } })
+  })
+
+  it('waits before it asks for the restore point again', async () => {
+    const { calls } = await begun({ planBackup: planWith(pending), takeRestorePoint: [pending, wellTaken] })
+    expect(calls.slice(0, 5)).toEqual(['planBackup', 'timer', 'takeRestorePoint', 'timer', 'takeRestorePoint'])
+  })
+
+  it('ends as the first ask for the restore point did', async () => {
+    expect((await begun({ planBackup: planWith(failedOutcome) })).state.output).toMatchObject({ reason: 'some-reason' })
+    const stopped = await begun({ planBackup: planWith({ kind: 'stopped', reason: 'cancelled' }) })
+    expect(stopped.calls).toEqual(['planBackup', ...ending])
+    expect(stopped.state.output).toMatchObject({ kind: 'cancelled' })
+  })
+
+  it('ends step by step where the platform is not done with what comes after the commit', async () => {
+    const { calls, state } = await begun({
+      planBackup: planWith(wellTaken),
+      concludeBackup: wellAnswers.commitRecoveryPoint,
+      releaseRestorePoints: [pending, wellAnswers.releaseRestorePoints],
+    })
+    const released = ['closeSources', 'releaseRestorePoints', 'timer', 'releaseRestorePoints', 'finishJob']
+    expect(calls.slice(-6)).toEqual(['concludeBackup', ...released])
+    expect(state.output).toMatchObject({ kind: 'completed' })
+  })
+
+  it('releases nothing where the commit failed', async () => {
+    const { calls, state } = await begun({ planBackup: planWith(wellTaken), concludeBackup: failedOutcome })
+    expect(calls.slice(-3)).toEqual(['concludeBackup', ...ending])
+    expect(state.output).toMatchObject({ kind: 'failed', reason: 'some-reason' })
   })
 })
 

@@ -23,7 +23,9 @@ export const job: BackupJob = {
 }
 
 export const ref = { jobId: job.jobId, vmKey, recoveryPointId, token: 'token-1' }
+/** As instances of before version 0.2 were started. */
 export const vmInput = { job, token: 'token-1' }
+export const attemptInput = { ...vmInput, attempt: 1 }
 export const instanceId = `${job.jobId}.1`
 
 export const restoreJob: RestoreJob = {
@@ -94,6 +96,7 @@ export const wellAnswers: Readonly<Record<string, unknown>> = {
   releaseRestorePoints: { kind: 'released', removed: 0 },
   stopTransfers: { kind: 'asked' },
   finishJob: { kind: 'finished', milliseconds: 5 },
+  concludeBackup: { kind: 'concluded', consistency: 'crash', storedBytes: 9, removed: 0, milliseconds: 5 },
   planRestore: { kind: 'planned', disks: ['os', 'lun-0'] },
   openRestoreDisk: { kind: 'open', sizeBytes: 1 << 30 },
   restoreRange: { kind: 'written', nextOffsetBytes: 1 << 30, writtenBytes: 4096 },
@@ -118,6 +121,10 @@ export const wellAnswers: Readonly<Record<string, unknown>> = {
   collectGarbage: { kind: 'done', counts: { removed: 5, retained: 6 } },
   scrubVault: { kind: 'done', counts: { checkedBytes: 7 } },
 }
+
+/** What the first step answers to a story that names its attempt.
+ * @param sources what came of the first ask for the copies */
+export const planWith = (sources: unknown) => ({ ...(wellAnswers.planBackup as object), sources })
 
 /** A world where some activities answer something else: an outcome, a list of outcomes run after run (the last one stays), or a
  * function of input and run that may throw. */

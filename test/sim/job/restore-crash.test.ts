@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { endedJobName } from '../../../shared/jobs/control-names.ts'
 import { faultsOfRestore } from '../support/checkers.ts'
 import { onceIn } from '../support/deaths.ts'
 import { driveToEnd } from '../support/drive.ts'
@@ -24,7 +25,7 @@ describe('a restore that is killed at any call', () => {
     let promised = 0
     for (const state of crashes.states) {
       // Before the claim is there the caller has no answer, and nothing is promised.
-      if (!state.world.control.objects.has(`claims/${jobId}`) && !state.world.control.objects.has(`jobs/${jobId}`))
+      if (!state.world.control.objects.has(`claims/${jobId}`) && !state.world.control.objects.has(endedJobName(jobId)))
         continue
       promised += 1
       const world = forkWorld(state.world)

@@ -24,5 +24,5 @@ export const createChances = (seed: number): Chances => {
 const withoutTimes = (text: string): string =>
   text
     .replace(/\d{8}t\d{6}z-[0-9a-f]{10}/g, 'id')
-    .replace(/recent-jobs\/\d+/g, 'recent-jobs/')
+    .replace(/ended-jobs\/\d+/g, 'ended-jobs/')
     .replace(/token-\d+/g, 'token')

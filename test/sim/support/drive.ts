@@ -1,4 +1,5 @@
-import type { JobRecord } from '../../../shared/domain/job.ts'
+import type { Claim, JobRecord } from '../../../shared/domain/job.ts'
+import { claimPrefix, endedJobPrefix, jobIdOfEnded } from '../../../shared/jobs/control-names.ts'
 import { readJobRecord } from '../../../shared/jobs/job-records.ts'
 import type { Host } from './host.ts'
 import { viewTaskHub } from './task-hub.ts'
@@ -11,9 +12,13 @@ const patienceMs = 10_000
 
 /** The job that was started last; null before the first. */
 export const latestJobId = (world: World): string | null =>
-  [...world.control.objects.keys()]
-    .filter((name) => name.startsWith('jobs/backup-'))
-    .map((name) => name.slice('jobs/'.length))
+  [...world.control.objects]
+    .flatMap(([name, { bytes }]) => {
+      if (name.startsWith(endedJobPrefix)) return [jobIdOfEnded(name)]
+      if (!name.startsWith(claimPrefix)) return []
+      return [(JSON.parse(Buffer.from(bytes).toString()) as Claim).job.jobId]
+    })
+    .filter((jobId) => jobId.startsWith('backup-'))
     .sort()
     .at(-1) ?? null
 
