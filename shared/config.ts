@@ -1,5 +1,6 @@
 import { isAbsolute } from 'node:path'
 import * as v from 'valibot'
+import { jobDaysDefault } from './domain/maintenance.ts'
 import type { AccessTier } from './ports/blob-store.ts'
 
 /** Where the two containers are, as plain data: it may cross a thread. The connection string is a secret. */
@@ -43,6 +44,8 @@ export interface Config {
   readonly lanesMax: number
   /** A backup that is not done by then is stopped and keeps what it transferred. */
   readonly windowHours: number
+  /** Days that a job which has ended can be looked at. */
+  readonly jobDays: number
   /** Life of a read or write access to a disk. */
   readonly accessSeconds: number
 }
@@ -149,6 +152,7 @@ const settingsSchema = v.object({
   SLICE_MIB: wholeNumber(16, 16_384, 2048),
   LANES_MAX: wholeNumber(1, 16, 4),
   WINDOW_HOURS: wholeNumber(1, 168, 24),
+  JOB_DAYS: wholeNumber(30, 3660, jobDaysDefault),
   ACCESS_SECONDS: wholeNumber(600, 5_184_000, 86_400),
 })
 
@@ -170,6 +174,7 @@ const fixes: Readonly<Record<keyof v.InferOutput<typeof settingsSchema>, string>
   SLICE_MIB: 'Give a whole number of MiB from 16 to 16384, or leave it out for 2048.',
   LANES_MAX: 'Give a whole number from 1 to 16, or leave it out for 4.',
   WINDOW_HOURS: 'Give a whole number of hours from 1 to 168, or leave it out for 24.',
+  JOB_DAYS: `Give a whole number of days from 30 to 3660, or leave it out for ${jobDaysDefault}.`,
   ACCESS_SECONDS: 'Give a whole number of seconds from 600 to 5184000, or leave it out for 86400.',
 }
 
@@ -193,46 +198,51 @@ const problemOf = (issue: v.InferIssue<typeof settingsSchema>): ConfigProblem =>
   return { setting, problem, fix: fixes[setting as keyof typeof fixes] ?? 'See local.settings.sample.json.' }
 }
 
-const connectionOf = (environment: Readonly<Record<string, string | undefined>>): StorageConnection | ConfigProblem => {
-  const connectionString = environment.VaultStorage?.trim()
-  const blobServiceUri = environment.VaultStorage__blobServiceUri?.trim()
+/** The account that a named connection means.
+ * @param setting name of the connection: `VaultStorage`, or `AzureWebJobsStorage` for the account of the Functions host */
+export const connectionOf = (
+  environment: Readonly<Record<string, string | undefined>>,
+  setting = 'VaultStorage',
+): StorageConnection | ConfigProblem => {
+  const connectionString = environment[setting]?.trim()
+  const blobServiceUri = environment[`${setting}__blobServiceUri`]?.trim()
   if (connectionString && blobServiceUri)
     return {
-      setting: 'VaultStorage',
-      problem: 'is given together with VaultStorage__blobServiceUri',
-      fix: 'Keep one of the two; prefer VaultStorage__blobServiceUri with an identity.',
+      setting,
+      problem: `is given together with ${setting}__blobServiceUri`,
+      fix: `Keep one of the two; prefer ${setting}__blobServiceUri with an identity.`,
     }
-  if (connectionString) return connectionStringOf(connectionString)
-  if (blobServiceUri) return identityOf(blobServiceUri, environment.VaultStorage__clientId?.trim() || null)
+  if (connectionString) return connectionStringOf(connectionString, setting)
+  if (blobServiceUri) return identityOf(blobServiceUri, environment[`${setting}__clientId`]?.trim() || null, setting)
   return {
-    setting: 'VaultStorage',
+    setting,
     problem: 'is missing',
-    fix: 'Set VaultStorage__blobServiceUri (https://<account>.blob.core.windows.net) and give the identity the role Storage Blob Data Contributor, or set VaultStorage to a connection string.',
+    fix: `Set ${setting}__blobServiceUri (https://<account>.blob.core.windows.net) and give the identity the role Storage Blob Data Contributor, or set ${setting} to a connection string.`,
   }
 }
 
-const connectionStringOf = (text: string): StorageConnection | ConfigProblem => {
+const connectionStringOf = (text: string, setting: string): StorageConnection | ConfigProblem => {
   const keys = text.split(';').map((part) => part.split('=')[0]?.trim().toLowerCase())
   const isUsable = keys.includes('accountname') && keys.includes('accountkey')
   if (isUsable || keys.includes('sharedaccesssignature') || keys.includes('usedevelopmentstorage'))
     return { kind: 'connectionString', connectionString: text }
   return {
-    setting: 'VaultStorage',
+    setting,
     problem: 'is not a storage connection string',
     fix: 'Copy it from the storage account ("Access keys"); it has AccountName and AccountKey.',
   }
 }
 
-const identityOf = (uri: string, clientId: string | null): StorageConnection | ConfigProblem => {
+const identityOf = (uri: string, clientId: string | null, setting: string): StorageConnection | ConfigProblem => {
   if (!URL.canParse(uri) || new URL(uri).protocol !== 'https:' || new URL(uri).search !== '')
     return {
-      setting: 'VaultStorage__blobServiceUri',
+      setting: `${setting}__blobServiceUri`,
       problem: 'is not a plain https URL',
       fix: 'Give https://<account>.blob.core.windows.net, with nothing behind it.',
     }
   if (clientId !== null && !guid.test(clientId))
     return {
-      setting: 'VaultStorage__clientId',
+      setting: `${setting}__clientId`,
       problem: 'is not a client id',
       fix: 'Give the client id (a GUID) of the user-assigned identity, or leave it out for the system-assigned one.',
     }
@@ -263,5 +273,6 @@ const configOf = (settings: v.InferOutput<typeof settingsSchema>, connection: St
   sliceBytes: settings.SLICE_MIB * 1024 * 1024,
   lanesMax: settings.LANES_MAX,
   windowHours: settings.WINDOW_HOURS,
+  jobDays: settings.JOB_DAYS,
   accessSeconds: settings.ACCESS_SECONDS,
 })

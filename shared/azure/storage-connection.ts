@@ -29,7 +29,8 @@ export const connectStorage = (
 /** One try each: repeating is the store's own work, which limits the time of each try and sees the caller's abort. */
 const pipelineOptions: StoragePipelineOptions = { retryOptions: { maxTries: 1 } }
 
-const serviceOf = (
+/** The SDK's client for an account, and tokens for what does without it. Makes no request. */
+export const serviceOf = (
   connection: StorageConnection,
 ): { readonly service: BlobServiceClient; readonly tokens: TokenSource } => {
   if (connection.kind === 'connectionString') {
