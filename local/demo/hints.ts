@@ -22,6 +22,8 @@ export const curlHints = (hostOrigin: string, armEndpoint: string, fleet: Fleet)
     `  curl -X POST ${hostOrigin}/api/restores ${json} -d '{"vmKey":"${vmKey}","recoveryPointId":"latest"}'`,
     'See the raw file behind each disk, those of a restore included:',
     `  curl -k ${armEndpoint}/_emulator/images`,
+    'Compare its newest recovery point, byte by byte, with the copies that it was made from; the answer names the jobId:',
+    `  curl -X POST ${hostOrigin}/api/vms/${vmKey}/recovery-points/latest/compare`,
     'Go over the vault now, as each night: of each day the policy keeps the newest recovery point. See what was done, and what is damaged:',
     `  curl -X POST ${hostOrigin}/api/maintenance`,
     `  curl ${hostOrigin}/api/maintenance`,
