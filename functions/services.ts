@@ -27,6 +27,8 @@ import { type Events, eventsIn, jobFacts } from './told-events.ts'
 export interface Services extends JobDeps {
   readonly subscriptionIds: readonly string[]
   readonly windowHours: number
+  /** Days that the record of a job which has ended is kept; absent: 400. */
+  readonly jobDays?: number
   readonly attemptsMax: number
 }
 
@@ -97,6 +99,7 @@ const compose = (config: Config): Services => {
     limits: { sliceBytes: config.sliceBytes, lanesMax: config.lanesMax, accessSeconds: config.accessSeconds },
     subscriptionIds: config.subscriptionIds,
     windowHours: config.windowHours,
+    jobDays: config.jobDays,
     attemptsMax,
   }
 }

@@ -1,5 +1,6 @@
 import { isAbsolute } from 'node:path'
 import * as v from 'valibot'
+import { jobDaysDefault } from './domain/maintenance.ts'
 import type { AccessTier } from './ports/blob-store.ts'
 
 /** Where the two containers are, as plain data: it may cross a thread. The connection string is a secret. */
@@ -43,6 +44,8 @@ export interface Config {
   readonly lanesMax: number
   /** A backup that is not done by then is stopped and keeps what it transferred. */
   readonly windowHours: number
+  /** Days that a job which has ended can be looked at. */
+  readonly jobDays: number
   /** Life of a read or write access to a disk. */
   readonly accessSeconds: number
 }
@@ -149,6 +152,7 @@ const settingsSchema = v.object({
   SLICE_MIB: wholeNumber(16, 16_384, 2048),
   LANES_MAX: wholeNumber(1, 16, 4),
   WINDOW_HOURS: wholeNumber(1, 168, 24),
+  JOB_DAYS: wholeNumber(30, 3660, jobDaysDefault),
   ACCESS_SECONDS: wholeNumber(600, 5_184_000, 86_400),
 })
 
@@ -170,6 +174,7 @@ const fixes: Readonly<Record<keyof v.InferOutput<typeof settingsSchema>, string>
   SLICE_MIB: 'Give a whole number of MiB from 16 to 16384, or leave it out for 2048.',
   LANES_MAX: 'Give a whole number from 1 to 16, or leave it out for 4.',
   WINDOW_HOURS: 'Give a whole number of hours from 1 to 168, or leave it out for 24.',
+  JOB_DAYS: `Give a whole number of days from 30 to 3660, or leave it out for ${jobDaysDefault}.`,
   ACCESS_SECONDS: 'Give a whole number of seconds from 600 to 5184000, or leave it out for 86400.',
 }
 
@@ -268,5 +273,6 @@ const configOf = (settings: v.InferOutput<typeof settingsSchema>, connection: St
   sliceBytes: settings.SLICE_MIB * 1024 * 1024,
   lanesMax: settings.LANES_MAX,
   windowHours: settings.WINDOW_HOURS,
+  jobDays: settings.JOB_DAYS,
   accessSeconds: settings.ACCESS_SECONDS,
 })

@@ -6,6 +6,9 @@ export const maintenanceStages = ['expire', 'compact', 'collect', 'scrub'] as co
 
 export type MaintenanceStage = (typeof maintenanceStages)[number]
 
+/** How many days the record of a job that has ended is kept where no setting says it: a year's jobs can be compared with those of the year before. */
+export const jobDaysDefault = 400
+
 /** What a pass did so far; each stage adds to its own. */
 export interface MaintenanceCounts {
   /** Recovery points that ended. */

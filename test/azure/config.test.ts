@@ -26,6 +26,7 @@ describe('the configuration', () => {
         sliceBytes: 2048 * 1024 * 1024,
         lanesMax: 4,
         windowHours: 24,
+        jobDays: 400,
         accessSeconds: 86_400,
       },
     })
@@ -64,6 +65,7 @@ describe('the configuration', () => {
       SLICE_MIB: '1.5',
       LANES_MAX: '0',
       WINDOW_HOURS: 'day',
+      JOB_DAYS: '29',
       ACCESS_SECONDS: '9999999',
     })
     if (loaded.kind !== 'problems') throw new Error('problems were expected')
@@ -73,6 +75,7 @@ describe('the configuration', () => {
       'AZURE_RESOURCE_MANAGER_ENDPOINT',
       'AZURE_SUBSCRIPTION_IDS',
       'CONTROL_CONTAINER',
+      'JOB_DAYS',
       'KEY_FILE',
       'KEY_VAULT_KEY_URL',
       'LANES_MAX',

@@ -1,35 +1,51 @@
-import type { MaintenanceStep, MaintenanceStepOutcome, StepProblem } from '../../domain/maintenance.ts'
+import {
+  jobDaysDefault,
+  type MaintenanceStep,
+  type MaintenanceStepOutcome,
+  type StepProblem,
+} from '../../domain/maintenance.ts'
 import type { VaultStore } from '../../ports/blob-store.ts'
 import { type Collected, collectGarbage } from '../../vault/collect-garbage.ts'
 import type { JobDeps } from '../job-deps.ts'
 import { readJobRecord } from '../job-records.ts'
 import { ControlObjectError } from '../json-object.ts'
+import { collectJobs } from './collect-jobs.ts'
 
 /** Objects that one step removes: minutes, at a few hundred requests a second. */
 const objectsMax = 50_000
+/** Records of jobs that one pass looks at: minutes. */
+const jobRecordsMax = 20_000
 
-/** Removes what nothing needs any more, from both containers. Key: the pass, which a repeated step takes up. */
+/** Removes what nothing needs any more, from both containers, and last the records of jobs that ended long ago. Key: the pass, which a repeated
+ * step takes up.
+ * @param deps `jobDays`: see CollectJobsRequest; absent: 400 */
 export const collectVault = async (
-  deps: Pick<JobDeps, 'control' | 'clock'> & { readonly vault: VaultStore },
+  deps: Pick<JobDeps, 'control' | 'clock'> & { readonly vault: VaultStore; readonly jobDays?: number },
   { passId }: MaintenanceStep,
 ): Promise<MaintenanceStepOutcome> => {
+  /** By what they say, which names the record. */
   const unread = new Map<string, ControlObjectError>()
   const hasEnded = async (jobId: string): Promise<boolean> => {
     try {
       return ((await readJobRecord(deps.control, jobId))?.outcome ?? null) !== null
     } catch (error) {
       if (!(error instanceof ControlObjectError)) throw error
-      unread.set(jobId, error)
+      unread.set(error.message, error)
       return false
     }
   }
   const collected = await collectGarbage(deps, { passId, objectsMax, hasEnded })
   const { removed, retained, early } = collected.swept
-  const done = {
-    counts: { removed: removed + collected.removedFromControl, retained: retained + early },
-    problems: [...problemsOf(collected), ...[...unread.values()].slice(0, namesMax).map(unreadJob)],
+  const counts = { removed: removed + collected.removedFromControl, retained: retained + early }
+  const problems = problemsOf(collected)
+  if (collected.kind === 'more') return { kind: 'more', cursor: passId, counts, problems }
+  const jobs = await collectJobs(deps, { jobDays: deps.jobDays ?? jobDaysDefault, recordsMax: jobRecordsMax })
+  for (const error of jobs.unreadable) unread.set(error.message, error)
+  return {
+    kind: 'done',
+    counts: { ...counts, removed: counts.removed + jobs.removed },
+    problems: [...problems, ...[...unread.values()].slice(0, namesMax).map(unreadJob)],
   }
-  return collected.kind === 'more' ? { kind: 'more', cursor: passId, ...done } : { kind: 'done', ...done }
 }
 
 /** Names that are told of those that cannot be read. */
