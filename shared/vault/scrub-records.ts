@@ -22,7 +22,8 @@ export interface CheckedRecords {
 }
 
 /** Reads and proves what a restore needs of the VM's commit records, the newest revisions and the first ones, and the chain that runs through the
- * first ones; where that is gone, the recovery point cannot be restored. A record that is gone leaves no trace: it may have ended and been collected.
+ * first ones. Where the first one is gone, the recovery point cannot be restored; where it is damaged below a later one, it can, and is checked.
+ * A record that is gone leaves no trace: it may have ended and been collected.
  * @throws VaultError `unsupported-version` where a record is of a later format */
 export const checkRecords = async (vault: BlobReader, vmKey: string, options: CallOptions): Promise<CheckedRecords> => {
   const points: CheckedPoint[] = []
@@ -35,12 +36,12 @@ export const checkRecords = async (vault: BlobReader, vmKey: string, options: Ca
     if (found === null || (found !== 'damaged' && !('disks' in found.record))) continue
     const first = revision === 1 ? found : await orTold(readRevision(vault, key, 1, options), tell)
     if (first !== null && first !== 'damaged') firstDigests.set(recoveryPointId, first.digest)
-    if (found === 'damaged' || first === 'damaged' || !('disks' in found.record)) continue
+    if (found === 'damaged' || !('disks' in found.record)) continue
     if (first === null) {
       tell(new VaultError({ code: 'object-missing', name: nameOf(key, 1) }))
       continue
     }
-    const broken = brokenChain(found.record, firstDigests)
+    const broken = first === 'damaged' ? null : brokenChain(found.record, firstDigests)
     if (broken !== null) tell(broken)
     points.push(found.record)
   }

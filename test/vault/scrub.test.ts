@@ -74,6 +74,12 @@ describe('a check of the vault', () => {
     expect(await scrubbedNames(readerOf(changed))).toEqual([firstSegment])
   })
 
+  it('checks what a later revision needs, though the first one is damaged', async () => {
+    const [first, segment] = [`recovery-points/${vmKey}/r2/0001.json`, 'segments/r2/os/000000.0001-00000']
+    const changed = withChanges(small.objects, { [first]: flipped(first, 100), [segment]: null })
+    expect((await scrubbedNames(readerOf(changed))).toSorted()).toEqual([first, segment])
+  })
+
   it.each(goldenKinds)('finds nothing wrong with the golden vault %s', async (kind) => {
     const { vault } = await loadGoldenVault(join(import.meta.dirname, '..', 'golden', 'vectors', 'v1', kind))
     expect(await scrubbedNames(vault)).toEqual([])
