@@ -38,15 +38,37 @@ const goOn = async (history: History, random: SeededRandom, vm: PlatformVm): Pro
   return backUpBy(history, random, `${vm.vmId}${held === null ? '' : isRenewed ? ' next attempt' : ' again'}`, begin)
 }
 
+/** A new backup of the VM, in which nothing goes wrong. No other one has its claim.
+ * @returns the recovery point's id
+ * @throws Error where nothing is committed */
+export const backUpAnew = async (history: History, random: SeededRandom, vm: PlatformVm): Promise<string> => {
+  history.world.platform.canDiff = true
+  const begin = async (deps: HistoryDeps): Promise<Claim | null> => {
+    await startJob(deps, newJob(history, deps, vm, random.below(40)))
+    return (await readClaim(deps.control, { jobId: 'backup', vmKey: vm.vmKey }))?.claim ?? null
+  }
+  const told = await backUpBy(history, random, vm.vmId, begin, null)
+  const recoveryPointId = [...history.world.platform.taken].findLast(([, taken]) => taken.vmKey === vm.vmKey)?.[0] ?? ''
+  if (!told.includes(`: ${recoveryPointId}: `) || history.states.get(recoveryPointId) !== 'committed')
+    throw new Error(`a backup that nothing disturbs commits nothing: ${told}`)
+  return recoveryPointId
+}
+
 /** The claim that one run of a backup works under; null where there is nothing to do. */
 type Begin = (deps: HistoryDeps) => Promise<Claim | null>
 
-const backUpBy = (history: History, random: SeededRandom, told: string, begin: Begin): Promise<string> => {
+const backUpBy = (
+  history: History,
+  random: SeededRandom,
+  told: string,
+  begin: Begin,
+  mishap?: null,
+): Promise<string> => {
   let committed: string | null = null
   let claim: Claim | null = null
-  return launch(history, random, {
+  const task = {
     told,
-    run: async (deps) => {
+    run: async (deps: HistoryDeps) => {
       claim = await begin(deps)
       if (claim === null) return 'nothing to do'
       const outcome = await protect(deps, claim, random)
@@ -63,7 +85,11 @@ const backUpBy = (history: History, random: SeededRandom, told: string, begin: B
       if (committed !== null && !history.states.has(committed)) history.states.set(committed, 'committed')
     },
     isOvertaken: () => claim !== null && !isHeld(history, claim),
-  })
+    // What it has stored itself may be damaged, and layers that it lies on: it finds that out at its commit. Whatever else is, it goes around.
+    mayMeet: (name: string) =>
+      name.startsWith('layers/') || (claim !== null && name.includes(`/${claim.job.recoveryPointId}/`)),
+  }
+  return mishap === null ? launch(history, random, task, null) : launch(history, random, task)
 }
 
 /** True for a job whose outcome was recorded by a run that died before it gave the claim back: that is all that is left to do, as the supervisor does. */

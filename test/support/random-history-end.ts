@@ -11,6 +11,7 @@ import { collectOnce, wake } from './random-history-acts.ts'
 import { protect } from './random-history-backup.ts'
 import { isHolder, isOver, renewed } from './random-history-backups.ts'
 import { abortedIn, judgeVault, uselessInControl } from './random-history-check.ts'
+import { checkAll, mend } from './random-history-damage.ts'
 import { expectExact, type History, quietDeps } from './random-history-model.ts'
 import type { PlatformVm } from './random-history-platform.ts'
 import type { HistoryDeps } from './random-history-world.ts'
@@ -20,6 +21,11 @@ import type { SeededRandom } from './seeded-random.ts'
  * intents, what was about to expire does. */
 export const settle = async (history: History, random: SeededRandom): Promise<void> => {
   while (history.sleepers.length > 0) history.story.push(`wake: ${await wake(history, random)}`)
+  if (history.everDamaged.size > 0) {
+    await expectExact(history)
+    history.story.push(`mend: ${await mend(history)}`)
+    await checkAll(history)
+  }
   const { control } = quietDeps(history)
   for (const id of history.deadRestores) await dropIntent(control, id)
   history.world.platform.canDiff = true

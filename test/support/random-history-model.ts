@@ -1,5 +1,7 @@
 import { vmKeyOf } from '../../shared/domain/ids.ts'
-import { listLiveRecoveryPoints } from '../../shared/vault/recovery-points.ts'
+import { VaultError } from '../../shared/format/vault-error.ts'
+import type { BlobReader } from '../../shared/ports/blob-store.ts'
+import { listRecoveryPoints, readRecoveryPoint } from '../../shared/vault/recovery-points.ts'
 import type { PlatformVm } from './random-history-platform.ts'
 import {
   type Door,
@@ -28,6 +30,9 @@ export interface History {
   readonly givenUp: Set<string>
   /** Intents of restores that died. */
   readonly deadRestores: string[]
+  /** What storage has damaged: null where it is gone. */
+  readonly damaged: Map<string, { readonly before: Uint8Array; readonly after: Uint8Array | null }>
+  readonly everDamaged: Set<string>
   readonly story: string[]
   readonly counts: { passes: number; restores: number; disks: number; expiries: number }
   /** Disks of more than one slice. */
@@ -93,16 +98,22 @@ interface Task {
   settled?(): void
   /** Behind a run that died. */
   died?(): void
+  /** True for damaged objects that a run may end at. */
+  mayMeet?(name: string): boolean
   /** True for errors that a run may end with where others went on while it slept. */
   isOvertaken?(error: unknown): boolean
 }
 
 /** Runs the task in a process of its own, which may die or fall asleep at some call.
  * @returns what is to be told of it */
-export const launch = async (history: History, random: SeededRandom, task: Task): Promise<string> => {
-  const mishap = drawMishap(random)
+export const launch = async (
+  history: History,
+  random: SeededRandom,
+  task: Task,
+  mishap = drawMishap(random),
+): Promise<string> => {
   const door = openDoor(history.world, random, mishap)
-  const ended = finish(door, task, mishap)
+  const ended = finish(history, door, task, mishap)
   ended.catch(() => undefined)
   const first = await Promise.race([ended, door.asleep])
   const how = mishap === null ? '' : `, ${mishap.kind} at ${mishap.of} ${mishap.at}`
@@ -115,7 +126,7 @@ export const launch = async (history: History, random: SeededRandom, task: Task)
   return `${task.told}${how}: sleeps`
 }
 
-const finish = async (door: Door, task: Task, mishap: Mishap | null): Promise<string> => {
+const finish = async (history: History, door: Door, task: Task, mishap: Mishap | null): Promise<string> => {
   try {
     const came = await task.run(door.deps)
     if (!door.isDead()) {
@@ -125,6 +136,8 @@ const finish = async (door: Door, task: Task, mishap: Mishap | null): Promise<st
   } catch (error) {
     const isOvertaken = mishap?.kind === 'asleep' && task.isOvertaken?.(error) === true
     if (isOvertaken) return `overtaken (${(error as Error).message})`
+    if (isOfDamage(history, error) && task.mayMeet?.(error.fault.name) === true)
+      return `meets damage (${error.message})`
     if (!isMishap(error)) throw error
   }
   task.died?.()
@@ -149,20 +162,44 @@ const drawMishap = (random: SeededRandom): Mishap | null => {
   return { kind, of: 'call', at: 1 + random.below(2 ** (1 + random.below(8))) }
 }
 
+export const isOfDamage = ({ damaged }: History, error: unknown): error is VaultError =>
+  error instanceof VaultError && damaged.has(error.fault.name)
+
+/** What the work comes to, or the error that it ends with where that names a damaged object. */
+export const damageIn = async <Value>(history: History, work: () => Promise<Value>): Promise<Value | VaultError> => {
+  try {
+    return await work()
+  } catch (error) {
+    if (isOfDamage(history, error)) return error
+    throw error
+  }
+}
+
+export const pointsListed = async (vault: BlobReader, vmKey: string): Promise<readonly string[]> => {
+  const ids: string[] = []
+  for await (const { recoveryPointId } of listRecoveryPoints(vault, vmKey)) ids.push(recoveryPointId)
+  return ids
+}
+
 /** Restores everything that lives and compares it with what was copied; everything that is committed and has not ended lives, what has ended does not.
+ * What needs a damaged object may only end with an error that names it.
  * @throws Error naming the first recovery point of which that is not so */
 export const expectExact = async (history: History): Promise<void> => {
   const { vault, keys } = quietDeps(history)
   const ring = await keys.ring()
   const live = new Set<string>()
   for (const { vmKey } of history.world.platform.vms)
-    for await (const { recoveryPoint } of listLiveRecoveryPoints(vault, vmKey)) {
-      const { recoveryPointId } = recoveryPoint
+    for (const recoveryPointId of await pointsListed(vault, vmKey)) {
+      const found = await damageIn(history, () => readRecoveryPoint(vault, { vmKey, recoveryPointId }))
+      if (found === null) continue
       live.add(recoveryPointId)
+      if (found instanceof VaultError) continue
       if (history.states.get(recoveryPointId) === 'ended') throw new Error(`${recoveryPointId} lives on behind its end`)
-      for (const [disk, bytes] of history.world.platform.taken.get(recoveryPointId)?.disks ?? [])
-        if (!(await restoreDisk(vault, recoveryPoint, disk, 100_000, ring)).equals(bytes))
+      for (const [disk, bytes] of history.world.platform.taken.get(recoveryPointId)?.disks ?? []) {
+        const restored = await damageIn(history, () => restoreDisk(vault, found.recoveryPoint, disk, 100_000, ring))
+        if (!(restored instanceof VaultError) && !restored.equals(bytes))
           throw new Error(`${recoveryPointId}/${disk} is not what was copied`)
+      }
     }
   for (const [recoveryPointId, state] of history.states)
     if (state === 'committed' && !live.has(recoveryPointId)) throw new Error(`${recoveryPointId} is gone`)

@@ -17,7 +17,9 @@ interface Act {
 }
 
 /** How often an act comes up, of all together. */
-const weights: Readonly<Record<keyof typeof acts, number>> = {
+type Weights = Readonly<Record<keyof typeof acts, number>>
+
+const quietWeights: Weights = {
   backUp: 36,
   expire: 17,
   compact: 18,
@@ -32,14 +34,20 @@ const weights: Readonly<Record<keyof typeof acts, number>> = {
   rotateWrappingKey: 2,
   scrub: 3,
   check: 3,
+  damage: 0,
+  mend: 0,
+  heal: 0,
 }
+
+/** In a third of all histories storage damages what it holds. */
+const damagingWeights = { ...quietWeights, check: 6, scrub: 8, restore: 8, damage: 16, mend: 4, heal: 6 }
 
 /** A history begins with this many backups. */
 const firstBackups = 3
 const actsMin = 7
 const actsBelow = 16
 
-const drawActs = (random: SeededRandom): readonly Act[] => {
+const drawActs = (random: SeededRandom, weights: Weights): readonly Act[] => {
   const kinds = (Object.keys(weights) as (keyof typeof acts)[]).flatMap((kind) =>
     Array.from({ length: weights[kind] }, () => kind),
   )
@@ -79,6 +87,8 @@ const openHistory = (seed: number): History => {
     sleepers: [],
     givenUp: new Set(),
     deadRestores: [],
+    damaged: new Map(),
+    everDamaged: new Set(),
     story: [],
     counts: { passes: 0, restores: 0, disks: 0, expiries: 0 },
     isWide: random.below(20) === 0,
@@ -134,12 +144,12 @@ const shrink = async (seed: number, script: readonly Act[], first: Played): Prom
 }
 
 /** A history of writes, backups, expiries, folds, collections, restores and changes of keys over one to three VMs, in which processes die, or
- * sleep at any storage call while others go on. Every recovery point that lives restores to what was copied, all the time; when all have
+ * sleep at any storage call while others go on, and storage damages objects in a third of them. Every recovery point that lives restores to what was copied, all the time; when all have
  * ended and two collections have passed, nothing is left that nothing needs. The same seed gives the same history.
  * @returns the story
  * @throws Error with the story of the shortest history that still fails */
 export const runRandomHistory = async (seed: number): Promise<readonly string[]> => {
-  const script = drawActs(seededRandom(seed ^ 0x5eed))
+  const script = drawActs(seededRandom(seed ^ 0x5eed), seed % 3 === 0 ? damagingWeights : quietWeights)
   const played = await play(seed, script)
   if (played.error === null) return played.story
   const { story, error } = await shrink(seed, script, played)

@@ -25,9 +25,15 @@ const turns = [
   /superseded/,
   /: sleeps$/,
   /: died$/,
+  /damage: all of layers/,
+  /damage: a bit of segments/,
+  /damage: the end of recovery-points/,
+  /meets damage/,
+  /is whole with [1-9] damaged/,
+  /mend: .*segments/,
 ]
 
-describe('a random history of a vault', { timeout: 240_000 }, () => {
+describe('a random history of a vault', { timeout: 900_000 }, () => {
   it(`keeps what lives exact and leaves nothing behind (seeds ${first} to ${first + runs - 1})`, async () => {
     const unseen = new Set(turns)
     for (let seed = first; seed < first + runs; seed += 1)

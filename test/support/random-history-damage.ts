@@ -1,0 +1,111 @@
+import { VaultError } from '../../shared/format/vault-error.ts'
+import { readClaim } from '../../shared/jobs/claim.ts'
+import { endJob } from '../../shared/jobs/finish-job.ts'
+import { damageOf } from '../../shared/vault/damage-reports.ts'
+import { readRecoveryPoint } from '../../shared/vault/recovery-points.ts'
+import { scrubVault } from '../../shared/vault/scrub-vault.ts'
+import { givenUp } from './random-history-backup.ts'
+import { backUpAnew, isOver } from './random-history-backups.ts'
+import { damageIn, type History, pickVm, pointsListed, quietDeps } from './random-history-model.ts'
+import type { SeededRandom } from './seeded-random.ts'
+import { unlimited } from './small-vault.ts'
+import { restoreDisk } from './vault-world.ts'
+
+const kinds = ['segments/', 'segments/', 'layers/', 'slices/', 'sidecars/', 'recovery-points/'] as const
+/** Objects that are damaged at the same time. */
+const damagedMax = 2
+
+/** Storage flips a bit of an object, loses its end or all of it. Commit records are not lost: nothing tells that one ever was. */
+export const damage = async (history: History, random: SeededRandom): Promise<string> => {
+  const { objects } = history.world.vault
+  const kind = kinds[random.below(kinds.length)] ?? 'segments/'
+  const names = [...objects.keys()].filter((name) => name.startsWith(kind) && !history.damaged.has(name))
+  const name = names[random.below(names.length)]
+  const content = objects.get(name ?? '')
+  if (name === undefined || content === undefined || history.damaged.size >= damagedMax) return 'nothing to damage'
+  const how = random.below(kind === 'recovery-points/' ? 2 : 3)
+  const after = how === 2 ? null : how === 1 ? cut(content.bytes, random) : flipped(content.bytes, random)
+  history.damaged.set(name, { before: content.bytes, after })
+  history.everDamaged.add(name)
+  if (after === null) objects.delete(name)
+  else objects.set(name, { ...content, bytes: after })
+  return `${['a bit', 'the end', 'all'][how]} of ${name}`
+}
+
+const flipped = (bytes: Uint8Array, random: SeededRandom): Buffer => {
+  const copy = Buffer.from(bytes)
+  const at = random.below(copy.length)
+  copy[at] = (copy[at] ?? 0) ^ (1 << random.below(8))
+  return copy
+}
+
+const cut = (bytes: Uint8Array, random: SeededRandom): Buffer =>
+  Buffer.from(bytes.subarray(0, random.below(bytes.length)))
+
+/** What was damaged is brought back, as from an earlier version, where it was not removed or made again meanwhile. */
+export const mend = async ({ damaged, world }: History): Promise<string> => {
+  const mended: string[] = []
+  for (const [name, { before, after }] of damaged) {
+    damaged.delete(name)
+    if ((world.vault.objects.get(name)?.bytes ?? null) !== after) continue
+    await world.vault.reopen().put(name, Buffer.from(before))
+    mended.push(name)
+  }
+  return mended.join(', ') || 'nothing to mend'
+}
+
+/** A check of everything, then a backup that nothing disturbs: what cannot be restored is named by the check, and the new recovery point is whole. */
+export const heal = async (history: History, random: SeededRandom): Promise<string> => {
+  const vm = pickVm(history, random)
+  const deps = quietDeps(history)
+  const held = await readClaim(deps.control, { jobId: 'backup', vmKey: vm.vmKey })
+  if (held !== null && !(await isOver(deps, held))) {
+    history.givenUp.add(held.claim.job.recoveryPointId)
+    await endJob(deps, held, givenUp)
+  }
+  await checkAll(history)
+  await expectNamed(history)
+  const recoveryPointId = await backUpAnew(history, random, vm)
+  const found = await readRecoveryPoint(deps.vault, { vmKey: vm.vmKey, recoveryPointId })
+  if (found === null) throw new Error(`${recoveryPointId}, which was to heal, is not there`)
+  const ring = await deps.keys.ring()
+  for (const [disk, bytes] of history.world.platform.taken.get(recoveryPointId)?.disks ?? [])
+    if (!(await restoreDisk(deps.vault, found.recoveryPoint, disk, 100_000, ring)).equals(bytes))
+      throw new Error(`${recoveryPointId}/${disk}, which was to heal, is not what was copied`)
+  return `${recoveryPointId} is whole with ${history.damaged.size} damaged objects`
+}
+
+/** Everything, undisturbed: the first round may have begun before. */
+export const checkAll = async (history: History): Promise<void> => {
+  const deps = quietDeps(history)
+  for (let rounds = 0; rounds < 2; ) rounds += (await scrubVault(deps, unlimited)).kind === 'done' ? 1 : 0
+  await expectReportsTrue(history)
+}
+
+/** Nothing is reported that never was damaged. */
+export const expectReportsTrue = async (history: History): Promise<void> => {
+  const { control } = quietDeps(history)
+  for (const { vmKey } of history.world.platform.vms)
+    for (const { name } of await damageOf(control, vmKey))
+      if (!history.everDamaged.has(name)) throw new Error(`${name} is said to be damaged, and never was`)
+}
+
+/** Whatever keeps a recovery point from being restored is reported, with the recovery point. */
+const expectNamed = async (history: History): Promise<void> => {
+  const { vault, control, keys } = quietDeps(history)
+  const ring = await keys.ring()
+  for (const { vmKey } of history.world.platform.vms) {
+    const reports = await damageOf(control, vmKey)
+    for (const recoveryPointId of await pointsListed(vault, vmKey)) {
+      const error = await damageIn(history, async () => {
+        const { recoveryPoint = null } = (await readRecoveryPoint(vault, { vmKey, recoveryPointId })) ?? {}
+        if (recoveryPoint === null) return
+        for (const { disk } of recoveryPoint.disks) await restoreDisk(vault, recoveryPoint, disk, 100_000, ring)
+      })
+      if (!(error instanceof VaultError)) continue
+      const report = reports.find(({ name }) => name === error.fault.name)
+      if (report?.touches.some((touch) => touch.recoveryPointId === recoveryPointId) !== true)
+        throw new Error(`${recoveryPointId} cannot be restored (${error.message}), and no check says so`)
+    }
+  }
+}
