@@ -24,8 +24,13 @@ const heapOf = (usedMiB: number) => {
 describe('a lean heap', () => {
   it('is left alone while it is small, and collected when it is not', () => {
     const { grownTo } = heapOf(35)
-    expect(grownTo(90)).toBe(0)
-    expect(grownTo(130)).toBe(1)
+    expect(grownTo(50)).toBe(0)
+    expect(grownTo(60)).toBe(1)
+  })
+
+  it('may hold what a slice takes once it was collected', () => {
+    const { grownTo } = heapOf(35)
+    expect(grownTo(60)).toBe(1)
     expect(grownTo(90)).toBe(1)
     expect(grownTo(100)).toBe(2)
   })
