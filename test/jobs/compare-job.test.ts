@@ -81,6 +81,26 @@ describe('POST compare', () => {
     expectNothingLeft()
   })
 
+  it('shows how far it is, of all its disks together', async () => {
+    await backUp(0)
+    const { body } = await compare()
+    const comparing = { disk: 'lun-0', doneBytes: 6 * mib, readBytes: 5 * mib, totalBytes: 8 * mib }
+    const customStatus = { phase: 'transfer', deadline: body.deadline, disks: 2, stopping: null, comparing }
+    const params = { jobId: String(body.jobId) }
+    instances.statuses.set(`${params.jobId}.1`, { state: 'running', runtimeStatus: 'Running', customStatus })
+    world.clock.advance(60_000)
+    const running = await ask(getJob, world, instances, { method: 'GET', params })
+    expect(running.body).toMatchObject({
+      state: 'running',
+      kind: 'comparison',
+      deadline: body.deadline,
+      windowFor: null,
+      percent: 75,
+      expectedEndAt: new Date(world.clock.now().getTime() + 20_000).toISOString(),
+      disks: [{ disk: 'lun-0', doneBytes: 6 * mib, readBytes: 5 * mib, totalBytes: 8 * mib }],
+    })
+  })
+
   it('finds it with the keys of the vault, too', async () => {
     world = { ...fakeWorld({ encryption: true }) }
     world.platform.disks.get('os')!.fill('secret', 0, 4096)
