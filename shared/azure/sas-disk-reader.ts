@@ -27,6 +27,7 @@ export interface SasReaderOptions {
  * every range away and cannot take the marker of a managed-disk diff), bytes by ranged GET. Safe for many calls at once. */
 export const createSasDiskReader = (options: SasReaderOptions): DiskReader => {
   const sasUrl = checkedSasUrl(options.sasUrl)
+  const address = new URL(sasUrl)
   const baseSasUrl = options.baseSasUrl === null ? null : checkedSasUrl(options.baseSasUrl)
   const sockets = options.sockets ?? createSasSockets(options.socketsMax)
   const limits = { ...retryLimitsDefault, ...options.limits }
@@ -62,7 +63,7 @@ export const createSasDiskReader = (options: SasReaderOptions): DiskReader => {
         checkRange(head, range)
         return target
       }
-      const request = { method: 'GET', url: sasUrl, headers, idleMsMax: readIdleMsMax, onReceived } as const
+      const request = { method: 'GET', url: address, headers, idleMsMax: readIdleMsMax, onReceived } as const
       await sendWithRetry(deps, request, into, { signal: call?.signal })
     },
     close() {

@@ -17,7 +17,7 @@ export const createSasSockets = (socketsMax = socketsMaxDefault): SasSockets => 
 export interface SasCall {
   readonly method: 'GET' | 'HEAD' | 'PUT'
   /** A secret, whole: query and signature included. */
-  readonly url: string
+  readonly url: string | URL
   readonly headers: Readonly<Record<string, string | number>>
   readonly body?: Uint8Array
   /** The connection may stay silent so long. */
@@ -61,7 +61,14 @@ export const sendOnce = async (
 ): Promise<void> => {
   const { method, headers, idleMsMax } = call
   const body = call.body === undefined ? {} : { body: [call.body] }
-  const request = { method, url: new URL(call.url), headers, idleMsMax, totalMsMax: totalPerIdle * idleMsMax, ...body }
+  const request = {
+    method,
+    url: typeof call.url === 'string' ? new URL(call.url) : call.url,
+    headers,
+    idleMsMax,
+    totalMsMax: totalPerIdle * idleMsMax,
+    ...body,
+  }
   let expectedBytes: number | null = null
   const refusal = createRefusalText()
   const chosen: AnswerTaker = (head) => {

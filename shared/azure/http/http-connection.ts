@@ -1,5 +1,6 @@
 import { connect as connectPlain, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
+import { onAbort } from './abort-listeners.ts'
 import { type AnswerHead, UnreadableAnswer } from './answer-head.ts'
 import { type AnswerParser, type AnswerTaker, createAnswerParser } from './answer-parser.ts'
 
@@ -128,8 +129,7 @@ export const openConnection = (
       signal?.throwIfAborted()
       const head = headOf(request)
       const parser = createAnswerParser(request.method === 'HEAD', takerOf)
-      const abort = () => end(signal?.reason)
-      signal?.addEventListener('abort', abort, { once: true })
+      const forget = signal === undefined ? null : onAbort(signal, () => end(signal.reason))
       try {
         return await new Promise<AnswerHead>((resolve, reject) => {
           const endsAtMs = performance.now() + request.totalMsMax
@@ -144,7 +144,7 @@ export const openConnection = (
           })
         })
       } finally {
-        signal?.removeEventListener('abort', abort)
+        forget?.()
       }
     },
   }
@@ -208,11 +208,23 @@ const drained = (socket: Socket): Promise<void> =>
     socket.on('close', settle)
   })
 
+/** The addresses of disks are asked thousands of times. */
+const places = new WeakMap<URL, string>()
+
+/** What follows the method, up to the end of the host's line. */
+const placeOf = (url: URL): string => {
+  const known = places.get(url)
+  if (known !== undefined) return known
+  const place = `${url.pathname}${url.search} HTTP/1.1\r\nhost: ${url.host}\r\n`
+  places.set(url, place)
+  return place
+}
+
 /** @throws HttpFailure for what cannot be sent; it is not shown */
 const headOf = ({ method, url, headers }: HttpRequest): string => {
-  const lines = [`${method} ${url.pathname}${url.search} HTTP/1.1`, `host: ${url.host}`]
-  for (const [name, value] of Object.entries(headers)) lines.push(`${name}: ${value}`)
-  const head = `${lines.join('\r\n')}\r\n\r\n`
+  let head = `${method} ${placeOf(url)}`
+  for (const name in headers) head += `${name}: ${headers[name]}\r\n`
+  head += '\r\n'
   if (!/^(?:[\x20-\x7e]+\r\n)+\r\n$/.test(head)) throw new HttpFailure('unusable header', { bodyBytes: 0, head: null })
   return head
 }
