@@ -59,6 +59,9 @@ export const frameHeaderBytesMax = fixedBytes + 2 * (2 + 100) + proofBytes
 export const frameHeaderBytesOf = (birth: DiskKey): number =>
   fixedBytes + 2 + birth.recoveryPointId.length + 2 + birth.disk.length + proofBytes
 
+/** Used for one header after another; the header is copied out of it. */
+const writer = createByteWriter(384)
+
 /** Encrypts the payload where there is a cipher and makes the header that goes before it (docs/format.md, section 3).
  * @param cipher of the birth's attempt
  * @param frame its `payload` is compressed or the plain bytes, as `compression` says */
@@ -72,7 +75,7 @@ export const encodeFrame = (
   cipher: FrameCipher | null,
 ): EncodedFrame => {
   const { birth } = frame
-  const writer = createByteWriter(384)
+  writer.clear()
   writer.raw(frameMagic)
   writer.u8(formatVersion)
   writer.u8(frame.compression === 'zstd' ? 1 : 0)
