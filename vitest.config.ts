@@ -17,6 +17,9 @@ export default defineConfig({
             'test/{domain,format,vault,model,architecture,azure,functions,jobs}/**/*.test.ts',
             'test/local/unit/**/*.test.ts',
           ],
+          /** Far more than any takes on a machine that has other things to do. */
+          testTimeout: 30_000,
+          hookTimeout: 30_000,
         },
       },
       { test: { name: 'replay', include: ['test/replay/**/*.test.ts'], testTimeout: 30_000 } },

@@ -28,7 +28,7 @@ describe('an answer of Azure Resource Manager', () => {
     const throttled = restError(429, 'OperationNotAllowed', 'too many requests', { 'retry-after': '1200' })
     expect(await answerTo(throttled)).toEqual({ kind: 'pending', retryAfterSeconds: 1200 })
     expect(await answerTo(restError(429, 'TooManyRequests'))).toEqual({ kind: 'pending', retryAfterSeconds: 60 })
-    expect(Date.now() - startedAt).toBeLessThan(1000)
+    expect(Date.now() - startedAt).toBeLessThan(20_000)
   })
 
   it('reads Retry-After as a date too', async () => {

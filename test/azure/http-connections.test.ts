@@ -92,10 +92,16 @@ describe('kept connections', () => {
   })
 
   it('are not used again after an answer that says so, or with bytes behind its end', async () => {
+    let behind: Promise<void> = Promise.resolve()
+    const writeBehind = (socket: Socket) =>
+      new Promise<void>((resolve) => {
+        const write = () => socket.write('HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\ny', () => resolve())
+        setTimeout(write, 10)
+      })
     const { port, sockets } = await serve((socket, number) =>
       socket.on('data', () => {
         socket.write(answer(Buffer.from('x'), ...(number === 1 ? ['connection: close'] : [])))
-        if (number === 2) setTimeout(() => socket.write('HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\ny'), 10)
+        if (number === 2) behind = writeBehind(socket)
       }),
     )
     const connections = pool()
@@ -103,6 +109,7 @@ describe('kept connections', () => {
       const target = Buffer.alloc(1)
       await connections.exchange(request(port), () => target, undefined)
       expect(target.toString()).toBe('x')
+      await behind
       await new Promise((resolve) => setTimeout(resolve, 40))
     }
     expect(sockets).toHaveLength(3)
