@@ -26,10 +26,18 @@ const run = async (vmId: string | null): Promise<number> => {
   const environment = await readAppSettings(fileURLToPath(new URL('..', import.meta.url)), process.env)
   // The identity and the SDKs read theirs from the process: IDENTITY_ENDPOINT, AZURE_TENANT_ID, HTTPS_PROXY and the like.
   Object.assign(process.env, environment)
-  const interrupted = new AbortController()
-  process.once('SIGINT', () => interrupted.abort(new Error('It was interrupted.')))
-  const trial = vmId === null ? null : vmTrialOf(vmId, interrupted.signal)
+  const trial = vmId === null ? null : vmTrialOf(vmId, interruption())
   return runDoctor({ environment, trial, say: (line) => console.log(line) })
+}
+
+/** Ctrl-C breaks the trial of a VM off and lets it clean up; a second one ends the process. */
+const interruption = (): AbortSignal => {
+  const interrupted = new AbortController()
+  process.once('SIGINT', () => {
+    console.log('Interrupted: what was made is removed. Ctrl-C again leaves it.')
+    interrupted.abort(new Error('It was interrupted.'))
+  })
+  return interrupted.signal
 }
 
 process.exit(

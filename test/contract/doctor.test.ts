@@ -300,6 +300,25 @@ describe('where one thing is broken', () => {
     expectNoCopies()
   })
 
+  it('a subscription that is not there', async () => {
+    const examined = await examine({ AZURE_SUBSCRIPTION_IDS: '00000000-0000-0000-0000-000000000001' })
+    expectOnly(examined, /compute The policy daily selects no VM.* -> .*AZURE_SUBSCRIPTION_IDS/)
+  })
+
+  it('a trial that is interrupted removes what it made', async () => {
+    const interrupted = new AbortController()
+    const lines: string[] = []
+    const say = (line: string) => {
+      lines.push(line)
+      if (line.includes('The first restore point is taken')) interrupted.abort(new Error('It was interrupted.'))
+    }
+    const trial = vmTrialOf(azure.linuxVmId, interrupted.signal)
+    expect(await runDoctor({ environment: healthy, trial, say, clock: clockOf() })).toBe(1)
+    expect(lines.join('\n')).toMatch(/PROBLEM +vm +Error: It was interrupted/)
+    expect(lines.join('\n')).toContain('the restore points and their collection are removed')
+    expectNoCopies()
+  })
+
   it('a restore point that cannot be removed is named', async () => {
     const fault = { status: 403, code: 'AuthorizationFailed', times: 1 }
     azure.emulator.context.faults.add({ operation: 'RestorePoints_Delete', ...fault })

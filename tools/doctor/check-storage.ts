@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import type { SeenContainer } from '../../shared/azure/storage-survey.ts'
 import type { ControlStore, VaultStore } from '../../shared/ports/blob-store.ts'
 import type { Connected } from './connect.ts'
-import { type Found, notChecked, ok, problem } from './finding.ts'
+import { type Found, notChecked, ok, problem, problemOf } from './finding.ts'
 
 /** Below this prefix lies nothing else. */
 const probePrefix = 'doctor/'
@@ -19,12 +19,10 @@ export async function* checkVaultContainer({ config, survey, vault }: Connected)
       `Writing to ${name}: its immutability policy would keep what the doctor writes. A backup shows it.`,
     )
   const probe = newProbe()
-  yield* createConditionally(vault, name, probe, () => survey.keepsVersions(name, probe))
-  const etag = (await vault.read(probe))?.etag ?? ''
-  const purged = await vault.purge(probe, etag)
-  yield purged === 'removed'
-    ? ok(`What the doctor wrote to ${name} is removed.`)
-    : problem(`${probe} in ${name} could not be removed (${purged}).`, `Remove ${probe} from ${name} by hand.`)
+  yield* withProbe(vault, name, probe, removeFromVault(vault), async function* (content) {
+    yield await provenOnce(vault, name, probe, content)
+    yield ok((await survey.keepsVersions(name, probe)) ? versioned : 'Versioning is off.')
+  })
 }
 
 /** The same for the control container, where objects are also replaced. */
@@ -39,12 +37,11 @@ export async function* checkControlContainer({ config, survey, control }: Connec
     )
   yield ok(`The container ${name} is there. ${rulesOf(seen)}`)
   const probe = newProbe()
-  yield* createConditionally(control, name, probe, null)
-  yield await replaceConditionally(control, name, probe)
-  const removed = await control.remove(probe)
-  yield removed === 'removed'
-    ? ok(`What the doctor wrote to ${name} is removed.`)
-    : problem(`${probe} in ${name} was removed by somebody else.`, 'Run the doctor again.')
+  const remove = () => control.remove(probe)
+  yield* withProbe(control, name, probe, remove, async function* (content) {
+    yield await provenOnce(control, name, probe, content)
+    yield await replacedByEtag(control, name, probe)
+  })
 }
 
 const newProbe = (): string => `${probePrefix}${randomBytes(8).toString('hex')}`
@@ -74,32 +71,51 @@ const absent = (name: string, setting: string): Found =>
     `Create it, with its policies if it is to have any, or correct ${setting}. Left alone, the first backup makes an empty one without policies.`,
   )
 
-async function* createConditionally(
+const versioned = 'Versioning is on: earlier versions of removed objects stay until a lifecycle rule ends them.'
+
+const removeFromVault = (vault: VaultStore) => async (probe: string) =>
+  vault.purge(probe, (await vault.read(probe))?.etag ?? '')
+
+/** Makes an object, and removes it after its use, also after a fault. What could not be removed is named. */
+async function* withProbe(
   store: VaultStore | ControlStore,
   container: string,
   probe: string,
-  keepsVersions: (() => Promise<boolean>) | null,
+  remove: (probe: string) => Promise<string>,
+  use: (content: Uint8Array) => AsyncIterable<Found>,
 ): AsyncGenerator<Found> {
   const content = randomBytes(32)
-  const first = await store.create(probe, [content])
-  const second = await store.create(probe, [randomBytes(32)])
-  const read = await store.read(probe)
-  const isSame = read !== null && Buffer.compare(read.bytes, content) === 0
-  if (first !== 'created' || second !== 'exists' || !isSame)
-    return yield problem(
-      `${container} does not keep the first of two objects of one name (If-None-Match): ${first}, then ${second}.`,
-      'The vault cannot lie on such a storage. Take an account of Azure Blob Storage.',
-    )
-  yield ok(`${container}: an object is created once, by condition, and read back.`)
-  if (keepsVersions !== null)
-    yield ok(
-      (await keepsVersions())
-        ? 'Versioning is on: earlier versions of removed objects stay until a lifecycle rule ends them.'
-        : 'Versioning is off.',
-    )
+  await store.create(probe, [content])
+  const byHand = `Remove ${probe} from the container ${container} by hand.`
+  try {
+    yield* use(content)
+  } finally {
+    const removed = await remove(probe).catch((error: unknown) => problemOf(error, byHand))
+    if (typeof removed === 'object') yield removed
+    else
+      yield removed === 'removed'
+        ? ok(`What the doctor wrote to ${container} is removed.`)
+        : problem(`${probe} in ${container} could not be removed (${removed}).`, byHand)
+  }
 }
 
-const replaceConditionally = async (control: ControlStore, container: string, probe: string): Promise<Found> => {
+const provenOnce = async (
+  store: VaultStore | ControlStore,
+  container: string,
+  probe: string,
+  content: Uint8Array,
+): Promise<Found> => {
+  const second = await store.create(probe, [randomBytes(32)])
+  const read = await store.read(probe)
+  if (second === 'exists' && read !== null && Buffer.compare(read.bytes, content) === 0)
+    return ok(`${container}: an object is created once, by condition, and read back.`)
+  return problem(
+    `${container} does not keep the first of two objects of one name (If-None-Match).`,
+    'The vault cannot lie on such a storage. Take an account of Azure Blob Storage.',
+  )
+}
+
+const replacedByEtag = async (control: ControlStore, container: string, probe: string): Promise<Found> => {
   const etag = (await control.read(probe))?.etag ?? ''
   const first = await control.replace(probe, randomBytes(32), etag)
   const second = await control.replace(probe, randomBytes(32), etag)

@@ -51,8 +51,10 @@ const again = 'Then run the doctor again.'
 export const problemOf = (error: unknown, hint: string): Found => {
   if (error instanceof ArmError && error.fault.code === 'refused' && error.fault.reason === 'not-authorized')
     return problem('Azure Resource Manager refused a request: the identity lacks a role.', hint)
-  if (error instanceof ArmError && error.fault.code !== 'refused') return problem(safeText(error.message), again)
+  if (error instanceof ArmError && error.fault.code === 'refused')
+    return problem(`Azure Resource Manager refused a request (${error.fault.reason}).`, error.fault.hint)
+  if (error instanceof ArmError) return problem(safeText(error.message), again)
   if (error instanceof VaultError) return problem(safeText(error.message), error.hint)
-  const isOurs = [ArmError, StorageError, SourceError, KeyServiceError].some((kind) => error instanceof kind)
+  const isOurs = [StorageError, SourceError, KeyServiceError].some((kind) => error instanceof kind)
   return problem(isOurs && error instanceof Error ? safeText(error.message) : safeMessage(error), hint)
 }
