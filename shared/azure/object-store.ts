@@ -1,8 +1,8 @@
 import {
   type AccessTier,
   type BlobContent,
-  type CallOptions,
   type ObjectCreator,
+  type RangeOptions,
   type ReadOptions,
   StorageError,
 } from '../ports/blob-store.ts'
@@ -121,11 +121,11 @@ const readPart = (
   send: Send,
   name: string,
   { offsetBytes, lengthBytes }: { readonly offsetBytes: number; readonly lengthBytes: number },
-  options?: CallOptions,
+  options?: RangeOptions,
 ): Promise<Uint8Array | null> =>
   withTries(name, lengthBytes, options, async ({ abortSignal }) => {
     if (lengthBytes === 0) return emptyPart(send, name, offsetBytes, abortSignal)
-    const target = Buffer.allocUnsafeSlow(lengthBytes)
+    const target = options?.into ?? Buffer.allocUnsafeSlow(lengthBytes)
     const range = `bytes=${offsetBytes}-${offsetBytes + lengthBytes - 1}`
     const takerOf: AnswerTaker = ({ framing, headers }) => {
       const answered = /^bytes (\d+-\d+)\//.exec(

@@ -13,7 +13,7 @@ export interface ObjectReader {
   read(name: string, options?: ReadOptions): Promise<BlobContent | null>
   /** Exactly `lengthBytes` bytes from `offsetBytes`; null where there is no such object. A shorter object throws StorageError `short-object`.
    * The bytes are the caller's own: it may give their memory back. */
-  readRange(name: string, offsetBytes: number, lengthBytes: number, options?: CallOptions): Promise<Uint8Array | null>
+  readRange(name: string, offsetBytes: number, lengthBytes: number, options?: RangeOptions): Promise<Uint8Array | null>
 }
 
 export interface BlobReader extends ObjectReader {
@@ -77,6 +77,12 @@ export type AccessTier = 'Hot' | 'Cool' | 'Cold'
 
 export interface CallOptions {
   readonly signal?: AbortSignal
+}
+
+export interface RangeOptions extends CallOptions {
+  /** Memory of just the length that is asked for, which may get the bytes; they are what is returned in any case. Not to be used for anything
+   * else before the call has ended. */
+  readonly into?: Uint8Array
 }
 
 export interface ReadOptions extends CallOptions {

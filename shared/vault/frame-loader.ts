@@ -3,12 +3,19 @@ import { releaseMemory } from '../format/release-memory.ts'
 import type { CallOptions, ObjectReader } from '../ports/blob-store.ts'
 import { readExactly } from './objects.ts'
 
-/** Fetches frames of one or more segments; neighbouring frames of a segment come in one ranged read. */
-export type FrameLoader = (frames: readonly FramePlace[]) => Map<FramePlace, Promise<StoredFrame>>
+/** Fetches frames of one or more segments; neighbouring frames of a segment come in one ranged read.
+ * @param memoryFor asked once for memory for so many bytes, all reads together; null where it has none. The frames lie in it then, and
+ * it is the caller's to know when that ends */
+export type FrameLoader = (
+  frames: readonly FramePlace[],
+  memoryFor?: (lengthBytes: number) => Buffer | null,
+) => Map<FramePlace, Promise<StoredFrame>>
 
 /** Holes up to this size between two wanted frames are read through (see TransferTuning.gapBytes). */
 const gapBytes = 120 * 1024
-const readBytesMax = 8 * 1024 * 1024
+/** One read at most, and as much as a reader of a disk fetches at once: a segment of 16 MiB in three reads. Fewer bytes at a time cost more:
+ * Azurite, for one, reads twice what is at most 4 MiB. */
+export const readBytesMax = 5.75 * 1024 * 1024
 
 /** A frame as it is stored, not proven. */
 export interface StoredFrame {
@@ -21,10 +28,15 @@ export interface StoredFrame {
 /** Promises that nobody awaits do not complain. */
 export const createFrameLoader =
   (reader: ObjectReader, options: CallOptions): FrameLoader =>
-  (frames) => {
+  (frames, memoryFor = () => null) => {
     const loaded = new Map<FramePlace, Promise<StoredFrame>>()
-    for (const group of neighbours(frames)) {
-      const bytes = readGroup(reader, group, options)
+    const groups = neighbours(frames)
+    const memory = memoryFor(groups.reduce((sum, { lengthBytes }) => sum + lengthBytes, 0))
+    let takenBytes = 0
+    for (const group of groups) {
+      const into = memory?.subarray(takenBytes, takenBytes + group.lengthBytes)
+      takenBytes += group.lengthBytes
+      const bytes = readExactly(reader, group.segment, group, into === undefined ? options : { ...options, into })
       let left = group.frames.length
       for (const frame of group.frames) {
         const from = frame.placeBytes - group.offsetBytes
@@ -32,7 +44,7 @@ export const createFrameLoader =
           bytes: all.subarray(from, from + frame.storedBytes),
           done: () => {
             left -= 1
-            if (left === 0) releaseMemory(all)
+            if (left === 0 && all.buffer !== memory?.buffer) releaseMemory(all)
           },
         }))
         stored.catch(() => undefined)
@@ -72,6 +84,3 @@ const isNeighbour = (group: FrameGroup, frame: FramePlace): boolean => {
   const isNear = frame.segment === group.segment && frame.placeBytes >= end && frame.placeBytes - end <= gapBytes
   return isNear && frame.placeBytes + frame.storedBytes - group.offsetBytes <= readBytesMax
 }
-
-const readGroup = (reader: ObjectReader, group: FrameGroup, options: CallOptions): Promise<Uint8Array> =>
-  readExactly(reader, group.segment, { offsetBytes: group.offsetBytes, lengthBytes: group.lengthBytes }, options)

@@ -5,6 +5,7 @@ import {
   type CallOptions,
   type ObjectCreator,
   type ObjectReader,
+  type RangeOptions,
   type ReadOptions,
   StorageError,
 } from '../ports/blob-store.ts'
@@ -17,7 +18,7 @@ export const readExactly = async (
   reader: ObjectReader,
   name: string,
   range: { readonly offsetBytes: number; readonly lengthBytes: number },
-  options: CallOptions,
+  options: RangeOptions,
 ): Promise<Uint8Array> => {
   const place = range.offsetBytes + range.lengthBytes
   try {

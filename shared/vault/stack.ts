@@ -4,10 +4,11 @@ import type { LayerReference } from '../domain/recovery-point.ts'
 import { type KeyRing, noKeys } from '../format/data-key.ts'
 import type { FramePlace } from '../format/frame.ts'
 import type { CallOptions, ObjectReader } from '../ports/blob-store.ts'
-import { createFrameLoader, type FrameLoader, type StoredFrame } from './frame-loader.ts'
+import { createBatchMemory } from './batch-memory.ts'
+import { createFrameLoader, type FrameLoader, readBytesMax, type StoredFrame } from './frame-loader.ts'
 import { type Layer, layerRuns, openLayer } from './layer-reader.ts'
 import { type MergedRun, mergeLayers } from './merge-layers.ts'
-import { attemptOf, createOpenFrames, type OpenFrames } from './open-frames.ts'
+import { createOpenFrames, type OpenFrames, transferOf } from './open-frames.ts'
 
 /** A disk at a recovery point, ready to be read: all footers are in memory and proven. */
 export interface OpenStack {
@@ -52,6 +53,7 @@ export async function* readStack(
   const load = createFrameLoader(stack.reader, { signal })
   const wanted = newlyWanted()
   const frames = createOpenFrames(stack.keys)
+  const memory = createBatchMemory(readBytesMax, batchesAheadMax)
   const layers = stack.layers.map((layer) => layerRuns(stack.reader, layer, window, { signal }))
   const batches = inBatches(mergeLayers(layers, window))
   const waiting: LoadedBatch[] = []
@@ -60,12 +62,15 @@ export async function* readStack(
       while (waiting.length < batchesAheadMax) {
         const batch = await batches.next()
         if (batch.done) break
-        waiting.push({ runs: batch.value, stored: load(wanted(batch.value)) })
+        waiting.push({ runs: batch.value, stored: load(wanted(batch.value), memory.next) })
       }
       const head = waiting.shift()
-      if (head === undefined) return
+      if (head === undefined) break
       yield* partsOf(head, frames, load)
+      // Its memory is for another batch from here on.
+      await Promise.allSettled(head.stored.values())
     }
+    memory.close()
   } finally {
     end.abort()
     await Promise.allSettled(waiting.flatMap((batch) => [...batch.stored.values()]))
@@ -80,31 +85,41 @@ interface LoadedBatch {
   readonly stored: Map<FramePlace, Promise<StoredFrame>>
 }
 
-const batchesAheadMax = 3
-const batchPlainBytes = 4 * 1024 * 1024
+/** One is read from while the next arrives. */
+const batchesAheadMax = 2
 const batchRunsMax = 4096
 
-/** Runs whose frames are fetched together. Zero runs that touch become one. */
+/** Runs whose frames are fetched together: as many as one read may bring. Where that is nearly so, a batch ends with a segment, so that
+ * its neighbours stay one read each. Zero runs that touch become one. */
 async function* inBatches(runs: AsyncIterable<MergedRun>): AsyncGenerator<readonly MergedRun[], undefined> {
+  const segments = new Map<string, string>()
   let batch: MergedRun[] = []
   let frames = new Set<FramePlace>()
-  let plainBytes = 0
+  let storedBytes = 0
+  const isFullFor = (frame: FramePlace): boolean => {
+    const transfer = transferOf(frame)
+    const segment = segments.get(transfer) ?? frame.segment
+    segments.set(transfer, frame.segment)
+    if (storedBytes + frame.storedBytes > readBytesMax) return storedBytes > 0
+    return segment !== frame.segment && storedBytes * 2 > readBytesMax
+  }
   for await (const run of runs) {
     const last = batch.at(-1)
     if (run.frame === null && last !== undefined && last.frame === null) {
       batch[batch.length - 1] = { ...last, lengthBytes: last.lengthBytes + run.lengthBytes }
       continue
     }
-    batch.push(run)
-    if (run.frame !== null && !frames.has(run.frame)) {
-      frames.add(run.frame)
-      plainBytes += run.frame.plainBytes
+    const frame = run.frame === null || frames.has(run.frame) ? null : run.frame
+    if (batch.length === batchRunsMax || (frame !== null && isFullFor(frame))) {
+      yield batch
+      batch = []
+      frames = new Set()
+      storedBytes = 0
     }
-    if (plainBytes < batchPlainBytes && batch.length < batchRunsMax) continue
-    yield batch
-    batch = []
-    frames = new Set()
-    plainBytes = 0
+    batch.push(run)
+    if (run.frame === null || frames.has(run.frame)) continue
+    frames.add(run.frame)
+    storedBytes += run.frame.storedBytes
   }
   if (batch.length > 0) yield batch
   return undefined
@@ -116,8 +131,8 @@ const newlyWanted = () => {
   return (runs: readonly MergedRun[]): readonly FramePlace[] => {
     const frames = new Set<FramePlace>()
     for (const { frame } of runs) if (frame !== null) frames.add(frame)
-    const wanted = [...frames].filter((frame) => last.get(attemptOf(frame)) !== frame)
-    for (const frame of frames) last.set(attemptOf(frame), frame)
+    const wanted = [...frames].filter((frame) => last.get(transferOf(frame)) !== frame)
+    for (const frame of frames) last.set(transferOf(frame), frame)
     return wanted
   }
 }

@@ -12,19 +12,19 @@ interface Sample {
   readonly plain: Buffer
 }
 
-const sample = (slice: number, ordinal: number, plain: Buffer): Sample => {
-  const birth = { recoveryPointId: 'r1', disk: 'os', slice, attempt: 1, ordinal }
+const sample = (transfer: number, ordinal: number, plain: Buffer): Sample => {
+  const birth = { recoveryPointId: `r${transfer}`, disk: 'os', slice: ordinal, attempt: 1, ordinal }
   const packed = compress(plain, Buffer.alloc(compressedBytesMax(plain.length)))
   const { header, payload, digest } = encodeFrame({ birth, ...packed, plainBytes: plain.length }, null)
   const stored = Buffer.concat([header, payload])
   const rest = { placeBytes: 0, storedBytes: stored.length, plainBytes: plain.length, digest }
-  return { place: { segment: `s${slice}`, birth, ...rest }, stored, plain }
+  return { place: { segment: `s${transfer}`, birth, ...rest }, stored, plain }
 }
 const random = seededRandom(1)
 const text = (fill: string, length = 200_704): Buffer => Buffer.alloc(length, `${fill} on a disk `)
 
 describe('open frames', () => {
-  it('have their bytes until the next one of their attempt is opened, in the same memory', () => {
+  it('have their bytes until the next one of their transfer is opened, in the same memory', () => {
     const frames = createOpenFrames(noKeys)
     const [first, second, other] = [sample(0, 0, text('a')), sample(0, 1, text('b')), sample(1, 0, text('c'))]
     const opened = frames.open(first.place, first.stored)
@@ -39,7 +39,7 @@ describe('open frames', () => {
 
   it('are bounded in number: the one that was opened first gives way', () => {
     const frames = createOpenFrames(noKeys)
-    const samples = Array.from({ length: 40 }, (_, slice) => sample(slice, 0, text(`${slice}`, 4096)))
+    const samples = Array.from({ length: 40 }, (_, transfer) => sample(transfer, 0, text(`${transfer}`, 4096)))
     for (const { place, stored } of samples) frames.open(place, stored)
     const left = samples.filter(({ place }) => frames.find(place) !== null)
     expect(left).toEqual(samples.slice(-32))
