@@ -80,6 +80,7 @@ const compose = (config: Config): Services => {
   const clients = createArmClients({ credential, endpoint: config.armEndpoint })
   const access = createArmDiskAccess(clients)
   const sockets = createSasSockets()
+  const threads = createTransferThreads({ storage: config.storage, tokens })
   return {
     clock: systemClock,
     newToken: randomUUID,
@@ -95,7 +96,8 @@ const compose = (config: Config): Services => {
     restoreDisks: createArmRestoreDisks({ clients, accessSeconds: config.accessSeconds }),
     openReader: (sasUrl, baseSasUrl) => createSasDiskReader({ sasUrl, baseSasUrl, sockets }),
     openWriter: (sasUrl, sizeBytes) => createSasDiskWriter({ sasUrl, sizeBytes, sockets }),
-    moveSlice: createTransferThreads({ storage: config.storage, tokens }).move,
+    moveSlice: threads.move,
+    restoreLanes: threads.restoreLanes,
     limits: { sliceBytes: config.sliceBytes, lanesMax: config.lanesMax, accessSeconds: config.accessSeconds },
     subscriptionIds: config.subscriptionIds,
     windowHours: config.windowHours,

@@ -1,7 +1,9 @@
 import { comparePlannedRange } from '../../shared/jobs/compare-planned-range.ts'
 import { compareRange } from '../contracts.ts'
 import { registerActivity } from '../services.ts'
-import { slotsOfRestore, transferSlots } from '../transfer-slots.ts'
+import { slotsOfComparison, transferSlots } from '../transfer-slots.ts'
 
 /** Idempotent: it changes nothing. It holds as much as a restore does. */
-registerActivity(compareRange, (deps, input) => transferSlots(() => comparePlannedRange(deps, input), slotsOfRestore))
+registerActivity(compareRange, (deps, input) =>
+  transferSlots(() => comparePlannedRange(deps, input), slotsOfComparison),
+)

@@ -1,17 +1,13 @@
+import assert from 'node:assert/strict'
 import { availableParallelism } from 'node:os'
-import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads'
+import { Worker } from 'node:worker_threads'
 import type { StorageSettings } from '../config.ts'
+import type { DataKey } from '../format/data-key.ts'
+import type { RestoreLane } from '../vault/restore-lane.ts'
 import type { SliceTransfer, TransferSliceRequest } from '../vault/transfer-slice.ts'
 import type { TokenSource } from './storage-account.ts'
-import {
-  carriedError,
-  carryError,
-  type FromThread,
-  type PlainRequest,
-  type Question,
-  type SliceOrder,
-  type ToThread,
-} from './transfer-messages.ts'
+import { type WorkHost, workIn } from './transfer-channel.ts'
+import type { LaneOrder, PlainLane, PlainRequest, Question, SliceOrder, WorkResult } from './transfer-messages.ts'
 
 /** More threads than this would only wait for one storage account. */
 const threadsMax = 4
@@ -35,7 +31,15 @@ export interface TransferThreads {
     request: TransferSliceRequest,
     here: (request: TransferSliceRequest) => Promise<SliceTransfer>,
   ): Promise<SliceTransfer>
-  /** Ends the threads, and the slices in them. */
+  /** Has every thread that is free take parts of a disk's restore, besides what the caller's own does: none where none is free. Each promise
+   * ends with its lane, which has then nothing in flight.
+   * @param target both are secret: the URL of the disk to write, and the keys for frames that are encrypted
+   * @throws nothing; the promises reject with the errors of `restoreLane`, as those of `move` do */
+  restoreLanes(
+    target: { readonly sasUrl: string; readonly keys: readonly DataKey[] },
+    lane: RestoreLane,
+  ): readonly Promise<void>[]
+  /** Ends the threads, and the work in them. */
   close(): Promise<void>
 }
 
@@ -59,7 +63,7 @@ export const createTransferThreads = (
     const worker = new Worker(workerUrl, { name: 'transfer', resourceLimits })
     const thread: Thread = { worker, isBusy: false, idleTimer: null }
     started.add(thread)
-    // Each slice listens for itself; an error that nobody listens for would end the process.
+    // Each piece of work listens for itself; an error that nobody listens for would end the process.
     thread.worker.on('error', () => started.delete(thread))
     thread.worker.once('exit', () => started.delete(thread))
     return thread
@@ -72,17 +76,34 @@ export const createTransferThreads = (
     started.delete(thread)
     await thread.worker.terminate()
   }
-  const moveThere = async (thread: Thread, sasUrl: string, request: TransferSliceRequest): Promise<SliceTransfer> => {
+  const workThere = async (
+    thread: Thread,
+    order: Omit<SliceOrder, 'channel' | 'storage'> | Omit<LaneOrder, 'channel' | 'storage'>,
+    host: WorkHost,
+  ): Promise<WorkResult> => {
     thread.isBusy = true
     if (thread.idleTimer !== null) clearTimeout(thread.idleTimer)
     thread.worker.ref()
     try {
-      return await moveIn(thread.worker, { ...of, sasUrl }, request)
+      return await workIn(thread.worker, { ...order, storage: of.storage }, host)
     } finally {
       thread.isBusy = false
       thread.worker.unref()
       thread.idleTimer = setTimeout(() => void end(thread), idleMs).unref()
     }
+  }
+  const moveThere = async (thread: Thread, sasUrl: string, request: TransferSliceRequest): Promise<SliceTransfer> => {
+    const { signal, shouldStop, onProgress, ...plain } = request
+    const answer = async ({ of: asked }: Question) => (asked === 'token' ? of.tokens() : (shouldStop?.() ?? false))
+    const host = { signal, answer, ...(onProgress === undefined ? {} : { onProgress }) }
+    const isStoppable = shouldStop !== undefined
+    const moved = await workThere(
+      thread,
+      { kind: 'slice', sasUrl, request: plain satisfies PlainRequest, isStoppable },
+      host,
+    )
+    assert(moved !== null)
+    return moved
   }
   return {
     move: async (sasUrl, request, here) => {
@@ -95,6 +116,18 @@ export const createTransferThreads = (
         movedHere -= 1
       }
     },
+    restoreLanes: ({ sasUrl, keys }, { signal, nextPart, ...lane }) => {
+      const answer = async (question: Question) => {
+        if (question.of === 'part') return nextPart(question.written)
+        return question.of === 'token' ? of.tokens() : false
+      }
+      const lanes: Promise<void>[] = []
+      for (let thread = free(); thread !== null; thread = free()) {
+        const order = { kind: 'lane', sasUrl, keys, lane: lane satisfies PlainLane } as const
+        lanes.push(workThere(thread, order, { signal, answer }).then(() => undefined))
+      }
+      return lanes
+    },
     close: async () => {
       await Promise.all([...started].map(end))
     },
@@ -104,81 +137,3 @@ export const createTransferThreads = (
 /** The worker's module beside this one; the built one where this is built. */
 const workerSource = new URL('./transfer-worker.ts', import.meta.url)
 const workerUrl = import.meta.url.endsWith('.ts') ? workerSource : new URL(workerSource.href.replace(/ts$/, 'js'))
-
-const moveIn = async (
-  worker: Worker,
-  { storage, sasUrl, tokens }: Pick<SliceOrder, 'sasUrl' | 'storage'> & { readonly tokens: TokenSource },
-  request: TransferSliceRequest,
-): Promise<SliceTransfer> => {
-  const { signal, shouldStop, onProgress: _onProgress, ...plain } = request
-  signal?.throwIfAborted()
-  const { port1: channel, port2: far } = new MessageChannel()
-  const abort = () => tell(channel, { kind: 'abort' })
-  signal?.addEventListener('abort', abort, { once: true })
-  const died = deathOf(worker)
-  try {
-    const ended = endOf(channel, request, tokens)
-    const isStoppable = shouldStop !== undefined
-    const order: SliceOrder = { storage, sasUrl, request: plain satisfies PlainRequest, isStoppable, channel: far }
-    worker.postMessage(order, [far])
-    return await Promise.race([ended, died.promise])
-  } catch (error) {
-    signal?.throwIfAborted()
-    throw error
-  } finally {
-    signal?.removeEventListener('abort', abort)
-    died.forget()
-    channel.close()
-  }
-}
-
-const tell = (channel: MessagePort, message: ToThread): void => channel.postMessage(message)
-
-/** Answers what the thread asks until the slice has ended. */
-const endOf = (
-  channel: MessagePort,
-  { shouldStop, onProgress }: Pick<TransferSliceRequest, 'onProgress' | 'shouldStop'>,
-  tokens: TokenSource,
-): Promise<SliceTransfer> =>
-  new Promise((resolve, reject) => {
-    const answer = (to: Question): void => {
-      const found: Promise<string | boolean> = to === 'token' ? tokens() : Promise.resolve(shouldStop?.() ?? false)
-      found.then(
-        (value) => tell(channel, { kind: 'answer', to, value }),
-        (error: unknown) => tell(channel, { kind: 'unknown', to, error: carryError(error) }),
-      )
-    }
-    channel.on('message', (message: FromThread) => {
-      switch (message.kind) {
-        case 'progress':
-          return onProgress?.(message.progress)
-        case 'ask':
-          return answer(message.question)
-        case 'moved':
-          return resolve(message.transfer)
-        case 'failed':
-          return reject(carriedError(message.error))
-        default:
-          return message satisfies never
-      }
-    })
-  })
-
-/** Rejects when the thread ends before its slice does: out of memory, or ended from outside. */
-const deathOf = (worker: Worker) => {
-  const { promise, reject } = Promise.withResolvers<never>()
-  promise.catch(() => undefined)
-  const failed = (error: unknown) => reject(new Error(`A transfer thread failed: ${codeOf(error)}.`))
-  const exited = () => reject(new Error('A transfer thread ended before its slice did.'))
-  worker.on('error', failed)
-  worker.on('exit', exited)
-  return {
-    promise,
-    forget: () => {
-      worker.off('error', failed)
-      worker.off('exit', exited)
-    },
-  }
-}
-
-const codeOf = (error: unknown): string => String((error as NodeJS.ErrnoException | null)?.code ?? 'unknown')

@@ -1,9 +1,11 @@
 import type { SourceKind } from '../domain/job.ts'
+import type { DataKey } from '../format/data-key.ts'
 import type { ControlStore, VaultStore } from '../ports/blob-store.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { DiskAccess, RestoreDisks, VmInventory, VmSnapshots } from '../ports/compute.ts'
 import type { DiskReader } from '../ports/disk-reader.ts'
 import type { DiskWriter } from '../ports/disk-writer.ts'
+import type { RestoreLane } from '../vault/restore-lane.ts'
 import type { SliceTransfer, TransferSliceRequest } from '../vault/transfer-slice.ts'
 import type { VaultKeys } from '../vault/vault-keys.ts'
 
@@ -43,5 +45,11 @@ export interface JobDeps {
     request: TransferSliceRequest,
     here: (request: TransferSliceRequest) => Promise<SliceTransfer>,
   ) => Promise<SliceTransfer>
+  /** Has other threads, as many as are free, write parts of a disk that is restored; see `restoreRange`. Without it, this thread writes all.
+   * @param target both are secret: the URL of the disk, and keys for what is encrypted */
+  readonly restoreLanes?: (
+    target: { readonly sasUrl: string; readonly keys: readonly DataKey[] },
+    lane: RestoreLane,
+  ) => readonly Promise<void>[]
   readonly limits: JobLimits
 }

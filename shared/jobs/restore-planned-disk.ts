@@ -1,6 +1,6 @@
 import { type DiskRef, type Failed, type Pending, type Stopped, superseded } from '../domain/job-ref.ts'
 import type { DiskWriter } from '../ports/disk-writer.ts'
-import { restoreRange } from '../vault/restore-range.ts'
+import { type RestoreRangeDeps, restoreRange } from '../vault/restore-range.ts'
 import { isCurrent } from './claim.ts'
 import { footerName } from './control-names.ts'
 import type { JobDeps } from './job-deps.ts'
@@ -9,7 +9,10 @@ import { type DiskToRestore, findRestoreDisk } from './restore-plan.ts'
 import { stopReasonOf } from './stop.ts'
 import { tellingDamage } from './telling-damage.ts'
 
-type RestoreDeps = Pick<JobDeps, 'clock' | 'control' | 'keys' | 'limits' | 'openWriter' | 'restoreDisks' | 'vault'>
+type RestoreDeps = Pick<
+  JobDeps,
+  'clock' | 'control' | 'keys' | 'limits' | 'openWriter' | 'restoreDisks' | 'restoreLanes' | 'vault'
+>
 
 /** How long one activity may poll the platform before it leaves the waiting to a durable timer. */
 const waitMs = 10_000
@@ -41,14 +44,24 @@ export const writePlannedRange = async (
     nextOffsetBytes: sizeBytes,
     writtenBytes: 0,
   }))) ??
-  withWriter(deps, ref, async ({ recoveryPoint }, writer) => {
+  withWriter(deps, ref, async ({ recoveryPoint }, writer, sasUrl) => {
     const request = { recoveryPoint, disk: ref.disk, fromOffsetBytes, budgetBytes: deps.limits.sliceBytes }
     const { kind, nextOffsetBytes, writtenBytes } = await restoreRange(
-      { vault: deps.vault, writer: writer(), keys: await deps.keys.ring() },
+      { vault: deps.vault, writer: writer(), keys: await deps.keys.ring(), ...(await lanesTo(deps, sasUrl)) },
       request,
     )
     return { kind, nextOffsetBytes, writtenBytes }
   })
+
+/** A key that cannot be opened is told of where a frame needs it. */
+const lanesTo = async (
+  { keys, restoreLanes }: Pick<RestoreDeps, 'keys' | 'restoreLanes'>,
+  sasUrl: string,
+): Promise<Pick<RestoreRangeDeps, 'startLanes'>> => {
+  if (restoreLanes === undefined) return {}
+  const opened = await keys.opened().catch(() => [])
+  return { startLanes: (lane) => restoreLanes({ sasUrl, keys: opened }, lane) }
+}
 
 /** Writes the footer, then ends the upload, which makes the disk one that can be attached. Key: the target disk. */
 export const finishPlannedDisk = async (
@@ -102,7 +115,7 @@ const ofComplete = async <Outcome>(
   return 'kind' in disk ? disk : answer(disk.sizeBytes)
 }
 
-type UseWriter<Outcome> = (disk: DiskToRestore, writer: () => DiskWriter) => Promise<Outcome>
+type UseWriter<Outcome> = (disk: DiskToRestore, writer: () => DiskWriter, sasUrl: string) => Promise<Outcome>
 
 const withWriter = <Outcome>(
   deps: RestoreDeps,
@@ -122,7 +135,7 @@ const withOpenWriter = async <Outcome>(
   if (opened.kind !== 'open') return opened
   let writer: DiskWriter | null = null
   try {
-    return await use(disk, () => (writer ??= deps.openWriter(opened.sasUrl, disk.sizeBytes)))
+    return await use(disk, () => (writer ??= deps.openWriter(opened.sasUrl, disk.sizeBytes)), opened.sasUrl)
   } finally {
     ;(writer as DiskWriter | null)?.close()
   }

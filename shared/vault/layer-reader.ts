@@ -103,7 +103,7 @@ export const readShard = async (
 }
 
 /** The first shard that ends behind the offset; the number of shards where none does. */
-const firstShardFrom = (footer: IndexFooter, offsetBytes: number): number => {
+export const firstShardFrom = (footer: IndexFooter, offsetBytes: number): number => {
   let low = 0
   let high = footer.shards
   while (low < high) {

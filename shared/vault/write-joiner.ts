@@ -1,5 +1,6 @@
 import type { CallOptions } from '../ports/blob-store.ts'
 import type { DiskWriter } from '../ports/disk-writer.ts'
+import { giveBackMemory, takeMemory } from './kept-memory.ts'
 
 /** Joins parts that follow each other into large writes, with several in flight. */
 export interface WriteJoiner {
@@ -13,9 +14,9 @@ export interface WriteJoiner {
   settle(): Promise<void>
 }
 
-/** One Put Page takes 4 MiB (Azure page blobs). */
-const writeBytesMax = 4 * 1024 * 1024
-const writesInFlightMax = 4
+/** A quarter of what one Put Page takes: several small ones in flight fill the network as a large one does, in a quarter of the memory. */
+const writeBytesMax = 1024 * 1024
+const writesInFlightMax = 3
 /** A hole of zeros up to this size is written rather than spent a request on. */
 const holeBytesMax = 32 * 1024
 
@@ -43,7 +44,7 @@ export const createWriteJoiner = (writer: DiskWriter, options: CallOptions): Wri
   const open = (offsetBytes: number): Buffer => {
     beginsAt = offsetBytes
     filledBytes = 0
-    return pool.pop() ?? Buffer.allocUnsafeSlow(writeBytesMax)
+    return pool.pop() ?? takeMemory(writeBytesMax)
   }
   const bridge = async (offsetBytes: number): Promise<void> => {
     if (buffer === null) return
@@ -71,6 +72,7 @@ export const createWriteJoiner = (writer: DiskWriter, options: CallOptions): Wri
     finish: async () => {
       await flush()
       await Promise.all(writes)
+      for (const memory of pool.splice(0)) giveBackMemory(memory)
     },
     settle: async () => {
       await Promise.allSettled(writes)

@@ -141,7 +141,7 @@ describe('a slice in a thread of its own', { timeout: 30_000 }, () => {
   it('fails when its thread dies, and the next one gets another thread', async () => {
     fixture.plane.settings.latencyMs = 60_000
     const moved = move(0)
-    const rejected = expect(moved).rejects.toThrow('A transfer thread ended before its slice did.')
+    const rejected = expect(moved).rejects.toThrow('A transfer thread ended before its work did.')
     await vi.waitFor(() => expect([...storage.objects.keys()].join()).toContain('/attempts/'), 10_000)
     await started[0]?.terminate()
     await rejected
