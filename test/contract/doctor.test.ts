@@ -213,6 +213,10 @@ describe('where one thing is broken', () => {
     const { problems } = await examine({ VaultStorage: wrongKey })
     expect(problems.some((line) => /vault Access to vault is refused/.test(line))).toBe(true)
     expect(problems.some((line) => /control Access to control is refused/.test(line))).toBe(true)
+    const ofStorage = problems.filter((line) => !line.startsWith('PROBLEM durable'))
+    expect(ofStorage.map((line) => line.replace(/.* -> /, '').slice(0, 52))).toEqual(
+      ofStorage.map(() => 'See that the containers and the account are the righ'),
+    )
   })
 
   it('a storage account that is not there', async () => {

@@ -21,6 +21,8 @@ export type Finding =
 export interface Check {
   readonly name: string
   readonly hint: string
+  /** For faults of the storage, which most checks read from; absent: that of the vault's account. */
+  readonly storageHint?: string
   readonly run: () => AsyncIterable<Found>
 }
 
@@ -36,13 +38,19 @@ export const notChecked = (reason: string): Found => ({ kind: 'notChecked', reas
 
 /** Runs checks one after another; a fault of one is its finding. */
 export async function* findingsOf(checks: readonly Check[]): AsyncGenerator<Finding> {
-  for (const { name, hint, run } of checks)
+  for (const { name, hint, storageHint, run } of checks)
     try {
       for await (const found of run()) yield { ...found, check: name }
     } catch (error) {
-      yield { ...problemOf(error, hint), check: name }
+      yield {
+        ...problemOf(error, error instanceof StorageError ? (storageHint ?? vaultStorageHint) : hint),
+        check: name,
+      }
     }
 }
+
+export const vaultStorageHint =
+  'See that the containers and the account are the right ones, that their firewall lets this machine in, and that the identity has the role Storage Blob Data Contributor. A shared access signature must be one of the account, for containers and objects.'
 
 /** The words of these faults say already what is to be done. */
 const again = 'Then run the doctor again.'

@@ -7,7 +7,7 @@ import { checkDataKeys, checkWrappingKey, keyHint } from './check-keys.ts'
 import { checkClock, checkControlContainer, checkVaultContainer } from './check-storage.ts'
 import { checkVm, collectionOf, type VmTrial } from './check-vm.ts'
 import { connect } from './connect.ts'
-import { type Check, type Finding, type Found, findingsOf } from './finding.ts'
+import { type Check, type Finding, type Found, findingsOf, vaultStorageHint } from './finding.ts'
 import { checkSettings, type Environment } from './settings.ts'
 
 export interface DoctorOptions {
@@ -41,9 +41,6 @@ export const runDoctor = async ({ environment, trial, say, clock }: DoctorOption
   return problems === 0 ? 0 : 1
 }
 
-const storageHint =
-  'See that the container and the account are the right ones, that their firewall lets this machine in, and that the identity has the role Storage Blob Data Contributor. A shared access signature must be one of the account, for containers and objects.'
-
 const checksOf = (
   config: Config,
   environment: Environment,
@@ -54,14 +51,14 @@ const checksOf = (
   const check = (name: string, hint: string, run: () => AsyncIterable<Found>): Check => ({ name, hint, run })
   return [
     check('identity', 'Sign in, or enable the managed identity.', () => checkIdentity(connected)),
-    check('clock', storageHint, () => checkClock(connected)),
-    check('vault', storageHint, () => checkVaultContainer(connected)),
-    check('control', storageHint, () => checkControlContainer(connected)),
+    check('clock', vaultStorageHint, () => checkClock(connected)),
+    check('vault', vaultStorageHint, () => checkVaultContainer(connected)),
+    check('control', vaultStorageHint, () => checkControlContainer(connected)),
     check('wrapping key', keyHint, () => checkWrappingKey(connected)),
     check('data keys', keyHint, () => checkDataKeys(connected)),
-    check('policies', storageHint, () => checkPolicies(connected)),
+    check('policies', vaultStorageHint, () => checkPolicies(connected)),
     check('compute', readerHint, () => checkCompute(connected)),
-    check('durable', hubHint, () => checkHub(environment)),
+    { name: 'durable', hint: hubHint, storageHint: hubHint, run: () => checkHub(environment) },
     ...(trial === null ? [] : [check('vm', readerHint, () => checkVm(connected, trial))]),
   ]
 }
