@@ -11,8 +11,9 @@ export type StartOutcome =
   | { readonly kind: 'already'; readonly jobId: string }
   | { readonly kind: 'busy'; readonly running: Claim }
 
-/** Starts a job: claim, then instance. The claim holds the job, so a crash between the two loses nothing: the supervisor goes on from the claim. Key: the job id; a job that was
- * started is not started again, however often it is asked for: while it runs it has a claim, and it is recorded before that goes. */
+/** Starts a job: claim, then instance. The claim holds the job, so a crash between the two loses nothing: the supervisor goes on from the claim. Key:
+ * the job id; a job that was started is not started again, however often it is asked for: while it runs it has a claim, and it is recorded before that
+ * goes. A backup on demand is asked for once: its caller makes its id from a new random text. */
 export const startJob = async (
   deps: Pick<JobDeps, 'clock' | 'control' | 'newToken'> & { readonly instances: JobInstances },
   job: Job,
@@ -22,13 +23,15 @@ export const startJob = async (
     if (taken.claim.job.jobId === job.jobId) return { kind: 'already', jobId: job.jobId }
     return { kind: 'busy', running: taken.claim }
   }
-  if ((await readEnding(deps.control, job.jobId)) !== null) {
+  if (!isNew(job) && (await readEnding(deps.control, job.jobId)) !== null) {
     await giveBack(deps, taken.claim)
     return { kind: 'already', jobId: job.jobId }
   }
   await deps.instances.start(taken.claim)
   return { kind: 'started', jobId: job.jobId, instanceId: instanceIdOf(job.jobId, taken.claim.attempt) }
 }
+
+const isNew = (job: Job): boolean => job.kind === 'backup' && job.trigger === 'onDemand'
 
 /** The job was started before, and has ended: this claim is for nothing. */
 const giveBack = async (deps: Pick<JobDeps, 'control'>, claim: Claim): Promise<void> => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import type { JobOutcome } from '../../shared/domain/job.ts'
+import type { BackupJob, JobOutcome } from '../../shared/domain/job.ts'
 import { refOf } from '../../shared/domain/job-ref.ts'
 import { isCurrent, readClaim, releaseClaim, renewClaim, takeClaim } from '../../shared/jobs/claim.ts'
 import { finishJob } from '../../shared/jobs/finish-job.ts'
@@ -10,6 +10,7 @@ import { supervise } from '../../shared/jobs/supervise.ts'
 import { fakeInstances, fakeWorld, sampleJob } from './world.ts'
 
 const now = new Date('2026-03-10T02:00:00Z')
+const slotJob: BackupJob = { ...sampleJob(), trigger: 'schedule' }
 const failure: JobOutcome = { kind: 'failed', reason: 'r', message: 'm', hint: 'h', disks: [] }
 
 describe('a claim', () => {
@@ -78,9 +79,9 @@ describe('the start of a job', () => {
   it('does not start a job again that has ended', async () => {
     const world = fakeWorld()
     const instances = fakeInstances()
-    await startJob({ ...world, instances }, sampleJob())
+    await startJob({ ...world, instances }, slotJob)
     await finishJob(world, { ...refOf(instances.started[0]!), outcome: failure })
-    expect(await startJob({ ...world, instances }, sampleJob())).toEqual({ kind: 'already', jobId: sampleJob().jobId })
+    expect(await startJob({ ...world, instances }, slotJob)).toEqual({ kind: 'already', jobId: slotJob.jobId })
     expect(instances.started).toHaveLength(1)
     expect(await readClaim(world.control, sampleJob())).toBeNull()
   })
@@ -91,9 +92,9 @@ describe('the start of a job', () => {
     const other = world.control.reopen()
     world.control.pause = async ({ operation, name }) => {
       if (operation === 'create' && name.startsWith('claims/'))
-        await recordOutcome(other, { job: sampleJob(), attempts: 1, outcome: failure, now })
+        await recordOutcome(other, { job: slotJob, attempts: 1, outcome: failure, now })
     }
-    expect((await startJob({ ...world, instances }, sampleJob())).kind).toBe('already')
+    expect((await startJob({ ...world, instances }, slotJob)).kind).toBe('already')
     expect(await readClaim(other, sampleJob())).toBeNull()
     expect(instances.started).toEqual([])
   })

@@ -61,15 +61,10 @@ export const runJob = async (
   deps: JobDeps,
   claim: Claim,
   before: (activity: string, input: unknown) => void | Promise<void> = () => undefined,
+  input: unknown = inputOf(claim),
 ): Promise<JobRun> => {
   const story = ({ backup: 'protectVm', restore: 'restoreVm', comparison: 'compareVm' } as const)[claim.job.kind]
-  const { state, instances } = await runWhole(
-    deps,
-    story,
-    inputOf(claim),
-    `${claim.job.jobId}.${claim.attempt}`,
-    before,
-  )
+  const { state, instances } = await runWhole(deps, story, input, `${claim.job.jobId}.${claim.attempt}`, before)
   return {
     outcome: state.output as JobOutcome | undefined,
     error: state.error,

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import type { BackupJob } from '../../shared/domain/job.ts'
 import { startJob } from '../../shared/jobs/start-job.ts'
 import { listLiveRecoveryPoints } from '../../shared/vault/recovery-points.ts'
 import { runJob } from './run-job.ts'
@@ -11,9 +12,15 @@ const freshProcess = (world: FakeWorld): FakeWorld => ({
   control: world.control.reopen(),
 })
 
-const backUp = async (world: FakeWorld, day: number, before?: (activity: string) => void) => {
+const backUp = async (
+  world: FakeWorld,
+  day: number,
+  before?: (activity: string) => void,
+  trigger: BackupJob['trigger'] = 'onDemand',
+) => {
   const instances = fakeInstances()
-  await startJob({ ...world, instances }, sampleJob(`day ${day}`, `2026-03-${10 + day}T02:00:00.000Z`))
+  const job = sampleJob(`day ${day}`, `2026-03-${10 + day}T02:00:00.000Z`)
+  await startJob({ ...world, instances }, { ...job, trigger })
   const { outcome } = await runJob(world, instances.started[0]!, before)
   expect(outcome).toMatchObject({ kind: 'completed' })
   return outcome
@@ -42,7 +49,7 @@ describe('a backup of a disk that did not change', () => {
       summary: { disks: [{ transfer: 'incremental', changedBytes: 0 }] },
     })
     expect(callsOf(process, 'control')).toEqual([
-      ...['create claims', 'read ended-jobs'],
+      ...['create claims'],
       ...['create intents', 'list condemned', 'create vm', 'read claims', 'create sources'],
       ...['read claims', 'list damage'],
       ...['replace claims', 'create ended-jobs', 'remove intents', 'read unfinished', 'remove claims'],
@@ -51,6 +58,17 @@ describe('a backup of a disk that did not change', () => {
       ...['list recovery-points', 'read recovery-points', 'list recovery-points'],
       ...['readRange layers', 'create recovery-points'],
     ])
+  })
+
+  it('makes one more where the schedule starts it: a slot may be started twice at once', async () => {
+    const counted = async (trigger: BackupJob['trigger']) => {
+      const process = freshProcess(await protectedVm())
+      await backUp(process, 1, undefined, trigger)
+      return [...callsOf(process, 'control'), ...callsOf(process, 'vault')]
+    }
+    const asked = await counted('onDemand')
+    expect(asked).toHaveLength(18)
+    expect(await counted('schedule')).toEqual([asked[0], 'read ended-jobs', ...asked.slice(1)])
   })
 
   it('comes to the same where each step runs in a process of its own', async () => {

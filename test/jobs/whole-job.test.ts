@@ -4,6 +4,7 @@ import { cancelJob } from '../../shared/jobs/cancel-job.ts'
 import { readClaim } from '../../shared/jobs/claim.ts'
 import { readJobRecord } from '../../shared/jobs/job-records.ts'
 import { jobStatus } from '../../shared/jobs/job-status.ts'
+import { encodeJson } from '../../shared/jobs/json-object.ts'
 import { planVmBackup } from '../../shared/jobs/plan-vm-backup.ts'
 import { startJob } from '../../shared/jobs/start-job.ts'
 import { supervise } from '../../shared/jobs/supervise.ts'
@@ -150,6 +151,24 @@ describe('a backup', () => {
     expect(outcome).toMatchObject({ kind: 'completed' })
     expect(calls.filter((call) => call === 'timer').length).toBe(5)
     expect(world.platform.restorePointsMade).toBe(1)
+  })
+
+  it('ends step by step, to the same recovery point, where an instance of version 0.1 goes on under this one', async () => {
+    const world = fakeWorld()
+    write(world, 'os', [3], 'x')
+    await backUp(world, 0)
+    const before = await latest(world)
+    const claim = await start(world, 'day 1', '2026-03-11T02:00:00.000Z')
+    const { job, token } = claim
+    const { startedAt: _, ...older } = (await readClaim(world.control, job))!.claim
+    await world.control.put(`claims/${vmKey}`, encodeJson(older))
+    await world.control.put(`jobs/${job.jobId}`, encodeJson({ job, startedAt: 'then', attempts: 1, outcome: null }))
+    const { calls, outcome } = await runJob(world, claim, undefined, { job, token })
+    expect(calls).toEqual(expect.arrayContaining(['takeRestorePoint', 'sealDisk', 'commitRecoveryPoint', 'finishJob']))
+    expect(calls).not.toContain('concludeBackup')
+    expect(outcome).toMatchObject({ kind: 'completed', summary: { disks: [{ changedBytes: 0 }, { changedBytes: 0 }] } })
+    expect((await latest(world)).disks.map(({ stack }) => stack)).toEqual(before.disks.map(({ stack }) => stack))
+    expect(await readJobRecord(world.control, job.jobId)).toMatchObject({ outcome: { kind: 'completed' } })
   })
 
   it('asks for access anew where it ended in the middle', async () => {

@@ -24,6 +24,7 @@ import {
   restoreJob,
   throwing,
   transferred,
+  unchangedPlan,
   vmInput,
   wellAnswers,
   world,
@@ -45,10 +46,10 @@ const vm = (name: string, around: World, input: unknown = vmInput): Case => ({
   instanceId,
   world: around,
 })
-const disk = (name: string, around: World): Case => ({
+const disk = (name: string, around: World, attempt?: number): Case => ({
   name: `protect-disk-${name}`,
   handler: handlerOf(protectDiskStory),
-  input: { ...ref, disk: 'lun-63' },
+  input: { ...ref, disk: 'lun-63', ...(attempt === undefined ? {} : { attempt }) },
   instanceId: `${instanceId}:disk-lun-63`,
   world: around,
 })
@@ -173,6 +174,7 @@ export const cases: readonly Case[] = [
     ),
   ),
   disk('all-well', world()),
+  disk('unchanged', world({ planDisk: unchangedPlan }), 1),
   disk('retries', world({ transferSlice: flaky(wellAnswers.transferSlice) })),
   disk('throttled', world({ transferSlice: [pending, wellAnswers.transferSlice, pending, wellAnswers.transferSlice] })),
   disk('slice-fails', world({ transferSlice: failedOutcome })),

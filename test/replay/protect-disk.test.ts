@@ -5,7 +5,7 @@ import { protectDiskStory } from '../../functions/orchestrators/protect-disk.ts'
 import { slicesPerGeneration, transferLaneStory } from '../../functions/orchestrators/transfer-lane.ts'
 import { nothingMoved } from '../../shared/domain/progress.ts'
 import { runStory, type World } from '../support/run-story.ts'
-import { failedOutcome, instanceId, pending, ref, throwing, wellAnswers, world } from './story-worlds.ts'
+import { failedOutcome, instanceId, pending, ref, throwing, unchangedPlan, wellAnswers, world } from './story-worlds.ts'
 
 const diskRef = { ...ref, disk: 'lun-0' }
 const diskId = `${instanceId}:disk-lun-0`
@@ -40,6 +40,16 @@ describe('the story of a disk', () => {
     const { calls, state } = await runDisk(world({ planDisk: planned(0, 1) }))
     expect(calls).toEqual(['planDisk', 'sealDisk'])
     expect(state.output).toMatchObject({ kind: 'transferred' })
+  })
+
+  it('has nothing to do with a disk of which planning tells that nothing changed', async () => {
+    const { calls, state } = await runDisk(world({ planDisk: unchangedPlan }))
+    expect(calls).toEqual(['planDisk'])
+    expect(state.output).toMatchObject({
+      kind: 'transferred',
+      report: { ...unchangedPlan.unchanged, milliseconds: 1000 },
+    })
+    expect(state.customStatus).toMatchObject({ phase: 'ended', totalBytes: 0 })
   })
 
   it('gives many slices to lanes, which get every n-th', async () => {

@@ -126,6 +126,14 @@ export const wellAnswers: Readonly<Record<string, unknown>> = {
  * @param sources what came of the first ask for the copies */
 export const planWith = (sources: unknown) => ({ ...(wellAnswers.planBackup as object), sources })
 
+/** What planning answers of a disk without a change to a story that names its attempt. */
+export const unchangedPlan = {
+  ...(wellAnswers.planDisk as object),
+  slices: 0,
+  changedBytes: 0,
+  unchanged: transferred('lun-63').report,
+}
+
 /** A world where some activities answer something else: an outcome, a list of outcomes run after run (the last one stays), or a
  * function of input and run that may throw. */
 export const world = (answers: Readonly<Record<string, unknown>> = {}, more: Partial<World> = {}): World => ({
