@@ -7,7 +7,7 @@ import type { Reachability } from './reachability.ts'
 const removalsAtOnce = 16
 
 /** Removes from the control container what jobs left that are over: plans, attempts, progress, and intents that a late twin wrote again: of a
- * backup after its recovery point was decided, of another job after it had ended.
+ * backup after its recovery point was decided, of another job after it had ended. Of a compaction without an intent the marks that a late twin left.
  * @param reach knows the intents of this pass and, read later, all commit records
  * @returns objects removed */
 export const collectControl = async (
@@ -29,6 +29,7 @@ export const collectControl = async (
   }
   const isOver = remembering(async (id) => {
     if (reach.protectedIds.has(id)) return false
+    if (reach.compactions.has(id)) return true
     const state = reach.points.get(id)?.state
     return state === undefined ? hasEnded(id) : state !== 'unreadable'
   })

@@ -48,7 +48,7 @@ export const collectGarbage = async (deps: CollectDeps, request: CollectRequest)
   const { passId } = request
   const reach = createReachability()
   await readRecords(deps.vault, reach, options)
-  await readCompactions(deps.vault, reach, options)
+  await readCompactions(deps, reach, options)
   const begun = await unfinishedPasses(deps.control, options)
   const isNew = !begun.some((condemned) => condemned.passId === passId)
   const passes = isNew ? [...begun, await condemn(deps, reach, passId, options)] : begun

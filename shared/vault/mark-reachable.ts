@@ -1,6 +1,13 @@
 import type { LayerReference, RecoveryPoint } from '../domain/recovery-point.ts'
 import { footerLengthOf, footerTailBytes, openIndexFooter } from '../format/index-footer.ts'
-import { layersRoot, recoveryPointsRoot, revisionsPrefix, segmentsRoot, slicesRoot } from '../format/names.ts'
+import {
+  attemptsRoot,
+  layersRoot,
+  recoveryPointsRoot,
+  revisionsPrefix,
+  segmentsRoot,
+  slicesRoot,
+} from '../format/names.ts'
 import { VaultError } from '../format/vault-error.ts'
 import { parseVaultName } from '../format/vault-name.ts'
 import type { BlobEntry, BlobReader, CallOptions } from '../ports/blob-store.ts'
@@ -24,9 +31,15 @@ export const readRecords = async (vault: BlobReader, reach: Reachability, option
   })
 }
 
-/** Learns of the compactions that have made anything. Comes before `readIntents`: one that is not known here may be at work, and what it makes
- * is left alone. */
-export const readCompactions = async (vault: BlobReader, reach: Reachability, options: CallOptions): Promise<void> => {
+/** Learns of the compactions that have made anything, be it the mark of an attempt. Comes before `readIntents`: one that is not known here may be at
+ * work, and what it makes is left alone. */
+export const readCompactions = async (
+  { vault, control }: { readonly vault: BlobReader; readonly control: BlobReader },
+  reach: Reachability,
+  options: CallOptions,
+): Promise<void> => {
+  for await (const { name } of control.list(`${attemptsRoot}${compactionIdPrefix}`, options))
+    reach.compactions.add(name.slice(attemptsRoot.length).split('/')[0] ?? '')
   for (const root of [layersRoot, slicesRoot, segmentsRoot])
     for await (const { name } of vault.list(`${root}${compactionIdPrefix}`, options)) {
       const parsed = parseVaultName(name)

@@ -149,6 +149,14 @@ describe(`a collection (seed ${seed})`, () => {
     expect([...world.control.objects.keys()]).toEqual(['attempts/r8/os/000000/0001'])
   })
 
+  it('removes the mark of an attempt of a compaction that has ended, and of no other', async () => {
+    const mark = { bytes: Buffer.from('x'), etag: '1' }
+    for (const id of ['fold-1', 'fold-2']) world.control.objects.set(`attempts/${id}/os/000000/0001`, mark)
+    await writeIntent(world.control, { kind: 'compaction', id: 'fold-2', vmKey, dependsOn: [], revisions: [] })
+    await collect(world, 'pass')
+    expect([...world.control.objects.keys()].sort()).toEqual(['attempts/fold-2/os/000000/0001', 'intents/fold-2.json'])
+  })
+
   it('drops the intent that a late twin wrote after the commit', async () => {
     await writeIntent(world.control, { kind: 'backup', id: 'r2', vmKey, dependsOn: ['r1'] })
     await collect(world, 'pass')
