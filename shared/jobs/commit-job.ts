@@ -9,6 +9,7 @@ import { claimOf } from './claim.ts'
 import type { JobDeps } from './job-deps.ts'
 import { publishImageBases } from './publish-image-bases.ts'
 import { readSealed, type SealedDisk } from './seal-planned-disk.ts'
+import { tellingDamage } from './telling-damage.ts'
 
 type CommitDeps = Pick<JobDeps, 'clock' | 'control' | 'vault'>
 
@@ -40,7 +41,9 @@ export const commitClaimed = async (
   )
   const complete = disks.filter((disk) => disk !== null)
   if (complete.length < disks.length) return committedBefore(deps, ref, plan, notSealed)
-  const committed = await commitRecoveryPoint(deps, draftOf(deps, plan, sources, complete))
+  const committed = await tellingDamage(deps, ref.vmKey, () =>
+    commitRecoveryPoint(deps, draftOf(deps, plan, sources, complete)),
+  )
   return committed.kind === 'committed' ? committedJob(deps, plan, committed.recoveryPoint) : aborted
 }
 
