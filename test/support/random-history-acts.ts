@@ -18,8 +18,8 @@ import {
   addVm,
   expectExact,
   type History,
-  isOfDamage,
   launch,
+  metDamage,
   pickVm,
   quietDeps,
 } from './random-history-model.ts'
@@ -231,7 +231,7 @@ const restore: Act = async (history, random) => {
   }
   const run = async (deps: HistoryDeps): Promise<string> => {
     const came = await restoreAll(deps).catch((error: unknown) => {
-      if (isOfDamage(history, error)) return `meets damage (${error.message})`
+      if (metDamage(history, error)) return `meets damage (${error.message})`
       throw error
     })
     await dropIntent(deps.control, id)

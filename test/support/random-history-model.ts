@@ -136,8 +136,7 @@ const finish = async (history: History, door: Door, task: Task, mishap: Mishap |
   } catch (error) {
     const isOvertaken = mishap?.kind === 'asleep' && task.isOvertaken?.(error) === true
     if (isOvertaken) return `overtaken (${(error as Error).message})`
-    if (isOfDamage(history, error) && task.mayMeet?.(error.fault.name) === true)
-      return `meets damage (${error.message})`
+    if (metDamage(history, error) && task.mayMeet?.(error.fault.name) === true) return `meets damage (${error.message})`
     if (!isMishap(error)) throw error
   }
   task.died?.()
@@ -162,7 +161,11 @@ const drawMishap = (random: SeededRandom): Mishap | null => {
   return { kind, of: 'call', at: 1 + random.below(2 ** (1 + random.below(8))) }
 }
 
-export const isOfDamage = ({ damaged }: History, error: unknown): error is VaultError =>
+/** True for what a run may end with that met damage, be it that it slept since and all is whole again. */
+export const metDamage = ({ everDamaged }: History, error: unknown): error is VaultError =>
+  error instanceof VaultError && everDamaged.has(error.fault.name)
+
+const isOfDamage = ({ damaged }: History, error: unknown): error is VaultError =>
   error instanceof VaultError && damaged.has(error.fault.name)
 
 /** What the work comes to, or the error that it ends with where that names a damaged object. */
