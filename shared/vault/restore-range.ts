@@ -49,11 +49,13 @@ export const restoreRange = async (
   let lanes = 1
   const parts = createRestoreParts(fromOffsetBytes, pieces, budgetBytes, () => lanes)
   await allOrNone(signal, (until) => {
-    const lane: RestoreLane = { disk, budgetBytes, nextPart: async (written) => parts.take(written), signal: until }
-    const elsewhere = pieces.length > 1 ? (deps.startLanes?.(lane) ?? []) : []
+    const nextPart: RestoreLane['nextPart'] = async (written) => parts.take(written)
+    const lane = { disk, budgetBytes, nextPart, signal: until }
+    const elsewhere = pieces.length > 1 ? (deps.startLanes?.({ ...lane, batches: 1 }) ?? []) : []
     lanes += elsewhere.length
     const known = elsewhere.map((ended) => ended.catch((error: unknown) => Promise.reject(knownHere(error, deps.keys))))
-    return [restoreLane(deps, lane), ...known]
+    // While one of several waits for what it reads, the others work.
+    return [restoreLane(deps, { ...lane, batches: elsewhere.length > 0 ? 1 : 2 }), ...known]
   })
   const { nextOffsetBytes, writtenBytes } = parts.result()
   const kind = nextOffsetBytes === disk.sizeBytes ? 'written' : 'more'

@@ -28,6 +28,11 @@ export interface DiskPart extends Extent {
   readonly bytes: Uint8Array | null
 }
 
+export interface ReadStackOptions extends CallOptions {
+  /** Batches in memory at a time, 2 where absent: one is read from while the next arrives. */
+  readonly batches?: number
+}
+
 /** Reads and proves the footers of all layers. A layer of a smaller disk just ends earlier. @throws VaultError */
 export const openStack = async (
   reader: ObjectReader,
@@ -45,7 +50,7 @@ export const openStack = async (
 export async function* readStack(
   stack: OpenStack,
   window: Extent,
-  options: CallOptions = {},
+  options: ReadStackOptions = {},
 ): AsyncGenerator<DiskPart> {
   assert(window.offsetBytes >= 0 && window.offsetBytes + window.lengthBytes <= stack.sizeBytes)
   const end = new AbortController()
@@ -53,13 +58,14 @@ export async function* readStack(
   const load = createFrameLoader(stack.reader, { signal })
   const wanted = newlyWanted()
   const frames = createOpenFrames(stack.keys)
-  const memory = createBatchMemory(readBytesMax, batchesAheadMax)
+  const batchesMax = options.batches ?? 2
+  const memory = createBatchMemory(readBytesMax, batchesMax)
   const layers = stack.layers.map((layer) => layerRuns(stack.reader, layer, window, { signal }))
   const batches = inBatches(mergeLayers(layers, window))
   const waiting: LoadedBatch[] = []
   try {
     for (;;) {
-      while (waiting.length < batchesAheadMax) {
+      while (waiting.length < batchesMax) {
         const batch = await batches.next()
         if (batch.done) break
         waiting.push({ runs: batch.value, stored: load(wanted(batch.value), memory.next) })
@@ -85,8 +91,6 @@ interface LoadedBatch {
   readonly stored: Map<FramePlace, Promise<StoredFrame>>
 }
 
-/** One is read from while the next arrives. */
-const batchesAheadMax = 2
 const batchRunsMax = 4096
 
 /** Runs whose frames are fetched together: as many as one read may bring. Where that is nearly so, a batch ends with a segment, so that

@@ -88,7 +88,12 @@ describe('lanes of a restore in threads of their own', { timeout: 30_000 }, () =
 
   it('are none where no thread is free', async () => {
     threads = createTransferThreads({ storage: storage.settings, tokens: async () => 'token' }, 0)
-    const lane = { disk: point.disks[0] ?? expect.unreachable(), budgetBytes: 1, nextPart: async () => null }
+    const lane = {
+      disk: point.disks[0] ?? expect.unreachable(),
+      budgetBytes: 1,
+      batches: 1,
+      nextPart: async () => null,
+    }
     expect(threads.restoreLanes({ sasUrl: target.sasUrl, keys: [] }, lane)).toEqual([])
   })
 
