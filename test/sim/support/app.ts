@@ -11,7 +11,8 @@ import { type Scope, scopes } from './scope.ts'
 /** The only memory that invocations of a worker share. Workers that die here leave their process behind, so each life has its own. */
 vi.mock('../../../functions/transfer-slots.ts', async (original) => ({
   ...(await original<object>()),
-  transferSlots: <Result>(task: () => Promise<Result>) => scopes.getStore()!.slots(task),
+  transferSlots: <Result>(task: () => Promise<Result>, slots?: number) => scopes.getStore()!.slots(task, slots),
+  restoreSlots: <Result>(task: () => Promise<Result>) => scopes.getStore()!.slots(task, Number.MAX_SAFE_INTEGER),
   leanly: <Result>(task: () => Promise<Result>) => task(),
 }))
 
