@@ -59,7 +59,7 @@ interface Against {
 
 const plain: Against = { base: null, comparison: null }
 
-/** Does without the base where the platform cannot compare with it, and without what is stored where its index is damaged: what would lie
+/** Does without the base where the platform cannot compare with it, or has lost it in the middle of that, and without what is stored where its index is damaged: what would lie
  * on it could not be restored. */
 const listTolerantly = async (
   deps: PlanDeps,
@@ -68,7 +68,10 @@ const listTolerantly = async (
   against: Against,
 ): Promise<DiskPlanned> => {
   try {
-    return await list(deps, ref, source, against)
+    const listed = await list(deps, ref, source, against)
+    if (listed.kind !== 'failed' || against.base === null || (await isThere(deps, against.base))) return listed
+    await noteFull(deps, ref, 'base-gone')
+    return listTolerantly(deps, ref, source, { ...against, base: null })
   } catch (error) {
     if (error instanceof SourceError && error.fault.code === 'diff-unsupported' && against.base !== null) {
       await noteFull(deps, ref, 'diff-unsupported')
@@ -91,12 +94,13 @@ const usableBase = async (
   base: PlannedBase | null,
 ): Promise<PlannedBase | null> => {
   if (base === null) return null
-  const obstacle =
-    obstacleBetween(source, base.source) ?? ((await deps.access.exists(base.source.resourceId)) ? null : 'base-gone')
+  const obstacle = obstacleBetween(source, base.source) ?? ((await isThere(deps, base)) ? null : 'base-gone')
   if (obstacle === null) return base
   await noteFull(deps, ref, obstacle)
   return null
 }
+
+const isThere = (deps: PlanDeps, { source }: PlannedBase): Promise<boolean> => deps.access.exists(source.resourceId)
 
 const obstacleBetween = (source: DiskSource, base: DiskSource): string | null => {
   const isSame = (one: string, other: string): boolean => one.toLowerCase() === other.toLowerCase()

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { Claim, DiskReport } from '../../shared/domain/job.ts'
 import { startJob } from '../../shared/jobs/start-job.ts'
+import { SourceError } from '../../shared/ports/disk-reader.ts'
 import { latestRecoveryPoint } from '../../shared/vault/recovery-points.ts'
 import { runJob } from './run-job.ts'
 import { type FakeWorld, fakeInstances, fakeWorld, mib, sampleJob, sampleVm } from './world.ts'
@@ -57,6 +58,26 @@ describe('a disk that changes between the plan and the restore point', () => {
       sizeBytes = 5 * 1024 ** 4
     })
     expect(disks[1]).toMatchObject({ transfer: 'full', fullReason: 'diff-unsupported', sizeBytes: 5 * 1024 ** 4 })
+    expect(disks[0]).toMatchObject({ transfer: 'incremental' })
+  })
+
+  it('is transferred in full where the platform loses the base while it compares', async () => {
+    const world = fakeWorld()
+    const losing: FakeWorld = {
+      ...world,
+      openReader: (sasUrl, baseSasUrl) => {
+        const reader = world.openReader(sasUrl, baseSasUrl)
+        if (baseSasUrl === null || !sasUrl.includes('lun-0')) return reader
+        const base = [...world.platform.copies.keys()].find((id) => baseSasUrl.includes(id)) ?? ''
+        const listRanges = () => {
+          world.platform.copies.delete(base)
+          throw new SourceError({ code: 'gone' })
+        }
+        return { ...reader, listRanges }
+      },
+    }
+    const disks = await backUpTwice(losing, () => undefined)
+    expect(disks[1]).toMatchObject({ transfer: 'full', fullReason: 'base-gone' })
     expect(disks[0]).toMatchObject({ transfer: 'incremental' })
   })
 })
