@@ -23,8 +23,10 @@ export interface MaintenanceCounts {
   readonly retained: number
   /** Stored bytes that were read and proven. */
   readonly checkedBytes: number
-  /** Damages that were found. */
+  /** Damages that were found and were not known. */
   readonly damaged: number
+  /** Indexes that were damaged or lost and are whole again. */
+  readonly rebuilt: number
 }
 
 export const nothingMaintained: MaintenanceCounts = {
@@ -35,11 +37,13 @@ export const nothingMaintained: MaintenanceCounts = {
   retained: 0,
   checkedBytes: 0,
   damaged: 0,
+  rebuilt: 0,
 }
 
 /** The counts with what one more step did. */
 export const plusCounts = (counts: MaintenanceCounts, more: Partial<MaintenanceCounts>): MaintenanceCounts => {
-  const sum = (name: keyof MaintenanceCounts): number => counts[name] + (more[name] ?? 0)
+  // A pass that an earlier release began may not count everything.
+  const sum = (name: keyof MaintenanceCounts): number => (counts[name] ?? 0) + (more[name] ?? 0)
   return {
     expired: sum('expired'),
     folded: sum('folded'),
@@ -48,6 +52,7 @@ export const plusCounts = (counts: MaintenanceCounts, more: Partial<MaintenanceC
     retained: sum('retained'),
     checkedBytes: sum('checkedBytes'),
     damaged: sum('damaged'),
+    rebuilt: sum('rebuilt'),
   }
 }
 

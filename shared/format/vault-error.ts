@@ -73,6 +73,12 @@ const explain = (fault: VaultFault): string => {
   }
 }
 
+const damagedHint =
+  'The stored object is damaged or gone. Look for it among soft-deleted or earlier versions in the storage account, or restore another recovery point.'
+
+const curableHint =
+  'The stored object is damaged or gone. First run POST maintenance with {"recheck": true}: a lost index is rebuilt from its segments. Then back the VM up: the next backup stores damaged data again. If this very recovery point is needed, look for the object among soft-deleted or earlier versions in the storage account; else restore another one.'
+
 const hintOf = (fault: VaultFault): string => {
   switch (fault.code) {
     case 'unsupported-version':
@@ -88,6 +94,6 @@ const hintOf = (fault: VaultFault): string => {
     case 'wrong-key':
       return 'Another key than the one this was written under goes by the same id. Configure the wrapping key of this very vault.'
     default:
-      return 'The stored object is damaged or gone. Look for it among soft-deleted or earlier versions in the storage account, or restore another recovery point.'
+      return /^(layers|segments)\//.test(fault.name) ? curableHint : damagedHint
   }
 }

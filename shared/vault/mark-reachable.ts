@@ -16,7 +16,7 @@ import { inBatches } from './in-batches.ts'
 import { type Intent, listIntents } from './intents.ts'
 import { openLayer } from './layer-reader.ts'
 import { readExactly } from './objects.ts'
-import type { PointState, Reachability } from './reachability.ts'
+import type { PointState, Reachability, Unreadable } from './reachability.ts'
 import { type RecoveryPointKey, readRevision } from './recovery-points.ts'
 
 /** Records and footers read at the same time; the footer of a full 32 TiB disk has 8 MiB. */
@@ -104,9 +104,9 @@ const markAgain = async (
 }
 
 /** @throws whatever is not the fault of stored bytes */
-const unreadableBy = (error: unknown, name: string): { readonly name: string; readonly reason: string } => {
+const unreadableBy = (error: unknown, name: string, isSuperseded = false): Unreadable => {
   if (!(error instanceof VaultError)) throw error
-  return { name: 'name' in error.fault ? error.fault.name : name, reason: error.fault.code }
+  return { name: 'name' in error.fault ? error.fault.name : name, reason: error.fault.code, isSuperseded }
 }
 
 /** @param layersMayBeGone for a revision that may not be the newest: layers are given up once its recovery point is re-pointed */
@@ -199,7 +199,8 @@ const addAllRevisions = async (
       const found = await readRevision(vault, key, parsed.revision, options)
       if (found !== null && 'disks' in found.record) await addRecord(vault, reach, found.record, options, true)
     } catch (error) {
-      reach.unreadable.push(unreadableBy(error, name))
+      const isSuperseded = point.state === 'live' && parsed.revision < point.newest
+      reach.unreadable.push(unreadableBy(error, name, isSuperseded))
     }
   }
 }

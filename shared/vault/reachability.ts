@@ -16,6 +16,8 @@ export interface MarkedPoint {
 export interface Unreadable {
   readonly name: string
   readonly reason: string
+  /** True for an older revision of a recovery point whose newest one is whole: it restores all the same, and only jobs that run may go by this one. */
+  readonly isSuperseded: boolean
 }
 
 /** Everything that is known to be needed. It only ever grows while a pass goes on: what was needed at one look is kept. Memory: some 450

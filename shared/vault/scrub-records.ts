@@ -14,6 +14,8 @@ export interface CheckedPoint {
 export interface DamagedRecord {
   readonly recoveryPointId: string
   readonly error: VaultError
+  /** False for an older revision below a whole newest one, which alone says what is to be restored. */
+  readonly isNeeded: boolean
 }
 
 export interface CheckedRecords {
@@ -31,10 +33,11 @@ export const checkRecords = async (vault: BlobReader, vmKey: string, options: Ca
   const firstDigests = new Map<string, string>()
   for await (const { recoveryPointId, revision } of listRecoveryPoints(vault, vmKey, options)) {
     const key = { vmKey, recoveryPointId }
-    const tell = (error: VaultError): void => void damaged.push({ recoveryPointId, error })
+    const tell = (error: VaultError, isNeeded = true): void => void damaged.push({ recoveryPointId, error, isNeeded })
     const found = await orTold(readRevision(vault, key, revision, options), tell)
     if (found === null || (found !== 'damaged' && !('disks' in found.record))) continue
-    const first = revision === 1 ? found : await orTold(readRevision(vault, key, 1, options), tell)
+    const tellFirst = (error: VaultError): void => tell(error, found === 'damaged')
+    const first = revision === 1 ? found : await orTold(readRevision(vault, key, 1, options), tellFirst)
     if (first !== null && first !== 'damaged') firstDigests.set(recoveryPointId, first.digest)
     if (found === 'damaged' || !('disks' in found.record)) continue
     if (first === null) {

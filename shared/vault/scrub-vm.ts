@@ -193,8 +193,8 @@ const judge = async (
   const judgements: Judgement[] = []
   const add = (kind: Judgement['kind'], error: VaultError, touches: Judgement['touches'], name = error.fault.name) =>
     judgements.push({ name, kind, code: error.fault.code, message: error.message, frames: null, touches })
-  for (const { recoveryPointId, error } of suspicions.records)
-    add('record', error, [{ recoveryPointId, disk: null, ranges: null }])
+  for (const { recoveryPointId, error, isNeeded } of suspicions.records)
+    add('record', error, isNeeded ? [{ recoveryPointId, disk: null, ranges: null }] : [])
   for (const [name, { error, shards }] of suspicions.layers) {
     const layer = contents.layers.get(name)
     if (layer !== undefined) add('index', error, touchesOfDamagedLayer(layer, shards, contents), name)

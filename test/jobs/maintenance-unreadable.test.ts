@@ -1,13 +1,16 @@
 import { describe, expect, it } from 'vitest'
 import { vmKeyOf } from '../../shared/domain/ids.ts'
+import type { StepProblem } from '../../shared/domain/maintenance.ts'
 import { backupJobOf, defaultChoices } from '../../shared/domain/policy.ts'
+import { recoveryPointName } from '../../shared/format/names.ts'
+import { encodeSealedJson } from '../../shared/format/sealed-json.ts'
 import { endedJobName } from '../../shared/jobs/control-names.ts'
 import { encodeJson } from '../../shared/jobs/json-object.ts'
 import { collectVault } from '../../shared/jobs/maintenance/collect-vault.ts'
 import { expireVault } from '../../shared/jobs/maintenance/expire-vault.ts'
 import { startJob } from '../../shared/jobs/start-job.ts'
 import { writeIntent } from '../../shared/vault/intents.ts'
-import { listLiveRecoveryPoints, listRecoveryPoints } from '../../shared/vault/recovery-points.ts'
+import { listLiveRecoveryPoints, listRecoveryPoints, readRecoveryPoint } from '../../shared/vault/recovery-points.ts'
 import { runJob } from './run-job.ts'
 import { fakeInstances, fakeWorld, sampleVm, vmId } from './world.ts'
 
@@ -91,6 +94,37 @@ describe('expiry of VMs that no policy selects', () => {
 })
 
 describe('collection', () => {
+  it('names an older revision that cannot be read once, and offers to give nothing up where a later one is whole', async () => {
+    const { world, first, newest } = await worldOfTwo()
+    const recoveryPointId = await newest(first)
+    const found = await readRecoveryPoint(world.vault, { vmKey: first, recoveryPointId })
+    const later = { ...found!.recoveryPoint, revision: 2 }
+    await world.vault.put(recoveryPointName(first, recoveryPointId, 2), encodeSealedJson(later))
+    const name = recoveryPointName(first, recoveryPointId, 1)
+    world.vault.objects.get(name)!.bytes[200]! ^= 1
+    await writeIntent(world.control, { kind: 'restore', id: 'restore-a', vmKey: first, dependsOn: [recoveryPointId] })
+    const { problems = [] } = (await collectVault(world, step)) as { readonly problems?: readonly StepProblem[] }
+    expect(problems).toMatchObject([
+      { reason: 'unreadable-older-revisions', message: expect.stringContaining(`1 object cannot be read: ${name}.`) },
+    ])
+    expect(problems[0]!.hint).not.toContain('expire')
+  })
+
+  it('offers to give up what GET damage says is lost where the newest revision cannot be read', async () => {
+    const { world, first, newest } = await worldOfTwo()
+    const name = recoveryPointName(first, await newest(first), 1)
+    world.vault.objects.get(name)!.bytes[200]! ^= 1
+    expect(await collectVault(world, step)).toMatchObject({
+      problems: [
+        {
+          reason: 'unreadable-objects',
+          message: expect.stringContaining(`1 object cannot be read: ${name}.`),
+          hint: expect.stringMatching(/rebuilt.*expire/),
+        },
+      ],
+    })
+  })
+
   it('goes on where the record of a restore is no JSON, keeps what that restore left, and tells of it', async () => {
     const world = fakeWorld()
     await writeIntent(world.control, { kind: 'restore', id: 'restore-a', vmKey: 'v', dependsOn: ['p'] })

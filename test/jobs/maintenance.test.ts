@@ -116,6 +116,38 @@ describe('a pass over the vault', { timeout: 60_000 }, () => {
     expect(await liveIds(world)).toContain(days[5]!.recoveryPointId)
   })
 
+  it('counts the indexes that it rebuilt, and leaves nothing on the books of them', async () => {
+    const world = await worldWithPolicy({ ...policy, retention: null })
+    const [day] = await backUpDays(world, 1)
+    world.vault.objects.delete(`layers/${day!.recoveryPointId}/os`)
+    const { counts, problems } = await runMaintenance(world, 'pass-1')
+    expect(counts).toMatchObject({ damaged: 1, rebuilt: 1 })
+    expect(problems.map(({ reason }) => reason)).toEqual(['vault-object-missing', 'unreadable-objects'])
+    expect(await runMaintenance(world, 'pass-2')).toMatchObject({ kind: 'completed', counts: { rebuilt: 0 } })
+  })
+
+  it('does not look clean while something is known to be damaged, though it finds nothing new', async () => {
+    const world = await worldWithPolicy({ ...policy, retention: null })
+    const [day] = await backUpDays(world, 1)
+    const prefix = `segments/${day!.recoveryPointId}/os/`
+    const name = [...world.vault.objects.keys()].find((one) => one.startsWith(prefix))!
+    world.vault.objects.delete(name)
+    await runMaintenance(world, 'pass-1')
+    expect(await runMaintenance(world, 'pass-2')).toMatchObject({
+      kind: 'incomplete',
+      counts: { damaged: 0 },
+      problems: [
+        {
+          stage: 'scrub',
+          reason: 'known-damage',
+          message:
+            'Known to be damaged: 1. Of these, 1 touch recovery points that cannot be restored whole because of them.',
+          hint: expect.stringContaining('GET damage'),
+        },
+      ],
+    })
+  })
+
   it('checks again what was checked lately only where it is asked to, once', async () => {
     const world = await worldWithPolicy(policy)
     await backUpDays(world, 2)

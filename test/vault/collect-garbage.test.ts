@@ -183,7 +183,7 @@ describe('a collection next to damage', () => {
     damage(`recovery-points/${vmKey}/r1/0001.json`)
     const before = [...world.vault.objects.keys()]
     const { unreadable } = await collect(world, 'pass')
-    expect(unreadable).toEqual([{ name: `recovery-points/${vmKey}/r1/0001.json`, reason: 'malformed' }])
+    expect(unreadable).toMatchObject([{ name: `recovery-points/${vmKey}/r1/0001.json`, reason: 'malformed' }])
     expect([...world.vault.objects.keys()]).toEqual(before)
     await expire(world, 'r1')
     await collectQuietly(world, 'after')
@@ -195,7 +195,7 @@ describe('a collection next to damage', () => {
     world.vault.objects.delete('layers/r1/os')
     const before = [...world.vault.objects.keys()]
     const { unreadable } = await collect(world, 'pass')
-    expect(unreadable).toEqual([{ name: 'layers/r1/os', reason: 'object-missing' }])
+    expect(unreadable).toMatchObject([{ name: 'layers/r1/os', reason: 'object-missing' }])
     expect([...world.vault.objects.keys()]).toEqual(before)
   })
 

@@ -80,6 +80,19 @@ describe('a check of the vault', () => {
     expect((await scrubbedNames(readerOf(changed))).toSorted()).toEqual([first, segment])
   })
 
+  it('says that a damaged first revision below a whole later one touches nothing, and a damaged newest one all', async () => {
+    const [first, second] = [`recovery-points/${vmKey}/r2/0001.json`, `recovery-points/${vmKey}/r2/0002.json`]
+    const older = openWorld(withChanges(small.objects, { [first]: flipped(first, 100) }))
+    await scrubVault(older, unlimited)
+    expect(await damageOf(older.control, vmKey)).toMatchObject([{ name: first, kind: 'record', touches: [] }])
+    const both = openWorld(withChanges(small.objects, { [first]: flipped(first, 100), [second]: flipped(second, 100) }))
+    await scrubVault(both, unlimited)
+    const reports = await damageOf(both.control, vmKey)
+    expect(reports.map(({ name }) => name).toSorted()).toEqual([first, second])
+    const whole = [{ recoveryPointId: 'r2', disk: null, ranges: null }]
+    for (const { touches } of reports) expect(touches).toEqual(whole)
+  })
+
   it.each(goldenKinds)('finds nothing wrong with the golden vault %s', async (kind) => {
     const { vault } = await loadGoldenVault(join(import.meta.dirname, '..', 'golden', 'vectors', 'v1', kind))
     expect(await scrubbedNames(vault)).toEqual([])

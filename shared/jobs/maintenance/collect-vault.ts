@@ -59,13 +59,33 @@ const unreadJob = ({ message }: ControlObjectError): StepProblem => ({
 })
 
 const problemsOf = ({ unreadable }: Collected): readonly StepProblem[] => {
-  if (unreadable.length === 0) return []
-  const names = unreadable.slice(0, namesMax).map(({ name }) => name)
+  const namesOf = (isSuperseded: boolean): readonly string[] => [
+    ...new Set(unreadable.flatMap((one) => (one.isSuperseded === isSuperseded ? one.name : []))),
+  ]
+  return [
+    ...unreadableProblem(namesOf(false), {
+      reason: 'unreadable-objects',
+      hint: 'The last stage of this pass rebuilds lost indexes from their segments: `rebuilt` in its counts says how many. See GET damage for what is left: bring it back from soft delete or an earlier version, or give up the recovery points that it touches, and no others, by POST vms/{vmKey}/recovery-points/{recoveryPointId}/expire.',
+    }),
+    ...unreadableProblem(namesOf(true), {
+      reason: 'unreadable-older-revisions',
+      hint: 'Their recovery points restore by a later revision that is whole: nothing is lost, and nothing is to be done. Once the jobs that use these recovery points have ended, a pass removes again what nothing needs.',
+    }),
+  ]
+}
+
+const unreadableProblem = (
+  names: readonly string[],
+  { reason, hint }: Pick<StepProblem, 'reason' | 'hint'>,
+): readonly StepProblem[] => {
+  if (names.length === 0) return []
+  const count = names.length === 1 ? '1 object' : `${names.length} objects`
+  const shown = names.slice(0, namesMax).join(', ')
   return [
     {
-      reason: 'unreadable-objects',
-      message: `${unreadable.length} objects cannot be read, among them ${names.join(', ')}. What they may name is kept.`,
-      hint: 'See GET damage. Bring the objects back from soft delete or an earlier version, or end the recovery points that need them by POST vms/{vmKey}/recovery-points/{recoveryPointId}/expire.',
+      reason,
+      message: `${count} cannot be read: ${shown}${names.length > namesMax ? ' and more' : ''}. What may be named there is kept.`,
+      hint,
     },
   ]
 }

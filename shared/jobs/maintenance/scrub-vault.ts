@@ -1,4 +1,5 @@
-import type { MaintenanceStep, MaintenanceStepOutcome } from '../../domain/maintenance.ts'
+import type { MaintenanceStep, MaintenanceStepOutcome, StepProblem } from '../../domain/maintenance.ts'
+import { listDamage } from '../../vault/damage-reports.ts'
 import { rebuildReported } from '../../vault/rebuild-index.ts'
 import { scrubVault } from '../../vault/scrub-vault.ts'
 import type { JobDeps } from '../job-deps.ts'
@@ -33,10 +34,28 @@ export const scrubWithinBudget = async (
     checkedBefore: new Date(recheckBefore ?? beganAt - recheckAfterMs),
     shouldStop: () => deps.clock.now().getTime() - beganAt > stepMilliseconds,
   })
-  await rebuildReported(deps)
+  const rebuilt = await rebuildReported(deps)
   const read = before + scrubbed.checkedBytes
-  const counts = { checkedBytes: scrubbed.checkedBytes, damaged: scrubbed.found }
+  const counts = { checkedBytes: scrubbed.checkedBytes, damaged: scrubbed.found, rebuilt }
   return scrubbed.kind === 'done' || read >= passBytesMax
-    ? { kind: 'done', counts }
+    ? { kind: 'done', counts, problems: await knownDamage(deps) }
     : { kind: 'more', cursor: String(read), counts }
+}
+
+/** What is damaged, be it known for long: a pass that finds nothing new is not a pass over a whole vault. */
+const knownDamage = async ({ control }: Pick<JobDeps, 'control'>): Promise<readonly StepProblem[]> => {
+  let objects = 0
+  let touching = 0
+  for await (const { touches } of listDamage(control, null)) {
+    objects += 1
+    if (touches.length > 0) touching += 1
+  }
+  if (objects === 0) return []
+  return [
+    {
+      reason: 'known-damage',
+      message: `Known to be damaged: ${objects}. Of these, ${touching} touch recovery points that cannot be restored whole because of them.`,
+      hint: 'GET damage names each with what it touches. Back the VMs up: the next backup stores damaged data again where the disk still has it. What older recovery points lose may be among the soft-deleted or earlier versions in the storage account.',
+    },
+  ]
 }
