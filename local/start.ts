@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { type Console, consoleOn } from './demo/console.ts'
 import { requireFunc } from './demo/find-func.ts'
+import { hasDataKeys } from './demo/has-data-keys.ts'
 import { curlHints } from './demo/hints.ts'
 import { interruption } from './demo/interruption.ts'
 import { loadOrCreateKeyFile } from './demo/key-file.ts'
@@ -37,8 +38,8 @@ const start = async (options: StartOptions, console: Console): Promise<number> =
   const interrupted = interruption()
   const funcPath = options.host === 'func' ? await requireFunc(process.env.PATH) : null
   await using _ = await lockForStart(options.dataFolder)
+  const keyFile = await loadOrCreateKeyFile(options.dataFolder, hasDataKeys)
   const prepared = await prepareFleet(options, console)
-  const keyFile = await loadOrCreateKeyFile(options.dataFolder)
   console.title('The local Azure starts')
   console.say(`Recovery points are encrypted; without the key file ${keyFile} they cannot be restored.`)
   const azure = await startLocalAzure({
