@@ -8,6 +8,7 @@ import {
   type RecoveryPointKey,
   readRecoveryPoint,
 } from '../../shared/vault/recovery-points.ts'
+import { hasRecoveryPoints, unknownVm } from './known-vm.ts'
 import { notFound, ProblemError } from './problem.ts'
 
 /** The recovery point that a request names. Where its record cannot be read the request is refused: an older one is never taken in its place
@@ -22,6 +23,7 @@ export const askedRecoveryPoint = async (vault: BlobReader, asked: RecoveryPoint
     throw error instanceof VaultError ? await unreadable(vault, asked, error) : error
   })
   if (found !== null) return found.recoveryPoint
+  if (!(await hasRecoveryPoints(vault, asked.vmKey))) throw unknownVm(asked.vmKey)
   throw notFound(
     'recoveryPointId',
     'The vault has no such recovery point of this VM.',

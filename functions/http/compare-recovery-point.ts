@@ -45,7 +45,7 @@ export const compareRecoveryPoint: Endpoint = {
       const recoveryPoint = await askedRecoveryPoint(call.deps.vault, asked)
       const disks = askedDisks(recoveryPoint, request)
       const gone = await goneSources(call.deps, disks)
-      if (gone.length > 0) throw sourcesGone(recoveryPoint, gone)
+      if (gone.length > 0) throw sourcesGone(recoveryPoint, gone, asked.recoveryPointId === 'latest')
       const comparison = jobOf(call, recoveryPoint, disks, request)
       const outcome = await startJob(call.deps, comparison)
       if (outcome.kind === 'busy') throw busyProblem(call, outcome.running)
@@ -88,7 +88,11 @@ const jobOf = (
   }
 }
 
-const sourcesGone = ({ vmKey, recoveryPointId }: RecoveryPoint, disks: readonly string[]): ProblemError =>
+const sourcesGone = (
+  { vmKey, recoveryPointId }: RecoveryPoint,
+  disks: readonly string[],
+  isNewest: boolean,
+): ProblemError =>
   new ProblemError({
     status: 409,
     code: 'source-copies-gone',
@@ -98,7 +102,9 @@ const sourcesGone = ({ vmKey, recoveryPointId }: RecoveryPoint, disks: readonly 
       {
         field: 'recoveryPointId',
         detail: 'There is nothing that it could be compared with.',
-        fix: `Compare the newest one of GET vms/${vmKey}/recovery-points (or latest), or restore this one.`,
+        fix: isNewest
+          ? 'Back the VM up first by POST backups, and compare the new one; or restore this one.'
+          : `Compare the newest one of GET vms/${vmKey}/recovery-points (or latest), or restore this one. If this is the newest, back the VM up first.`,
       },
     ],
   })

@@ -28,7 +28,7 @@ export const expireRecoveryPointNow: Endpoint = {
       for await (const entry of listRecoveryPoints(deps.vault, vmKey)) listed.push(entry)
       const asked = listed.find((entry) => entry.recoveryPointId === recoveryPointId)
       const state = asked === undefined ? 'aborted' : await stateOf(deps.vault, vmKey, asked)
-      if (asked === undefined || state === 'aborted') throw unknownPoint(vmKey)
+      if (asked === undefined || state === 'aborted') throw unknownPoint(key)
       if (state === 'newer-format')
         throw newerFormat(recoveryPointId, 'Nothing was changed.', 'End it by the release that wrote it.')
       if (state === 'expired') return json(200, { ...key, result: 'already-expired' })
@@ -67,11 +67,13 @@ const hasLive = async (vault: BlobReader, vmKey: string, listed: readonly Listed
   return false
 }
 
-const unknownPoint = (vmKey: string): ProblemError =>
+const unknownPoint = ({ vmKey, recoveryPointId }: RecoveryPointKey): ProblemError =>
   notFound(
     'recoveryPointId',
     'The vault has no such recovery point of this VM.',
-    `Take one from GET vms/${vmKey}/recovery-points.`,
+    recoveryPointId === 'latest'
+      ? `Name it by its id, as GET vms/${vmKey}/recovery-points shows it: nothing is ended by a name that may mean another one a moment later.`
+      : `Take one from GET vms/${vmKey}/recovery-points.`,
   )
 
 const lastPoint = ({ vmKey, recoveryPointId }: RecoveryPointKey): ProblemError =>

@@ -25,6 +25,21 @@ const checkedId = (name: string, id: string): string => {
   )
 }
 
+/** What the Functions host itself takes from a query: the key and its name. */
+const hostParameters: readonly string[] = ['code', 'clientId']
+
+/** @throws ProblemError 400 where the query names something else than these */
+export const refuseOtherParameters = (request: HttpRequest, known: readonly string[]): void => {
+  for (const name of request.query.keys())
+    if (!known.includes(name) && !hostParameters.includes(name))
+      throw invalidField(
+        400,
+        shown(name),
+        'This query parameter is not known.',
+        `Remove it, or correct its name: ${known.join(', ')}.`,
+      )
+}
+
 /** The query parameter `top`: how many entries to answer.
  * @throws ProblemError 400 where it is not a whole number in range */
 export const topParameter = (request: HttpRequest, topMax: number, fallback: number): number => {

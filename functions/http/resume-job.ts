@@ -1,4 +1,5 @@
-import { resumeJob } from '../../shared/jobs/resume-job.ts'
+import type { Job } from '../../shared/domain/job.ts'
+import { type ResumeOutcome, resumeJob } from '../../shared/jobs/resume-job.ts'
 import { type Call, type Endpoint, json } from './endpoint.ts'
 import { unknownJob } from './jobs.ts'
 import { idParameter } from './parameters.ts'
@@ -16,7 +17,7 @@ export const resumeEndedJob: Endpoint = {
       if (resumed.kind === 'unknown') throw unknownJob(jobId)
       if (resumed.kind === 'busy') throw busyProblem(call, resumed.running)
       if (resumed.kind === 'running') throw runningProblem(call, jobId)
-      if (resumed.kind === 'impossible') throw notResumable(resumed.why)
+      if (resumed.kind === 'impossible') throw notResumable(resumed)
       call.events.jobTakenUp(resumed)
       const { instanceId, attempt, vmKey } = resumed
       const job = { jobId, instanceId, statusUrl: statusUrl(call, jobId), ...(await call.management(instanceId)) }
@@ -34,11 +35,18 @@ const runningProblem = (call: Call, jobId: string): ProblemError =>
     more: { statusUrl: statusUrl(call, jobId) },
   })
 
-const notResumable = (why: string): ProblemError =>
+/** What to do instead. */
+const insteadOf = {
+  backup: 'Start a new backup by POST backups.',
+  restore: 'Start the restore again by POST restores.',
+  comparison: 'Start the comparison again by POST vms/{vmKey}/recovery-points/{recoveryPointId}/compare.',
+} as const satisfies Record<Job['kind'], string>
+
+const notResumable = ({ why, jobKind }: ResumeOutcome & { readonly kind: 'impossible' }): ProblemError =>
   new ProblemError({
     status: 410,
     code: 'job-not-resumable',
     title: 'The job cannot go on.',
     detail: `${why} Nothing was changed.`,
-    errors: [{ field: 'jobId', detail: why, fix: 'Start a new backup by POST backups.' }],
+    errors: [{ field: 'jobId', detail: why, fix: insteadOf[jobKind] }],
   })

@@ -6,6 +6,7 @@ import { diskLabelSchema } from '../../shared/jobs/policies.ts'
 import { startJob } from '../../shared/jobs/start-job.ts'
 import { askedRecoveryPoint } from './asked-recovery-point.ts'
 import { type Call, type Endpoint, json } from './endpoint.ts'
+import { type DamagedDisks, knownDamage } from './known-damage.ts'
 import { diskIdPattern, hasNoDots, resourceGroupIdPattern } from './parameters.ts'
 import { invalidField, notFound } from './problem.ts'
 import { readBody } from './request-body.ts'
@@ -41,7 +42,7 @@ const requestSchema = v.strictObject({
 
 type RestoreRequest = v.InferOutput<typeof requestSchema>
 
-/** POST: restores disks of a recovery point into new managed disks. */
+/** POST: restores disks of a recovery point into new managed disks. `warning` says so where some are known to be damaged. */
 export const startRestore: Endpoint = {
   name: 'startRestore',
   route: 'restores',
@@ -50,15 +51,23 @@ export const startRestore: Endpoint = {
       const request = await readBody(call.request, requestSchema)
       const recoveryPoint = await askedRecoveryPoint(call.deps.vault, request)
       const restore = restoreJobOf(call, request, recoveryPoint)
+      const warning = warningOf(restore, (await knownDamage(call.deps, restore.vmKey))(restore.recoveryPointId))
       const outcome = await startJob(call.deps, restore)
       if (outcome.kind === 'busy') throw busyProblem(call, outcome.running)
       if (outcome.kind === 'already')
         return json(202, { jobId: outcome.jobId, statusUrl: statusUrl(call, outcome.jobId) })
       const job = await startedJob(call, outcome, restore)
       const { recoveryPointId, disks } = restore
-      return json(202, { ...job, recoveryPointId, disks }, acceptedHeaders(job))
+      return json(202, { ...job, recoveryPointId, disks, ...warning }, acceptedHeaders(job))
     },
   },
+}
+
+const warningOf = ({ vmKey, recoveryPointId, disks }: RestoreJob, damaged: DamagedDisks) => {
+  const chosen = disks.flatMap(({ disk }) => (damaged === null || damaged.includes(disk) ? disk : []))
+  if (chosen.length === 0) return {}
+  const what = `Known to be damaged in ${recoveryPointId}: ${chosen.join(', ')}. Their restore fails unless that has been cured.`
+  return { warning: `${what} GET damage?vmKey=${vmKey} names the places; another recovery point may have them whole.` }
 }
 
 const restoreJobOf = (call: Call, request: RestoreRequest, recoveryPoint: RecoveryPoint): RestoreJob => {

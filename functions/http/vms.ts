@@ -14,8 +14,9 @@ import {
 } from '../../shared/vault/recovery-points.ts'
 import type { Services } from '../services.ts'
 import { type Endpoint, json } from './endpoint.ts'
+import { knownDamage } from './known-damage.ts'
+import { unknownVm } from './known-vm.ts'
 import { idParameter, topParameter } from './parameters.ts'
-import { notFound } from './problem.ts'
 
 /** Records read at the same time. */
 const readsAtOnce = 8
@@ -77,7 +78,8 @@ const vmView = (
   newerUnreadable: damaged,
 })
 
-/** GET: a VM's recovery points, the newest first; those whose record cannot be read stand apart, with what to do. */
+/** GET: a VM's recovery points, the newest first, each with the disks that are known to be damaged; those whose record cannot be read stand apart,
+ * with what to do. */
 export const listVmRecoveryPoints: Endpoint = {
   name: 'listRecoveryPoints',
   route: 'vms/{vmKey}/recovery-points',
@@ -85,13 +87,13 @@ export const listVmRecoveryPoints: Endpoint = {
     GET: async ({ request, deps }) => {
       const vmKey = idParameter(request, 'vmKey')
       const { recoveryPoints, unreadable } = await newest(deps, vmKey, topParameter(request, 200, 50))
-      if (recoveryPoints.length + unreadable.length === 0)
-        throw notFound(
-          'vmKey',
-          `The vault has no recovery point of ${vmKey}.`,
-          'Take a key from GET vms, and back the VM up first.',
-        )
-      return json(200, { vmKey, recoveryPoints: recoveryPoints.map(recoveryPointView), unreadable })
+      if (recoveryPoints.length + unreadable.length === 0) throw unknownVm(vmKey)
+      const damagedDisks = await knownDamage(deps, vmKey)
+      const views = recoveryPoints.map((recoveryPoint) => ({
+        ...recoveryPointView(recoveryPoint),
+        damaged: damagedDisks(recoveryPoint.recoveryPointId),
+      }))
+      return json(200, { vmKey, recoveryPoints: views, unreadable })
     },
   },
 }

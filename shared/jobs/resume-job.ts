@@ -1,5 +1,5 @@
 import { instanceIdOf } from '../domain/ids.ts'
-import type { BackupJob, Claim, JobRecord } from '../domain/job.ts'
+import type { BackupJob, Claim, Job, JobRecord } from '../domain/job.ts'
 import { readBackupPlan, readSources } from './backup-plan.ts'
 import { readClaim, releaseClaim, takeClaim } from './claim.ts'
 import type { JobDeps } from './job-deps.ts'
@@ -21,7 +21,7 @@ export type ResumeOutcome =
   | { readonly kind: 'unknown' }
   | { readonly kind: 'running' }
   | { readonly kind: 'busy'; readonly running: Claim }
-  | { readonly kind: 'impossible'; readonly why: string }
+  | { readonly kind: 'impossible'; readonly why: string; readonly jobKind: Job['kind'] }
 
 export type ResumeDeps = Pick<JobDeps, 'access' | 'clock' | 'control' | 'newToken' | 'vault'> & {
   readonly instances: JobInstances
@@ -40,7 +40,7 @@ export const resumeJob = async (
   if (record === null) return { kind: 'unknown' }
   if (record.outcome === null) return { kind: 'running' }
   const job = await resumable(deps, record)
-  if ('why' in job) return { kind: 'impossible', why: job.why }
+  if ('why' in job) return { kind: 'impossible', why: job.why, jobKind: record.job.kind }
   const resumed = { attempt: record.attempts + 1, slotJobId }
   const taken = await takeClaim(deps.control, job, deps.newToken(), deps.clock.now(), resumed)
   if (taken.kind === 'busy')
@@ -49,7 +49,7 @@ export const resumeJob = async (
   if (held?.claim.token !== taken.claim.token) return { kind: 'running' }
   if ((await reopenJob(deps.control, held)) === 'ended') {
     await releaseClaim(deps.control, held)
-    return { kind: 'impossible', why: replaced }
+    return { kind: 'impossible', why: replaced, jobKind: job.kind }
   }
   await deps.instances.start(held.claim)
   const { attempt } = held.claim

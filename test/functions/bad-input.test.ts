@@ -57,8 +57,8 @@ const rows: readonly Row[] = [
   ...bodies(startRestore, [
     ['text that is no JSON', 'restore!', 400, 'body'],
     ['an empty object', {}, 422, 'vmKey'],
-    ['an unknown recovery point', { vmKey, recoveryPointId: '20260101t000000z-0123456789' }, 404, 'recoveryPointId'],
-    ['a VM without recovery points', { vmKey, recoveryPointId: 'latest' }, 404, 'recoveryPointId'],
+    ['an unknown VM', { vmKey, recoveryPointId: '20260101t000000z-0123456789' }, 404, 'vmKey'],
+    ['the latest of a VM without recovery points', { vmKey, recoveryPointId: 'latest' }, 404, 'vmKey'],
     ['an id with ..', { vmKey: '..', recoveryPointId: 'latest' }, 422, 'vmKey'],
     ['an id of 4,000 characters', { vmKey, recoveryPointId: long }, 422, 'recoveryPointId'],
     ['an unknown field', { vmKey, recoveryPointId: 'latest', force: true }, 422, 'force'],

@@ -76,13 +76,20 @@ describe('GET damage', () => {
     expect(one.body.damage).toHaveLength(1)
   })
 
+  it('refuses a query parameter that it does not know, and takes the key of the host', async () => {
+    const asked = (query: Record<string, string>) =>
+      ask(listVaultDamage, fakeWorld(), fakeInstances(), { method: 'GET', query })
+    expect(await asked({ vmkey: report.vmKey })).toMatchObject({ status: 400, body: { errors: [{ field: 'vmkey' }] } })
+    expect(await asked({ code: 'KEY', top: '5' })).toMatchObject({ status: 200, body: { damage: [] } })
+  })
+
   it('names those of one VM', async () => {
     const world = fakeWorld()
     await writeDamage(world.control, report)
     await writeDamage(world.control, { ...report, vmKey: 'db-1-b0300031b42c' })
     const asked = (vmKey: string) => ask(listVaultDamage, world, fakeInstances(), { method: 'GET', query: { vmKey } })
     expect((await asked(report.vmKey)).body).toEqual({ more: false, damage: [report] })
-    expect((await asked('mail-1-b0300031b42c')).body).toEqual({ more: false, damage: [] })
+    expect(await asked('mail-1-b0300031b42c')).toMatchObject({ status: 404, body: { errors: [{ field: 'vmKey' }] } })
     expect(await asked('../x')).toMatchObject({ status: 400, body: { errors: [{ field: 'vmKey' }] } })
   })
 })
