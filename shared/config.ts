@@ -119,6 +119,15 @@ const isKeyVaultKeyUrl = (text: string): boolean => {
   return protocol === 'https:' && `${search}${hash}${username}` === '' && keyVaultKeyPath.test(pathname)
 }
 
+/** Azure Functions reads a time span as well, which has no space; the form with five fields means other times to other programs. */
+const schedule = v.optional(
+  v.pipe(
+    v.string(),
+    v.check((text) => [1, 6].includes(text.split(/\s+/).length), 'does not have six fields'),
+  ),
+  undefined,
+)
+
 const listOf = (text: string): string[] =>
   text
     .split(',')
@@ -149,12 +158,17 @@ const settingsSchema = v.object({
     ),
     undefined,
   ),
+  BACKUP_SWEEP_SCHEDULE: schedule,
+  MAINTENANCE_SCHEDULE: schedule,
   SLICE_MIB: wholeNumber(16, 16_384, 2048),
   LANES_MAX: wholeNumber(1, 16, 4),
   WINDOW_HOURS: wholeNumber(1, 168, 24),
   JOB_DAYS: wholeNumber(30, 3660, jobDaysDefault),
   ACCESS_SECONDS: wholeNumber(600, 5_184_000, 86_400),
 })
+
+const scheduleFix = (usual: string): string =>
+  `Give an NCRONTAB expression of six fields: second, minute, hour, day, month, day of week, such as "${usual}".`
 
 const fixes: Readonly<Record<keyof v.InferOutput<typeof settingsSchema>, string>> = {
   AZURE_SUBSCRIPTION_IDS: 'Name the subscriptions whose VMs may be backed up: one or more ids, separated by commas.',
@@ -171,6 +185,8 @@ const fixes: Readonly<Record<keyof v.InferOutput<typeof settingsSchema>, string>
     'Give https://<vault>.vault.azure.net/keys/<name>; without a version the newest one wraps. Further URLs, separated by commas, only open what they wrapped.',
   VAULT_TIER_SEGMENTS:
     'Give Hot, Cool or Cold, or leave it out for the account’s own tier. Archive cannot be: restores read at once.',
+  BACKUP_SWEEP_SCHEDULE: scheduleFix('0 */5 * * * *'),
+  MAINTENANCE_SCHEDULE: scheduleFix('0 30 3 * * *'),
   SLICE_MIB: 'Give a whole number of MiB from 16 to 16384, or leave it out for 2048.',
   LANES_MAX: 'Give a whole number from 1 to 16, or leave it out for 4.',
   WINDOW_HOURS: 'Give a whole number of hours from 1 to 168, or leave it out for 24.',

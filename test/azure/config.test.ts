@@ -51,6 +51,16 @@ describe('the configuration', () => {
     })
   })
 
+  it.each(['BACKUP_SWEEP_SCHEDULE', 'MAINTENANCE_SCHEDULE'])('wants six fields of %s, or a time span', (setting) => {
+    for (const text of ['0 */5 * * * *', '00:05:00'])
+      expect(loadConfig({ ...least, [setting]: text })).toMatchObject({ kind: 'ok' })
+    const fix = expect.stringContaining('six fields')
+    expect(loadConfig({ ...least, [setting]: '*/5 * * * *' })).toEqual({
+      kind: 'problems',
+      problems: [{ setting, problem: 'does not have six fields', fix }],
+    })
+  })
+
   it('lists every problem at once, each with its setting and its fix', () => {
     const loaded = loadConfig({
       AZURE_SUBSCRIPTION_IDS: 'production',

@@ -172,13 +172,18 @@ describe('where one thing is broken', () => {
       /settings .*AZURE_SUBSCRIPTION_IDS is missing.* -> Name the sub/,
     ],
     ['no schedule', { MAINTENANCE_SCHEDULE: '' }, /settings .*MAINTENANCE_SCHEDULE is missing.* -> .*six fields/],
-    ['a bad schedule', { BACKUP_SWEEP_SCHEDULE: 'at 2 am' }, /settings .*BACKUP_SWEEP_SCHEDULE is not a schedule/],
+    ['a bad schedule', { BACKUP_SWEEP_SCHEDULE: '0 0 2 am * *' }, /settings .*BACKUP_SWEEP_SCHEDULE is not a schedule/],
+    [
+      'a schedule of five fields',
+      { BACKUP_SWEEP_SCHEDULE: '*/5 * * * *' },
+      /settings .*BACKUP_SWEEP_SCHEDULE does not have six fields.* -> Give an NCRONTAB expression of six fields/,
+    ],
     ['a wrong vault container', { VAULT_CONTAINER: 'volt' }, /vault There is no container volt.* -> .*VAULT_CONTAINER/],
     ['a wrong control container', { CONTROL_CONTAINER: 'none' }, /control There is no .* -> .*CONTROL_CONTAINER/],
     [
       'a key file that is not there',
       { KEY_FILE: '/nowhere/kek' },
-      /wrapping key .*\/nowhere\/kek does not exist.* -> /,
+      /wrapping key .*\/nowhere\/kek does not exist.* -> See that KEY_FILE/,
     ],
     ['a bad hub setting', { AzureWebJobsStorage: 'oops' }, /durable .*AzureWebJobsStorage is not a storage conn/],
   ])('the right check says so: %s', async (_, changes, words) => {
@@ -192,6 +197,11 @@ describe('where one thing is broken', () => {
     expect(problems).toHaveLength(2)
     expect(text).toMatch(/not checked +all else +The settings must be right first/)
     expect(text).not.toMatch(/ok +/)
+  })
+
+  it('data keys are not checked where the container of the vault is missing', async () => {
+    const { text } = await examine({ VAULT_CONTAINER: 'volt' })
+    expect(text).toMatch(/not checked +data keys +There is no container volt/)
   })
 
   it('a clock that is an hour ahead', async () => {
@@ -237,7 +247,8 @@ describe('where one thing is broken', () => {
     try {
       expect((await examine()).code).toBe(0)
       const examined = await examine({ KEY_FILE: join(folder, 'other.key') })
-      expectOnly(examined, /data keys .*keys\/.* -> /)
+      expectOnly(examined, /data keys .*keys\/.* -> Name the key file of this very vault/)
+      expect(examined.text).not.toContain('Key Vault')
       expect(examined.text).toMatch(/ok +wrapping key/)
     } finally {
       for await (const { name, etag } of vault.list('keys/')) await vault.purge(name, etag)
@@ -363,7 +374,8 @@ describe('the command', () => {
   it('ends with 1 where the identity gets no token, and says what to do', async () => {
     const { code, output } = await doctor([], { IDENTITY_HEADER: 'wrong' })
     expect(output).toMatch(/PROBLEM +identity +There is no token for Azure Resource Manager\.\n +-> .*az login/)
-    expect(output).toMatch(/PROBLEM +compute +No token for Azure Resource Manager/)
+    expect(output).toMatch(/not checked +compute +There is no token for Azure Resource Manager/)
+    expect(output).toContain('1 problem was found.')
     expect(code).toBe(1)
   })
 

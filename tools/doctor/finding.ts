@@ -17,12 +17,17 @@ export type Finding =
     }
   | { readonly kind: 'notChecked'; readonly check: string; readonly reason: string }
 
+/** What a token is for. */
+export type TokenOf = 'Azure Resource Manager' | 'Azure Storage'
+
 /** A check may find several things, and is left by its first fault: that is what the hint is for. */
 export interface Check {
   readonly name: string
   readonly hint: string
   /** For faults of the storage, which most checks read from; absent: that of the vault's account. */
   readonly storageHint?: string
+  /** Tokens without which nothing can be checked. */
+  readonly needs?: readonly TokenOf[]
   readonly run: () => AsyncIterable<Found>
 }
 
@@ -36,10 +41,19 @@ export const ok = (message: string): Found => ({ kind: 'ok', message })
 export const problem = (message: string, hint: string): Found => ({ kind: 'problem', message, hint })
 export const notChecked = (reason: string): Found => ({ kind: 'notChecked', reason })
 
-/** Runs checks one after another; a fault of one is its finding. */
-export async function* findingsOf(checks: readonly Check[]): AsyncGenerator<Finding> {
-  for (const { name, hint, storageHint, run } of checks)
+/** Runs checks one after another; a fault of one is its finding.
+ * @param lacking tokens that an earlier check found missing: whatever needs one is not checked, as its faults would only mislead */
+export async function* findingsOf(
+  checks: readonly Check[],
+  lacking: ReadonlySet<TokenOf> = new Set(),
+): AsyncGenerator<Finding> {
+  for (const { name, hint, storageHint, needs = [], run } of checks)
     try {
+      const missing = needs.find((token) => lacking.has(token))
+      if (missing !== undefined) {
+        yield { ...notChecked(`There is no token for ${missing}.`), check: name }
+        continue
+      }
       for await (const found of run()) yield { ...found, check: name }
     } catch (error) {
       yield {

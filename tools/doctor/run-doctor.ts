@@ -7,7 +7,7 @@ import { checkDataKeys, checkWrappingKey, keyHint } from './check-keys.ts'
 import { checkClock, checkControlContainer, checkVaultContainer } from './check-storage.ts'
 import { checkVm, collectionOf, type VmTrial } from './check-vm.ts'
 import { connect } from './connect.ts'
-import { type Check, type Finding, type Found, findingsOf, vaultStorageHint } from './finding.ts'
+import { type Check, type Finding, type Found, findingsOf, type TokenOf, vaultStorageHint } from './finding.ts'
 import { checkSettings, type Environment } from './settings.ts'
 
 export interface DoctorOptions {
@@ -33,7 +33,9 @@ export const runDoctor = async ({ environment, trial, say, clock }: DoctorOption
   if (config === null) tell({ kind: 'notChecked', check: 'all else', reason: 'The settings must be right first.' })
   else {
     for (const line of announcement(config, trial)) say(line)
-    for await (const finding of findingsOf(checksOf(config, environment, trial, clock))) tell(finding)
+    const lacking = new Set<TokenOf>()
+    const checks = checksOf(config, environment, trial, clock, lacking)
+    for await (const finding of findingsOf(checks, lacking)) tell(finding)
   }
   say('')
   say(problems === 0 ? 'No problem was found.' : `${problems} problem${problems === 1 ? ' was' : 's were'} found.`)
@@ -46,20 +48,32 @@ const checksOf = (
   environment: Environment,
   trial: VmTrial | null,
   clock: Clock | undefined,
+  lacking: Set<TokenOf>,
 ): readonly Check[] => {
   const connected = connect(config, clock)
-  const check = (name: string, hint: string, run: () => AsyncIterable<Found>): Check => ({ name, hint, run })
+  const check = (
+    name: string,
+    hint: string,
+    run: () => AsyncIterable<Found>,
+    needs: readonly TokenOf[] = [],
+  ): Check => ({ name, hint, run, needs })
+  const arm: readonly TokenOf[] = ['Azure Resource Manager']
+  const storage: readonly TokenOf[] = config.storage.connection.kind === 'identity' ? ['Azure Storage'] : []
+  // A Key Vault is reached as the same identity as Resource Manager.
+  const key = config.keys.wrapWith === 'key-vault' ? arm : []
+  const hub = environment.AzureWebJobsStorage?.trim() ? [] : arm
+  const hint = keyHint(config.keys.wrapWith)
   return [
-    check('identity', 'Sign in, or enable the managed identity.', () => checkIdentity(connected)),
+    check('identity', 'Sign in, or enable the managed identity.', () => checkIdentity(connected, lacking)),
     check('clock', vaultStorageHint, () => checkClock(connected)),
-    check('vault', vaultStorageHint, () => checkVaultContainer(connected)),
-    check('control', vaultStorageHint, () => checkControlContainer(connected)),
-    check('wrapping key', keyHint, () => checkWrappingKey(connected)),
-    check('data keys', keyHint, () => checkDataKeys(connected)),
-    check('policies', vaultStorageHint, () => checkPolicies(connected)),
-    check('compute', readerHint, () => checkCompute(connected)),
-    { name: 'durable', hint: hubHint, storageHint: hubHint, run: () => checkHub(environment) },
-    ...(trial === null ? [] : [check('vm', readerHint, () => checkVm(connected, trial))]),
+    check('vault', vaultStorageHint, () => checkVaultContainer(connected), storage),
+    check('control', vaultStorageHint, () => checkControlContainer(connected), storage),
+    check('wrapping key', hint, () => checkWrappingKey(connected), key),
+    check('data keys', hint, () => checkDataKeys(connected), [...storage, ...key]),
+    check('policies', vaultStorageHint, () => checkPolicies(connected), storage),
+    check('compute', readerHint, () => checkCompute(connected), [...arm, ...storage]),
+    { name: 'durable', hint: hubHint, storageHint: hubHint, needs: hub, run: () => checkHub(environment) },
+    ...(trial === null ? [] : [check('vm', readerHint, () => checkVm(connected, trial), arm)]),
   ]
 }
 

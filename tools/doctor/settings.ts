@@ -12,7 +12,9 @@ export const checkSettings = (
   const loaded = loadConfig(environment)
   const problems = [
     ...(loaded.kind === 'problems' ? loaded.problems : []),
-    ...['BACKUP_SWEEP_SCHEDULE', 'MAINTENANCE_SCHEDULE'].flatMap((setting) => scheduleProblem(environment, setting)),
+    ...['BACKUP_SWEEP_SCHEDULE', 'MAINTENANCE_SCHEDULE']
+      .filter((name) => loaded.kind === 'ok' || loaded.problems.every(({ setting }) => setting !== name))
+      .flatMap((setting) => scheduleProblem(environment, setting)),
   ]
   const found = problems.map(({ setting, problem: what, fix }) => problem(`The setting ${setting} ${what}.`, fix))
   const config = loaded.kind === 'ok' ? loaded.config : null
