@@ -16,7 +16,16 @@ describe('the story of a pass over the vault', () => {
     expect(calls).toEqual(['expireRecoveryPoints', 'compactLayers', 'collectGarbage', 'scrubVault'])
     expect(state.output).toEqual({
       kind: 'completed',
-      counts: { expired: 2, folded: 3, rewrittenBytes: 4, removed: 5, retained: 6, checkedBytes: 7, damaged: 0 },
+      counts: {
+        expired: 2,
+        folded: 3,
+        rewrittenBytes: 4,
+        removed: 5,
+        retained: 6,
+        checkedBytes: 7,
+        damaged: 0,
+        rebuilt: 0,
+      },
       problems: [],
     })
     expect(state.customStatus).toMatchObject({ stage: 'ended', passId, kind: 'completed' })
