@@ -72,7 +72,7 @@ describe('a request that cannot be followed', () => {
       'a restore of an unknown VM',
       restore({ vmKey: 'nobody-000000000000', recoveryPointId: 'latest' }),
       [404],
-      'recoveryPointId',
+      'vmKey',
     ],
     ['a restore without recovery point', restore({ vmKey: 'nobody' }), [422], 'recoveryPointId'],
     ['a restore of a key with ..', restore({ vmKey: '../claims', recoveryPointId: 'latest' }), [422], 'vmKey'],
