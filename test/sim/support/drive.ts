@@ -44,11 +44,11 @@ export const driveToEnd = async (host: Host, databasePath: string, jobId: string
   }
 }
 
-/** A fault may keep one sweep from what is left of an ended job, not all that come. */
+/** Faults and deaths, of which a run has a limited number, may keep some sweeps from what is left of an ended job, not all that come. */
 const sweepClaims = async (host: Host): Promise<void> => {
   const hasClaims = () => [...host.world.control.objects.keys()].some((name) => name.startsWith('claims/'))
   await sweep(host)
-  for (let sweeps = 0; hasClaims() && sweeps < 3; sweeps += 1) await sweep(host)
+  for (let sweeps = 0; hasClaims() && sweeps < sweepsMax; sweeps += 1) await sweep(host)
 }
 
 const until = async (host: Host, isSo: () => boolean): Promise<void> => {
