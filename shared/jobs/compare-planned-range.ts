@@ -1,4 +1,3 @@
-import type { Extent } from '../domain/extent.ts'
 import { firstSampleOf } from '../domain/ids.ts'
 import { type DiskRef, type Failed, failed, type Pending, type Stopped } from '../domain/job-ref.ts'
 import type { CommittedDisk } from '../domain/recovery-point.ts'
@@ -13,18 +12,8 @@ import { withReader } from './with-reader.ts'
 
 type CompareDeps = Pick<JobDeps, 'access' | 'clock' | 'control' | 'keys' | 'limits' | 'openReader' | 'vault'>
 
-/** What one step found. `differing`: the first ranges that differ, in order. */
-export type RangeCompared =
-  | {
-      readonly kind: 'more' | 'done'
-      readonly nextOffsetBytes: number
-      readonly comparedBytes: number
-      readonly differingBytes: number
-      readonly differing: readonly Extent[]
-    }
-  | Pending
-  | Stopped
-  | Failed
+/** What one step found; `differing` are only the first few. */
+export type RangeCompared = Exclude<ComparedWithSource, { kind: 'size-differs' }> | Pending | Stopped | Failed
 
 /** Compares a disk with its source from an offset on, as much as one activity should. Key: the offset; it changes nothing. Stored bytes that it
  * finds damaged are reported. */

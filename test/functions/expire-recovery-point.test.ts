@@ -3,37 +3,24 @@ import { expireRecoveryPointNow } from '../../functions/http/expire-recovery-poi
 import { listVmRecoveryPoints, listVms } from '../../functions/http/vms.ts'
 import { encodeJson } from '../../shared/jobs/json-object.ts'
 import { collectVault } from '../../shared/jobs/maintenance/collect-vault.ts'
-import { startJob } from '../../shared/jobs/start-job.ts'
 import { fenceRecoveryPoint } from '../../shared/vault/fence-recovery-point.ts'
-import { runJob } from '../jobs/run-job.ts'
-import { fakeInstances, fakeWorld, sampleJob, sampleVm } from '../jobs/world.ts'
+import { fakeInstances, fakeWorld, sampleVm } from '../jobs/world.ts'
+import { backedUpWorld } from './backed-up-world.ts'
 import { type Asked, ask } from './call-endpoint.ts'
 
 const { vmKey } = sampleVm()
 const get = { method: 'GET', params: { vmKey } }
 
-/** So many backups of one VM, a day after another. */
+/** A world that has been backed up, with what is asked of it here. */
 const worldWith = async (backups: number) => {
-  const world = fakeWorld()
-  const ids: string[] = []
-  for (let day = 0; day < backups; day += 1) {
-    const instances = fakeInstances()
-    const job = sampleJob(`day ${day}`, `2026-03-1${day}T02:00:00.000Z`)
-    await startJob({ ...world, instances }, job)
-    expect((await runJob(world, instances.started[0]!)).outcome).toMatchObject({ kind: 'completed' })
-    ids.push(job.recoveryPointId)
-  }
-  const nameOf = (recoveryPointId: string, revision = 1) =>
-    `recovery-points/${vmKey}/${recoveryPointId}/000${revision}.json`
-  const damage = (recoveryPointId: string) => {
-    world.vault.objects.get(nameOf(recoveryPointId))!.bytes[200]! ^= 1
-  }
+  const made = await backedUpWorld(backups)
+  const { world } = made
   const expire = (recoveryPointId: string, body?: unknown) => {
     const asked: Asked = { params: { vmKey, recoveryPointId }, ...(body === undefined ? {} : { body }) }
     return ask(expireRecoveryPointNow, world, fakeInstances(), asked)
   }
   const list = () => ask(listVmRecoveryPoints, world, fakeInstances(), get)
-  return { world, ids, nameOf, damage, expire, list }
+  return { ...made, expire, list }
 }
 
 describe('GET recovery-points', () => {

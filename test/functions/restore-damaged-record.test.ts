@@ -1,34 +1,21 @@
 import { describe, expect, it } from 'vitest'
 import { startRestore } from '../../functions/http/start-restore.ts'
 import { encodeSealedJson } from '../../shared/format/sealed-json.ts'
-import { startJob } from '../../shared/jobs/start-job.ts'
-import { runJob } from '../jobs/run-job.ts'
-import { fakeInstances, fakeWorld, sampleJob, sampleVm } from '../jobs/world.ts'
+import { fakeInstances, sampleVm } from '../jobs/world.ts'
+import { backedUpWorld } from './backed-up-world.ts'
 import { ask } from './call-endpoint.ts'
 
 const { vmKey } = sampleVm()
 
-/** So many backups of one VM, a day after another. */
+/** A world that has been backed up, of which restores are asked. */
 const worldWith = async (backups: number) => {
-  const world = fakeWorld()
-  const ids: string[] = []
-  for (let day = 0; day < backups; day += 1) {
-    const instances = fakeInstances()
-    const job = sampleJob(`day ${day}`, `2026-03-1${day}T02:00:00.000Z`)
-    await startJob({ ...world, instances }, job)
-    expect((await runJob(world, instances.started[0]!)).outcome).toMatchObject({ kind: 'completed' })
-    ids.push(job.recoveryPointId)
-  }
-  const nameOf = (recoveryPointId: string) => `recovery-points/${vmKey}/${recoveryPointId}/0001.json`
-  const damage = (recoveryPointId: string): void => {
-    world.vault.objects.get(nameOf(recoveryPointId))!.bytes[200]! ^= 1
-  }
+  const made = await backedUpWorld(backups)
   const restore = async (recoveryPointId: string) => {
     const instances = fakeInstances()
-    const answered = await ask(startRestore, world, instances, { body: { vmKey, recoveryPointId } })
+    const answered = await ask(startRestore, made.world, instances, { body: { vmKey, recoveryPointId } })
     return { ...answered, started: instances.started.length }
   }
-  return { world, ids, nameOf, damage, restore }
+  return { ...made, restore }
 }
 type World = Awaited<ReturnType<typeof worldWith>>
 

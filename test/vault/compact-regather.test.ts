@@ -3,7 +3,7 @@ import { noKeys } from '../../shared/format/data-key.ts'
 import { VaultError } from '../../shared/format/vault-error.ts'
 import { StorageError } from '../../shared/ports/blob-store.ts'
 import { collectGarbage } from '../../shared/vault/collect-garbage.ts'
-import { type Compacted, compactVm } from '../../shared/vault/compact-vm.ts'
+import { compactVm } from '../../shared/vault/compact-vm.ts'
 import { dropCondemned, writeCondemned } from '../../shared/vault/condemned.ts'
 import { openLayers, shownBy } from '../../shared/vault/fold-layers.ts'
 import { placeOf } from '../../shared/vault/frame-usage.ts'
@@ -22,9 +22,9 @@ import {
   reopen,
   type Truth,
 } from '../support/compaction-world.ts'
-import { failAt } from '../support/fail-at.ts'
+import { failAt, orBroken } from '../support/fail-at.ts'
 import { createFakeKeyWrapper, noWrappers, onlyWrapper } from '../support/fake-key-wrapper.ts'
-import { createMemoryBlobStore, SimulatedCrash } from '../support/memory-blob-store.ts'
+import { createMemoryBlobStore } from '../support/memory-blob-store.ts'
 import { readShare, storedSegmentBytes } from '../support/regather-measures.ts'
 import { seededRandom } from '../support/seeded-random.ts'
 import { makeSparseStack } from '../support/sparse-stack.ts'
@@ -150,15 +150,6 @@ describe('a stack whose frames show little', { timeout: 60_000 }, () => {
   })
 })
 
-const attempt = async (world: CompactionWorld): Promise<Compacted | 'broken'> => {
-  try {
-    return await compactVm(world, request)
-  } catch (error) {
-    if (error instanceof SimulatedCrash || error instanceof StorageError) return 'broken'
-    throw error
-  }
-}
-
 describe('regathering whose storage fails', { timeout: 600_000 }, () => {
   it.each(['crashBefore', 'crashAfter', 'unreachable', 'lostAnswer'] as const)(
     'loses no recovery point after %s at any one call, and comes to its end when run again',
@@ -170,7 +161,7 @@ describe('regathering whose storage fails', { timeout: 600_000 }, () => {
         const world = copyOf(encrypted)
         const broken = reopen(world)
         failAt(broken, target, fault)
-        const outcome = await attempt(broken)
+        const outcome = await orBroken(compactVm(broken, request))
         const label = `${fault} at call ${target} of ${calls}`
         if (fault !== 'lostAnswer') expect(outcome, label).toBe('broken')
         await collectGarbage({ ...world, clock: virtualClock() }, { passId: 'pass-1', objectsMax: 1000 })

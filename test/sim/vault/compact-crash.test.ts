@@ -1,7 +1,6 @@
 import { beforeAll, describe, expect, it } from 'vitest'
 import type { RecoveryPoint } from '../../../shared/domain/recovery-point.ts'
-import { StorageError } from '../../../shared/ports/blob-store.ts'
-import { type Compacted, compactVm } from '../../../shared/vault/compact-vm.ts'
+import { compactVm } from '../../../shared/vault/compact-vm.ts'
 import {
   backUpWrites,
   type CompactionWorld,
@@ -14,8 +13,8 @@ import {
   reopen,
   type Truth,
 } from '../../support/compaction-world.ts'
-import { failAt } from '../../support/fail-at.ts'
-import { createMemoryBlobStore, SimulatedCrash } from '../../support/memory-blob-store.ts'
+import { failAt, orBroken } from '../../support/fail-at.ts'
+import { createMemoryBlobStore } from '../../support/memory-blob-store.ts'
 import { seededRandom } from '../../support/seeded-random.ts'
 import { vmKey } from '../../support/vault-world.ts'
 
@@ -54,15 +53,6 @@ const copy = (): CompactionWorld => ({
   control: createMemoryBlobStore(new Map(made.control.objects)),
 })
 
-const attempt = async (world: CompactionWorld): Promise<Compacted | 'broken'> => {
-  try {
-    return await compactVm(world, request)
-  } catch (error) {
-    if (error instanceof SimulatedCrash || error instanceof StorageError) return 'broken'
-    throw error
-  }
-}
-
 describe('a compaction whose storage fails', { timeout: 600_000 }, () => {
   it('folds and moves data where nothing fails, and then has nothing left to do', async () => {
     const world = copy()
@@ -88,7 +78,7 @@ describe('a compaction whose storage fails', { timeout: 600_000 }, () => {
         const world = copy()
         const broken = reopen(world)
         failAt(broken, target, fault)
-        const outcome = await attempt(broken)
+        const outcome = await orBroken(compactVm(broken, request))
         const label = `${fault} at call ${target} of ${calls}`
         if (fault !== 'lostAnswer') expect(outcome, label).toBe('broken')
         await collectUnreachable(world)
