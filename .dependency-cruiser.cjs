@@ -94,11 +94,20 @@ module.exports = {
       to: { path: '^(local|bench|test|tools)/' },
     },
     {
+      name: 'tools-stand-beside-the-app',
+      comment:
+        'Tools connect as the app does, and read the settings as the local host does; they import neither the app nor bench and tests.',
+      severity: 'error',
+      from: { path: '^tools/' },
+      to: { path: '^(functions|bench|test)/' },
+    },
+    {
       name: 'local-is-not-the-app',
-      comment: 'The local host loads the app through package.json; it does not import it.',
+      comment:
+        'The local host loads the app through package.json; it does not import it, nor what is made to work on it.',
       severity: 'error',
       from: { path: '^local/' },
-      to: { path: '^functions/' },
+      to: { path: '^(functions|bench|test|tools)/' },
     },
     {
       name: 'no-unresolvable',

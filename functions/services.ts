@@ -18,9 +18,9 @@ import { createTransferThreads } from '../shared/azure/transfer-threads.ts'
 import { type Config, type ConfigProblem, loadConfig } from '../shared/config.ts'
 import type { JobDeps } from '../shared/jobs/job-deps.ts'
 import { safeMessage, stepFailure } from '../shared/jobs/step-failure.ts'
+import { systemClock } from '../shared/system-clock.ts'
 import { createVaultKeys } from '../shared/vault/vault-keys.ts'
 import type { Activity } from './contracts.ts'
-import { systemClock } from './system-clock.ts'
 import { type Events, eventsIn, jobFacts } from './told-events.ts'
 
 /** What triggers and activities work with. */

@@ -12,6 +12,7 @@ interface CruiseReport {
 }
 
 const root = resolve(import.meta.dirname, '../..')
+const folders = ['functions', 'shared', 'local', 'tools']
 const cruiser = join(root, 'node_modules/.bin/depcruise')
 
 /** dependency-cruiser says "no violations" when it can read no module at all, so the count is looked at too. */
@@ -20,7 +21,7 @@ const cruise = (folder: string): CruiseReport['summary'] => {
   const report = join(output, 'report.json')
   const args = ['--config', '.dependency-cruiser.cjs', '--output-type', 'json', '--output-to', report]
   try {
-    spawnSync(process.execPath, [cruiser, ...args, 'functions', 'shared', 'local'], { cwd: folder, stdio: 'ignore' })
+    spawnSync(process.execPath, [cruiser, ...args, ...folders], { cwd: folder, stdio: 'ignore' })
     return (JSON.parse(readFileSync(report, 'utf8')) as CruiseReport).summary
   } finally {
     rmSync(output, { recursive: true })
@@ -33,7 +34,7 @@ const withFiles = (files: Readonly<Record<string, string>>): CruiseReport['summa
     for (const name of ['.dependency-cruiser.cjs', 'tsconfig.json', 'package.json'])
       copyFileSync(join(root, name), join(folder, name))
     symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'))
-    for (const name of ['functions', 'shared', 'local']) mkdirSync(join(folder, name))
+    for (const name of folders) mkdirSync(join(folder, name))
     for (const [name, text] of Object.entries(files)) {
       mkdirSync(dirname(join(folder, name)), { recursive: true })
       writeFileSync(join(folder, name), text)
@@ -74,10 +75,18 @@ describe('the import rules', { timeout: 60_000 }, () => {
       'shared/azure/bad.ts',
       "import { x } from '../../local/x.ts'\nexport const y = x\n",
     ],
+    ['tools-stand-beside-the-app', 'tools/bad.ts', "import { x } from '../functions/x.ts'\nexport const y = x\n"],
+    [
+      'sdk-only-in-azure',
+      'tools/bad.ts',
+      "import { BlobServiceClient } from '@azure/storage-blob'\nexport const x = BlobServiceClient\n",
+    ],
+    ['local-is-not-the-app', 'local/bad.ts', "import { x } from '../tools/x.ts'\nexport const y = x\n"],
   ]
+  const plain = Object.fromEntries(folders.map((name) => [`${name}/x.ts`, 'export const x = 1\n']))
   for (const [rule, file, text] of planted) {
-    it(`find a planted breach of ${rule}`, () => {
-      const summary = withFiles({ [file]: text, 'local/x.ts': 'export const x = 1\n' })
+    it(`find a planted breach of ${rule} in ${file}`, () => {
+      const summary = withFiles({ ...plain, [file]: text })
       expect(summary.violations.map((violation) => violation.rule.name)).toContain(rule)
     })
   }

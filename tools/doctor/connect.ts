@@ -1,4 +1,3 @@
-import { systemClock } from '../../functions/system-clock.ts'
 import { createArmClients } from '../../shared/azure/arm-clients.ts'
 import { createArmDiskAccess } from '../../shared/azure/arm-disk-access.ts'
 import { removeEmptyCollection } from '../../shared/azure/arm-restore-point-collection.ts'
@@ -15,6 +14,7 @@ import type { Clock } from '../../shared/ports/clock.ts'
 import type { DiskAccess, VmInventory, VmSnapshots } from '../../shared/ports/compute.ts'
 import type { DiskReader } from '../../shared/ports/disk-reader.ts'
 import type { KeyWrappers } from '../../shared/ports/key-wrapper.ts'
+import { systemClock } from '../../shared/system-clock.ts'
 import { createVaultKeys, type VaultKeys } from '../../shared/vault/vault-keys.ts'
 
 /** What the checks look through: the app's own adapters, connected as the app connects them. */

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Clock } from '../shared/ports/clock.ts'
+import type { Clock } from './ports/clock.ts'
 
 /** The machine's clock. */
 export const systemClock: Clock = {
