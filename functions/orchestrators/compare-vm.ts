@@ -1,4 +1,4 @@
-import { diskReport } from '../../shared/domain/disk-report.ts'
+import { differingToldMax, diskReport } from '../../shared/domain/disk-report.ts'
 import type { Extent } from '../../shared/domain/extent.ts'
 import type { CompareJob, DiskReport, JobOutcome } from '../../shared/domain/job.ts'
 import type { Failed, JobRef, Stopped } from '../../shared/domain/job-ref.ts'
@@ -87,14 +87,11 @@ const withReport = (
   report: DiskReport,
 ): ComparisonProgress => ({ ...progress, reports: [...progress.reports, report], at: beginning(context) })
 
-/** Differing ranges of one disk that are told one by one. */
-const differingMax = 5
-
 const plus = (at: DiskComparison, range: Omit<DiskComparison, 'startedAt'>): DiskComparison => ({
   nextOffsetBytes: range.nextOffsetBytes,
   comparedBytes: at.comparedBytes + range.comparedBytes,
   differingBytes: at.differingBytes + range.differingBytes,
-  differing: [...at.differing, ...range.differing].slice(0, differingMax),
+  differing: [...at.differing, ...range.differing].slice(0, differingToldMax),
   startedAt: at.startedAt,
 })
 

@@ -1,5 +1,8 @@
 import type { DiskReport } from './job.ts'
 
+/** Differing ranges of a disk that a comparison tells one by one, the first ones. */
+export const differingToldMax = 5
+
 /** The report of a disk of which nothing was recorded: the fields that are known, and zeros. */
 export const diskReport = (known: Partial<DiskReport> & Pick<DiskReport, 'disk' | 'kind'>): DiskReport => ({
   transfer: null,

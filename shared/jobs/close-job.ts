@@ -4,7 +4,7 @@ import { readBackupPlan, readSources } from './backup-plan.ts'
 import { markClosing } from './claim.ts'
 import { isCompareJobId, isRestoreJobId } from './control-names.ts'
 import type { JobDeps } from './job-deps.ts'
-import { closeComparison } from './plan-comparison.ts'
+import { readComparisonPlan } from './plan-comparison.ts'
 import { readRestorePlan } from './restore-plan.ts'
 
 /** `removed` counts copies of the platform; closing removes none. */
@@ -19,7 +19,8 @@ type CloseDeps = Pick<JobDeps, 'access' | 'control' | 'restoreDisks'>
 /** Ends every access to disks that the job was granted. Key: the job; repeatable, and harmless where there is none. */
 export const closeJob = async (deps: CloseDeps, ref: JobRef): Promise<Closed> => {
   if ((await markClosing(deps.control, ref)) === null) return { kind: 'superseded' }
-  if (isCompareJobId(ref.jobId)) return closeComparison(deps, ref)
+  if (isCompareJobId(ref.jobId))
+    return endAccesses(deps, (await readComparisonPlan(deps.control, ref.jobId))?.sources ?? [])
   const restore = isRestoreJobId(ref.jobId) ? await readRestorePlan(deps.control, ref.jobId) : null
   return restore === null ? closeSources(deps, ref) : together(await closeTargets(deps, restore.job))
 }
@@ -39,8 +40,12 @@ export const closeSources = async (
   const sources = await readSources(deps.control, ref.recoveryPointId)
   const bases = plan?.disks.flatMap(({ base }) => (base === null ? [] : [base.source.resourceId])) ?? []
   const ids = new Set([...(sources?.disks.map(({ source }) => source.resourceId) ?? []), ...bases])
-  return together(await Promise.all([...ids].map((id) => deps.access.revoke(id).then(answerOf))))
+  return endAccesses(deps, [...ids])
 }
+
+/** To the platform's copies of these ids. */
+const endAccesses = async ({ access }: Pick<JobDeps, 'access'>, ids: readonly string[]): Promise<Answer> =>
+  together(await Promise.all(ids.map((id) => access.revoke(id).then(answerOf))))
 
 const restoreCloseWaitMs = 5_000
 

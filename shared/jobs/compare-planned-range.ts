@@ -12,7 +12,7 @@ import { withReader } from './with-reader.ts'
 
 type CompareDeps = Pick<JobDeps, 'access' | 'clock' | 'control' | 'keys' | 'limits' | 'openReader' | 'vault'>
 
-/** What one step found; `differing` are only the first few. */
+/** What one step found. */
 export type RangeCompared = Exclude<ComparedWithSource, { kind: 'size-differs' }> | Pending | Stopped | Failed
 
 /** Compares a disk with its source from an offset on, as much as one activity should. Key: the offset; it changes nothing. Stored bytes that it
@@ -46,13 +46,8 @@ const compare = async (
   })
 }
 
-/** Ranges of one step that are told one by one. */
-const differingMax = 5
-
 const outcomeOf = (disk: CommittedDisk, compared: ComparedWithSource): RangeCompared =>
-  compared.kind === 'size-differs'
-    ? sizeDiffers(disk, compared.sourceBytes)
-    : { ...compared, differing: compared.differing.slice(0, differingMax) }
+  compared.kind === 'size-differs' ? sizeDiffers(disk, compared.sourceBytes) : compared
 
 const committedDisk = async (
   vault: BlobReader,

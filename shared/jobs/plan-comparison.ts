@@ -1,5 +1,5 @@
 import type { CompareJob } from '../domain/job.ts'
-import { type Failed, failed, type JobRef, type Pending, refOf } from '../domain/job-ref.ts'
+import { type Failed, failed, refOf } from '../domain/job-ref.ts'
 import type { CommittedDisk, RecoveryPoint } from '../domain/recovery-point.ts'
 import type { BlobReader } from '../ports/blob-store.ts'
 import { writeIntent } from '../vault/intents.ts'
@@ -65,17 +65,6 @@ export const goneSources = async (
 ): Promise<readonly string[]> => {
   const exist = await Promise.all(disks.map(({ source }) => access.exists(source.resourceId)))
   return disks.filter((_, index) => exist[index] !== true).map(({ disk }) => disk)
-}
-
-/** Ends every access that the comparison was granted. Comes after the mark in the claim. Key: the job; repeatable. */
-export const closeComparison = async (
-  deps: Pick<JobDeps, 'access' | 'control'>,
-  { jobId }: Pick<JobRef, 'jobId'>,
-): Promise<{ readonly kind: 'released'; readonly removed: number } | Pending | Failed> => {
-  const plan = await readComparisonPlan(deps.control, jobId)
-  const revoked = await Promise.all((plan?.sources ?? []).map((id) => deps.access.revoke(id)))
-  for (const answer of revoked) if (answer.kind !== 'revoked') return answer
-  return { kind: 'released', removed: 0 }
 }
 
 const notInVault = failed(

@@ -54,67 +54,74 @@ export const chooseFoldStep = (
 
 /** The sparse segments of one disk, and all layers that need something of them; null where no disk has any. Reads folded layers.
  * @param budgetBytes of frames to be moved */
-export const chooseRewriteStep = async (
-  reader: BlobReader,
-  vmKey: string,
-  points: readonly LivePoint[],
-  isShared: IsShared,
-  budgetBytes: number,
-  options: CallOptions,
-): Promise<CompactionStep | null> => {
-  for (const [disk, stacks] of stacksByDisk(points)) {
+export const chooseRewriteStep: ChooseStep<CompactionStep> = (reader, vmKey, points, isShared, budgetBytes, options) =>
+  firstOfDisks(points, async (disk, stacks) => {
     const layers = await indexLayers(reader, distinctLayers(stacks), options)
     const judged = layers.map((layer) => ({ ...layer, isFolded: layer.isFolded && !isShared(layer.reference) }))
     const segments = await findSparseSegments(reader, judged, budgetBytes, options)
-    if (segments.length === 0) continue
+    if (segments.length === 0) return null
     const sparse = new Set(segments.map(({ name }) => name))
     const named = judged.filter((layer) => layer.isFolded && needsAny(layer, sparse))
     const makings = named.map(
-      ({ reference }): Wanted => ({
-        disk,
-        from: [reference],
-        isLowest: false,
-        sparse,
-        regathered: none,
-      }),
+      ({ reference }): Wanted => ({ disk, from: [reference], isLowest: false, sparse, regathered: none }),
     )
     return stepOf(vmKey, points, makings, points.length)
-  }
-  return null
-}
+  })
 
 /** Some sparse frames of one disk, see findSparseFrames; null where there are none. Reads the newest recovery point's stack and folded layers.
  * Of a folded layer, what all its recovery points no longer show is given up. Where restoring the newest recovery point reads too much all the
  * same, as frames are hidden by newer layers that older recovery points tell apart, its stack becomes one layer without them.
  * @param budgetBytes of shown data to be gathered */
-export const chooseRegatherStep = async (
-  reader: BlobReader,
-  vmKey: string,
-  points: readonly LivePoint[],
-  isShared: IsShared,
-  budgetBytes: number,
-  options: CallOptions,
-): Promise<RegatherStep | null> => {
-  for (const [disk, stacks] of stacksByDisk(points)) {
-    const own = distinctLayers(stacks).filter(isAboveShared(stacks, isShared))
-    const folded = (await indexLayers(reader, own, options)).filter(({ isFolded }) => isFolded)
-    const [newest = []] = stacks
-    const isTooMuch = own.length > 1 && (await readsTooMuch(reader, newest, options))
-    const ownOfNewest = newest.filter((layer) => own.some(({ layerId }) => layerId === layer.layerId))
-    const within = folded.map(({ reference }) => ({
-      from: [reference],
-      isTooMuch: isTooMuch && ownOfNewest.some(({ layerId }) => layerId === reference.layerId),
-    }))
-    const across = isTooMuch && ownOfNewest.length > 1 ? [{ from: ownOfNewest, isTooMuch }] : []
-    for (const { from, isTooMuch } of [...within, ...across]) {
+export const chooseRegatherStep: ChooseStep<RegatherStep> = (reader, vmKey, points, isShared, budgetBytes, options) =>
+  firstOfDisks(points, async (disk, stacks) => {
+    for (const { from, isTooMuch } of await regatherable(reader, stacks, isShared, options)) {
       const found = await findSparseFrames(reader, from, { isTooMuch, budgetBytes }, options)
       if (found === null) continue
       const isLowest = from.length > 1 && isLowestOf(stacks, from)
       const making = { disk, from, isLowest, sparse: none, regathered: found.places }
       return { step: stepOf(vmKey, points, [making], points.length), samples: found.samples }
     }
+    return null
+  })
+
+type ChooseStep<Step> = (
+  reader: BlobReader,
+  vmKey: string,
+  points: readonly LivePoint[],
+  isShared: IsShared,
+  budgetBytes: number,
+  options: CallOptions,
+) => Promise<Step | null>
+
+/** What is found for the first disk that has something. */
+const firstOfDisks = async <Step>(
+  points: readonly LivePoint[],
+  find: (disk: string, stacks: readonly Stack[]) => Promise<Step | null>,
+): Promise<Step | null> => {
+  for (const [disk, stacks] of stacksByDisk(points)) {
+    const step = await find(disk, stacks)
+    if (step !== null) return step
   }
   return null
+}
+
+/** Folded layers one by one, then, where restoring the newest recovery point reads too much, what its stack has of its own as a whole. */
+const regatherable = async (
+  reader: BlobReader,
+  stacks: readonly Stack[],
+  isShared: IsShared,
+  options: CallOptions,
+): Promise<readonly { readonly from: Stack; readonly isTooMuch: boolean }[]> => {
+  const own = distinctLayers(stacks).filter(isAboveShared(stacks, isShared))
+  const folded = (await indexLayers(reader, own, options)).filter(({ isFolded }) => isFolded)
+  const [newest = []] = stacks
+  const isTooMuch = own.length > 1 && (await readsTooMuch(reader, newest, options))
+  const ownOfNewest = newest.filter((layer) => own.some(({ layerId }) => layerId === layer.layerId))
+  const within = folded.map(({ reference }) => ({
+    from: [reference],
+    isTooMuch: isTooMuch && ownOfNewest.some(({ layerId }) => layerId === reference.layerId),
+  }))
+  return isTooMuch && ownOfNewest.length > 1 ? [...within, { from: ownOfNewest, isTooMuch }] : within
 }
 
 /** In every stack that has the layers, the last of them lies on nothing. */

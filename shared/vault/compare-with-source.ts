@@ -1,3 +1,4 @@
+import { differingToldMax } from '../domain/disk-report.ts'
 import type { ChangedRange, Extent } from '../domain/extent.ts'
 import type { CommittedDisk } from '../domain/recovery-point.ts'
 import type { KeyRing } from '../format/data-key.ts'
@@ -26,13 +27,12 @@ export type ComparedWithSource =
       /** Read of the source. Where neither side has anything, nothing is read. */
       readonly comparedBytes: number
       readonly differingBytes: number
-      /** Pages that differ, in order, joined where they touch: the first ones. */
+      /** Pages that differ, in order, joined where they touch: the first `differingToldMax`. */
       readonly differing: readonly Extent[]
     }
   | { readonly kind: 'size-differs'; readonly sourceBytes: number }
 
 const windowBytes = 16 * 1024 * 1024
-const differingMax = 100
 
 /** Reads a disk back from the vault, proven, and compares it byte by byte with the copy that it was transferred from, as long as the platform
  * still has that. Changes nothing. Memory: two windows and that of one `readStack`.
@@ -129,5 +129,5 @@ const addExtent = (list: Extent[], extent: Extent): void => {
   const last = list.at(-1)
   if (last !== undefined && last.offsetBytes + last.lengthBytes === extent.offsetBytes)
     list[list.length - 1] = { ...last, lengthBytes: last.lengthBytes + extent.lengthBytes }
-  else if (list.length < differingMax) list.push(extent)
+  else if (list.length < differingToldMax) list.push(extent)
 }

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import type { CompareVmInput } from '../../functions/contracts.ts'
 import { handlerOf } from '../../functions/durable.ts'
 import { compareVmStory, stepsPerGeneration } from '../../functions/orchestrators/compare-vm.ts'
+import { differingToldMax } from '../../shared/domain/disk-report.ts'
 import { runStory, type World } from '../support/run-story.ts'
 import { compareJob, failedOutcome, wellAnswers, world } from './story-worlds.ts'
 
@@ -36,6 +37,22 @@ describe('the story of a comparison', () => {
         { disk: 'lun-0', kind: 'compared' },
       ],
     })
+  })
+
+  it('tells the first ranges of a disk that differ, however many steps found some', async () => {
+    const at = (page: number) => ({ offsetBytes: page * 8192, lengthBytes: 4096 })
+    const step = (first: number, kind: 'more' | 'done') => ({
+      ...range,
+      kind,
+      differingBytes: 4096 * differingToldMax,
+      differing: Array.from({ length: differingToldMax }, (_, index) => at(first + index)),
+    })
+    const { state } = await run(world({ compareRange: [step(1, 'more'), step(100, 'done'), range] }))
+    const shown = Array.from({ length: differingToldMax }, (_, index) => `${(1 + index) * 8192} (4096)`).join(', ')
+    const reason = expect.stringMatching(
+      new RegExp(`^differs-from-source: 40960 bytes .* ${shown}\\.$`.replaceAll(/[()]/g, '\\$&')),
+    )
+    expect(state.output).toMatchObject({ disks: [{ reason }, { kind: 'compared' }] })
   })
 
   it('compares the other disks where one cannot be read', async () => {

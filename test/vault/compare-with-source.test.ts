@@ -1,4 +1,5 @@
 import { beforeAll, describe, expect, it } from 'vitest'
+import { differingToldMax } from '../../shared/domain/disk-report.ts'
 import type { ChangedRange } from '../../shared/domain/extent.ts'
 import type { CommittedDisk } from '../../shared/domain/recovery-point.ts'
 import { keyRingOf } from '../../shared/format/data-key.ts'
@@ -70,6 +71,21 @@ describe('a recovery point that is compared with its source', () => {
       const differing = [{ offsetBytes: at - (at % 4096), lengthBytes: 4096 }]
       expect(await compare(at), `at ${at}`).toMatchObject({ kind: 'done', differingBytes: 4096, differing })
     }
+  })
+
+  it('tells the first of many ranges that differ, and counts all', async () => {
+    const pages = Array.from({ length: differingToldMax + 2 }, (_, index) => 2 * index)
+    const bytes = Buffer.from(source)
+    for (const page of pages) bytes.writeUInt8((bytes[page * 4096] ?? 0) ^ 1, page * 4096)
+    const whole = [{ offsetBytes: 0, lengthBytes: diskBytes, kind: 'data' as const }]
+    const request = { disk, fromOffsetBytes: 0, budgetBytes: Infinity, sample: { oneIn: 1, first: 0 } }
+    const reader = memoryDiskReader(bytes, whole)
+    const told = pages.slice(0, differingToldMax).map((page) => ({ offsetBytes: page * 4096, lengthBytes: 4096 }))
+    expect(await compareWithSource({ vault, reader, keys }, request)).toMatchObject({
+      kind: 'done',
+      differingBytes: pages.length * 4096,
+      differing: told,
+    })
   })
 
   it('is compared in steps, or by samples', async () => {
