@@ -30,6 +30,10 @@ const markCharacters = 10
 export const recoveryPointIdOf = (beganAt: Date, jobId: string): string =>
   `${stampOf(beganAt)}-${jobId.slice(-markCharacters)}`
 
+/** True for what the job of this id has for a recovery point, whichever start of it won the claim. */
+export const isRecoveryPointOf = (recoveryPointId: string, jobId: string): boolean =>
+  recoveryPointId.endsWith(`-${jobId.slice(-markCharacters)}`)
+
 export const restoreJobIdOf = (at: Date, vmKey: string, cause: string): string =>
   `restore-${vmKey}-${stampOf(at)}-${digestOf(`${vmKey}\n${cause}`, 10)}`
 

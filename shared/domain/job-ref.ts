@@ -47,3 +47,10 @@ export const superseded: Failed = failed(
   'A later attempt of this job has taken over.',
   'Nothing is to be done: follow the job by its id.',
 )
+
+/** The answer of a backup's first step where the job had ended before this claim of it was taken. It changed nothing. */
+export const jobEnded: Failed = failed(
+  'job-ended',
+  'The backup of this slot was carried out before. Its record tells how it ended; this start changed nothing.',
+  'Nothing is to be done.',
+)

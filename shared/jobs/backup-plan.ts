@@ -4,11 +4,11 @@ import type { Failed } from '../domain/job-ref.ts'
 import { failed } from '../domain/job-ref.ts'
 import type { LayerReference, RecoveryPoint } from '../domain/recovery-point.ts'
 import type { VmDescription } from '../domain/vm.ts'
-import type { BlobReader } from '../ports/blob-store.ts'
+import type { BlobCreator, BlobReader } from '../ports/blob-store.ts'
 import type { SnapshotSet } from '../ports/compute.ts'
 import type { Comparison } from '../vault/comparison.ts'
 import { sourcesName, vmPlanName } from './control-names.ts'
-import { readDecision } from './json-object.ts'
+import { decideOnce, readDecision } from './json-object.ts'
 
 /** What a disk's transfer is compared with: the copy that the platform still keeps of an earlier recovery point. */
 export interface PlannedBase {
@@ -47,7 +47,21 @@ export interface BackupPlan {
   /** The VM's last recovery point, for the chain of commit records. No other can come in between: the plan is carried out under the VM's
    * claim, and given up once another backup is committed. */
   readonly previous: RecoveryPoint['previous']
+  /** The VM's backup that could still go on when this one began; its ending replaces it. The note of it is written under the VM's claim alone, so it
+   * stays true while the job that planned holds that. Absent from plans of earlier versions. */
+  readonly unfinished?: Unfinished | null
   readonly plannedAt: string
+}
+
+/** A backup that took its copies and ended without a commit. */
+export interface Unfinished {
+  readonly jobId: string
+  readonly recoveryPointId: string
+}
+
+/** Lies in place of the plan of a job that ended without one. */
+interface PlanClosed {
+  readonly isClosed: true
 }
 
 /** When the transfers of the plan are stopped; null for never. A policy's window is for increments: a disk that has to be read as a whole
@@ -56,8 +70,23 @@ export interface BackupPlan {
 export const windowEndOf = ({ disks }: BackupPlan, job: BackupJob): string | null =>
   job.windowFor === 'everything' || disks.every(({ base }) => base !== null) ? job.deadline : null
 
-export const readBackupPlan = (control: BlobReader, recoveryPointId: string): Promise<BackupPlan | null> =>
-  readDecision<BackupPlan>(control, vmPlanName(recoveryPointId))
+/** Null where there is none, also where there will be none. */
+export const readBackupPlan = async (control: BlobReader, recoveryPointId: string): Promise<BackupPlan | null> => {
+  const decided = await readDecision<BackupPlan | PlanClosed>(control, vmPlanName(recoveryPointId))
+  return decided === null || 'isClosed' in decided ? null : decided
+}
+
+/** The plan that counts: the first one. Null where the job ended before it had any. Key: the recovery point. */
+export const decidePlan = async (control: BlobCreator, plan: BackupPlan): Promise<BackupPlan | null> => {
+  const decided = await decideOnce<BackupPlan | PlanClosed>(control, vmPlanName(plan.job.recoveryPointId), plan)
+  return 'isClosed' in decided ? null : decided
+}
+
+/** Takes the plan's name before the job ends without one, so that a late run of its first step, which asks for copies as soon as it has made the plan, makes
+ * none. Repeatable; where there is a plan, it stays. */
+export const closePlan = async (control: BlobCreator, recoveryPointId: string): Promise<void> => {
+  await decideOnce<BackupPlan | PlanClosed>(control, vmPlanName(recoveryPointId), { isClosed: true })
+}
 
 export const readSources = (control: BlobReader, recoveryPointId: string): Promise<SnapshotSet | null> =>
   readDecision<SnapshotSet>(control, sourcesName(recoveryPointId))

@@ -1,5 +1,5 @@
-import type { JobOutcome, JobRecord } from '../domain/job.ts'
-import type { JobRef } from '../domain/job-ref.ts'
+import type { Claim, JobOutcome, JobRecord } from '../domain/job.ts'
+import { type JobRef, jobEnded } from '../domain/job-ref.ts'
 import type { ControlStore } from '../ports/blob-store.ts'
 import { dropIntent } from '../vault/intents.ts'
 import { type HeldClaim, readClaim, releaseClaim } from './claim.ts'
@@ -8,13 +8,17 @@ import { recordOutcome } from './job-records.ts'
 import { noteEnding } from './unfinished.ts'
 
 /** Records the job's outcome, then gives its claim back. Key: the job; the first outcome stays. An attempt that is not the claim's
- * changes nothing. */
+ * changes nothing, and one that found the job ended before its claim gives that back alone. */
 export const finishJob = async (
   deps: Pick<JobDeps, 'clock' | 'control' | 'vault'>,
   { outcome, ...ref }: JobRef & { readonly outcome: JobOutcome },
 ): Promise<{ readonly kind: 'finished'; readonly milliseconds: number } | { readonly kind: 'superseded' }> => {
   const held = await readClaim(deps.control, ref)
   if (held === null || held.claim.token !== ref.token) return { kind: 'superseded' }
+  if (outcome.kind === 'failed' && outcome.reason === jobEnded.reason) {
+    await giveBack(deps.control, held)
+    return { kind: 'superseded' }
+  }
   const { startedAt, endedAt } = await endJob(deps, held, outcome)
   return { kind: 'finished', milliseconds: Date.parse(endedAt ?? startedAt) - Date.parse(startedAt) }
 }
@@ -31,11 +35,19 @@ export const endJob = async (
   const { record, isNew } = await recordOutcome(deps.control, ending)
   // Who recorded it before may be past all that follows, and the VM another job's.
   if (!isNew && (await readClaim(deps.control, job))?.claim.token !== held.claim.token) return record
-  if (job.kind === 'backup') await noteEnding(deps, job, record.outcome?.kind === 'completed')
-  else await dropIntent(deps.control, job.jobId)
+  if (job.kind !== 'backup') await dropIntent(deps.control, job.jobId)
+  else if (!isOfAnotherStart(held.claim, record)) {
+    const isCommitted = record.outcome?.kind === 'completed'
+    await noteEnding(deps, job, { isCommitted, ...held.claim })
+  }
   await giveBack(deps.control, held)
   return record
 }
+
+/** True where the slot was done before this claim was taken, by a start that won the claim earlier: nothing was made for this one, and the VM's unfinished
+ * backup may be a later job. */
+const isOfAnotherStart = ({ job }: Claim, record: JobRecord): boolean =>
+  record.job.recoveryPointId !== job.recoveryPointId
 
 /** A stop that is asked for meanwhile changes the claim, not whose it is. */
 const giveBack = async (control: ControlStore, held: HeldClaim): Promise<void> => {

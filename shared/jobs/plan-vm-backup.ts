@@ -1,19 +1,21 @@
+import { isRecoveryPointOf } from '../domain/ids.ts'
 import type { BackupJob } from '../domain/job.ts'
-import { type Failed, failed, refOf } from '../domain/job-ref.ts'
+import { type Failed, failed, jobEnded, refOf, superseded } from '../domain/job-ref.ts'
 import type { RecoveryPoint } from '../domain/recovery-point.ts'
 import type { VmDescription } from '../domain/vm.ts'
+import type { BlobReader } from '../ports/blob-store.ts'
 import { checkBase } from '../vault/check-base.ts'
 import { writeIntent } from '../vault/intents.ts'
 import { latestReadableRecoveryPoint } from '../vault/recovery-points.ts'
-import { type BackupPlan, readBackupPlan, windowEndOf } from './backup-plan.ts'
+import { type BackupPlan, decidePlan, readBackupPlan, type Unfinished, windowEndOf } from './backup-plan.ts'
 import { chooseBase } from './choose-base.ts'
 import { chooseComparisons, findImageDisks, type ImageDisk } from './choose-comparison.ts'
 import { claimOf } from './claim.ts'
-import { vmPlanName } from './control-names.ts'
 import type { JobDeps } from './job-deps.ts'
-import { decideOnce } from './json-object.ts'
+import { readEnding } from './job-records.ts'
 import { planEncoding } from './plan-encoding.ts'
 import { type SourcesTaken, takeFor, takeSources } from './take-sources.ts'
+import { readUnfinished } from './unfinished.ts'
 
 type PlanDeps = Pick<JobDeps, 'access' | 'clock' | 'control' | 'inventory' | 'keys' | 'vault'>
 
@@ -40,17 +42,19 @@ export const planVmBackup = async (deps: PlanDeps, { job, token }: PlanInput): P
 }
 
 /** The same, with the first ask for the platform's copies. Of a first attempt everything is decided at once, without a look for what an earlier run may
- * have decided: each of its objects has one creator, so a run that comes second takes what the first one made, and the copies have one name. The claim is
- * looked at right before the copies are asked for, which is the one thing here that could not be taken back. */
+ * have decided: each of its objects has one creator, so a run that comes second takes what the first one made, and the copies have one name.
+ *
+ * Copies could not be taken back, so nobody asks for those of a job that is over. Whoever finds a plan looks at the claim. Whoever made it just now needs no
+ * look: a job that ends without a plan takes the plan's name first (`closePlan`), so this one had not ended, and a later attempt of it finds this plan and
+ * asks for copies of the same name. */
 export const beginVmBackup = async (
   deps: PlanDeps & Pick<JobDeps, 'snapshots'>,
   { attempt, ...input }: PlanInput & { readonly attempt: number },
 ): Promise<(VmPlanned & { readonly sources: SourcesTaken }) | Failed> => {
   const { job } = input
   const decided = attempt > 1 ? null : await decide(deps, job)
+  if (decided?.plan === jobEnded) return jobEnded
   if (decided === null || !decided.isNew) return goOn(deps, input, decided?.plan ?? null)
-  const claim = await claimOf(deps.control, refOf(input))
-  if ('kind' in claim) return claim
   return { ...plannedOf(decided.plan, job), sources: await takeFor(deps, decided.plan, job.source) }
 }
 
@@ -82,8 +86,8 @@ type Decided =
 const decide = async (deps: PlanDeps, job: BackupJob): Promise<Decided> => {
   const draft = await draftOf(deps, job)
   if ('kind' in draft) return { isNew: false, plan: draft }
-  const plan = await decideOnce<BackupPlan>(deps.control, vmPlanName(job.recoveryPointId), draft)
-  return { isNew: plan === draft, plan }
+  const plan = await decidePlan(deps.control, draft)
+  return plan === draft ? { isNew: true, plan } : { isNew: false, plan: plan ?? superseded }
 }
 
 const draftOf = async (deps: PlanDeps, job: BackupJob): Promise<BackupPlan | Failed> => {
@@ -93,7 +97,9 @@ const draftOf = async (deps: PlanDeps, job: BackupJob): Promise<BackupPlan | Fai
   if (obstacle !== null) return obstacle
   const encoding = await planEncoding(deps, job)
   if ('kind' in encoding) return encoding
-  const { found, damaged } = await latestReadableRecoveryPoint(deps.vault, job.vmKey)
+  const unfinished = await readUnfinished(deps.control, job.vmKey)
+  const { found, damaged, decided } = await latestReadableRecoveryPoint(deps.vault, job.vmKey)
+  if (await hasEnded(deps.control, job, { decided, unfinished })) return jobEnded
   const seen = found?.recoveryPoint ?? null
   const imageDisks = await findImageDisks(deps.control, vm, seen, encoding.keyId !== null)
   const intent = await writeIntent(deps.control, intentOf(job, seen, imageDisks))
@@ -111,8 +117,21 @@ const draftOf = async (deps: PlanDeps, job: BackupJob): Promise<BackupPlan | Fai
     }),
     encoding,
     previous: found === null ? null : { recoveryPointId: found.recoveryPoint.recoveryPointId, digest: found.digest },
+    unfinished,
     plannedAt: deps.clock.now().toISOString(),
   }
+}
+
+/** True where a sweep that looked at the slot before this one took the claim late, when the slot's job had run and ended. Both looks are behind the claim, and
+ * no ending gives that back before they show it: a backup that ended has its recovery point decided, committed or fenced off, under a name that stays,
+ * or is the VM's unfinished one; this one is fenced off before its note goes, so the note is read first. Where neither shows it, no record is looked for. */
+const hasEnded = async (
+  control: BlobReader,
+  { jobId }: BackupJob,
+  { decided, unfinished }: { readonly decided: readonly string[]; readonly unfinished: Unfinished | null },
+): Promise<boolean> => {
+  const isPossible = unfinished?.jobId === jobId || decided.some((id) => isRecoveryPointOf(id, jobId))
+  return isPossible && (await readEnding(control, jobId))?.outcome != null
 }
 
 const intentOf = (job: BackupJob, latest: RecoveryPoint | null, imageDisks: readonly ImageDisk[]) => ({

@@ -12,8 +12,8 @@ export type StartOutcome =
   | { readonly kind: 'busy'; readonly running: Claim }
 
 /** Starts a job: claim, then instance. The claim holds the job, so a crash between the two loses nothing: the supervisor goes on from the claim. Key:
- * the job id; a job that was started is not started again, however often it is asked for: while it runs it has a claim, and it is recorded before that
- * goes. A backup on demand is asked for once: its caller makes its id from a new random text. */
+ * the job id; while a job runs it has a claim, and it is recorded before that goes. Who asks late for one that has ended finds the record; the start of a
+ * backup does not look: its plan finds under the claim that the slot is done, by what it reads anyway, and changes nothing (plan-vm-backup.ts). */
 export const startJob = async (
   deps: Pick<JobDeps, 'clock' | 'control' | 'newToken'> & { readonly instances: JobInstances },
   job: Job,
@@ -23,15 +23,13 @@ export const startJob = async (
     if (taken.claim.job.jobId === job.jobId) return { kind: 'already', jobId: job.jobId }
     return { kind: 'busy', running: taken.claim }
   }
-  if (!isNew(job) && (await readEnding(deps.control, job.jobId)) !== null) {
+  if (job.kind !== 'backup' && (await readEnding(deps.control, job.jobId)) !== null) {
     await giveBack(deps, taken.claim)
     return { kind: 'already', jobId: job.jobId }
   }
   await deps.instances.start(taken.claim)
   return { kind: 'started', jobId: job.jobId, instanceId: instanceIdOf(job.jobId, taken.claim.attempt) }
 }
-
-const isNew = (job: Job): boolean => job.kind === 'backup' && job.trigger === 'onDemand'
 
 /** The job was started before, and has ended: this claim is for nothing. */
 const giveBack = async (deps: Pick<JobDeps, 'control'>, claim: Claim): Promise<void> => {

@@ -38,7 +38,7 @@ export const takeSources = async (
   return takeFor(deps, plan, kind)
 }
 
-/** The same for a plan that was made under the claim just now, so that nothing can be recorded yet but by a twin, who takes the same copies. */
+/** The same for a plan that this very run has made, so that the job had not ended and nothing can be recorded yet but by a twin, who takes the same copies. */
 export const takeFor = async (
   deps: Pick<JobDeps, 'control' | 'snapshots'>,
   plan: BackupPlan,

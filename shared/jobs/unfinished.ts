@@ -1,20 +1,14 @@
-import type { BackupJob } from '../domain/job.ts'
+import type { BackupJob, Claim } from '../domain/job.ts'
 import type { BlobReader } from '../ports/blob-store.ts'
 import { fenceRecoveryPoint } from '../vault/fence-recovery-point.ts'
 import { dropIntent } from '../vault/intents.ts'
-import { readSources } from './backup-plan.ts'
+import { closePlan, readBackupPlan, readSources, type Unfinished } from './backup-plan.ts'
 import { unfinishedName } from './control-names.ts'
 import type { JobDeps } from './job-deps.ts'
 import { encodeJson, readJson } from './json-object.ts'
 
 /** `unfinished/<vmKey>`: the VM's last backup, where it took its copies and ended without a commit. It is the one that can go on; written
- * and removed only under the VM's claim, but for a note of copies that are gone. */
-export interface Unfinished {
-  readonly jobId: string
-  readonly recoveryPointId: string
-}
-
-/** Null where the VM's last backup is committed, or took no copies to go on with. */
+ * and removed only under the VM's claim, but for a note of copies that are gone. Null where the VM's last backup is committed, or took no copies to go on with. */
 export const readUnfinished = async (control: BlobReader, vmKey: string): Promise<Unfinished | null> =>
   (await readJson<Unfinished>(control, unfinishedName(vmKey)))?.value ?? null
 
@@ -23,17 +17,34 @@ type EndingDeps = Pick<JobDeps, 'control' | 'vault'>
 /** Notes the ending of a backup. What can never be committed any more is fenced off, so that a late step of it cannot commit either, and only
  * then loses its intent: this backup unless it is committed or can go on, and the unfinished one whose place it takes. Key: the
  * job; repeatable. */
-export const noteEnding = async (deps: EndingDeps, job: BackupJob, isCommitted: boolean): Promise<void> => {
+export const noteEnding = async (
+  deps: EndingDeps,
+  job: BackupJob,
+  { isCommitted, resumed }: Pick<Claim, 'resumed'> & { readonly isCommitted: boolean },
+): Promise<void> => {
   const { control } = deps
   const { jobId, vmKey, recoveryPointId } = job
   const canGoOn = !isCommitted && (await readSources(control, recoveryPointId)) !== null
   if (isCommitted) await dropIntent(control, recoveryPointId)
-  else if (!canGoOn) return fenceRecoveryPoint(deps, job)
-  const before = await readUnfinished(control, vmKey)
+  else if (!canGoOn) {
+    await closePlan(control, recoveryPointId)
+    return fenceRecoveryPoint(deps, job)
+  }
+  const before = await unfinishedBefore(control, job, resumed)
   if (before !== null && before.jobId !== jobId)
     await fenceRecoveryPoint(deps, { vmKey, recoveryPointId: before.recoveryPointId })
   if (canGoOn) await control.put(unfinishedName(vmKey), encodeJson({ jobId, recoveryPointId } satisfies Unfinished))
   else if (before !== null) await control.remove(unfinishedName(vmKey))
+}
+
+/** As the plan was made under this very claim, it names what the note names. Not so for a job that goes on under another claim than its plan's. */
+const unfinishedBefore = async (
+  control: BlobReader,
+  { recoveryPointId, vmKey }: BackupJob,
+  resumed: Claim['resumed'],
+): Promise<Unfinished | null> => {
+  const plan = resumed === undefined ? await readBackupPlan(control, recoveryPointId) : null
+  return plan?.unfinished === undefined ? readUnfinished(control, vmKey) : plan.unfinished
 }
 
 /** Gives an unfinished backup up whose copies are gone. Repeatable. */

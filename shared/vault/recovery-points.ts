@@ -139,25 +139,34 @@ export const latestRecoveryPoint = async (
   return null
 }
 
-/** The VM's newest recovery point whose record can be read, and how many newer ones are damaged. For backups: under an immutability policy a
+/** The VM's newest recovery point whose record can be read, how many newer ones are damaged, and the ids of all that were ever decided: also of
+ * aborted and expired ones, as a name stays for each. For backups: under an immutability policy a
  * damaged record cannot be removed, and must not keep the VM from being protected. A record of a later format is no damage.
  * @throws VaultError `unsupported-version` */
 export const latestReadableRecoveryPoint = async (
   reader: BlobReader,
   vmKey: string,
   options: CallOptions = {},
-): Promise<{ readonly found: FoundRecoveryPoint | null; readonly damaged: number }> => {
+): Promise<LatestReadable> => {
   let damaged = 0
-  for (const { recoveryPointId, revision } of await newestFirst(reader, vmKey, options)) {
+  const listed = await newestFirst(reader, vmKey, options)
+  const decided = listed.map(({ recoveryPointId }) => recoveryPointId)
+  for (const { recoveryPointId, revision } of listed) {
     try {
       const found = await readNewest(reader, { vmKey, recoveryPointId }, revision, options)
-      if (found !== null) return { found, damaged }
+      if (found !== null) return { found, damaged, decided }
     } catch (error) {
       if (!(error instanceof VaultError) || error.fault.code === 'unsupported-version') throw error
       damaged += 1
     }
   }
-  return { found: null, damaged }
+  return { found: null, damaged, decided }
+}
+
+interface LatestReadable {
+  readonly found: FoundRecoveryPoint | null
+  readonly damaged: number
+  readonly decided: readonly string[]
 }
 
 /** One revision with the digest of all its bytes. */

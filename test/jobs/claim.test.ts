@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import type { BackupJob, JobOutcome } from '../../shared/domain/job.ts'
+import type { JobOutcome } from '../../shared/domain/job.ts'
 import { refOf } from '../../shared/domain/job-ref.ts'
 import { isCurrent, readClaim, releaseClaim, renewClaim, takeClaim } from '../../shared/jobs/claim.ts'
 import { finishJob } from '../../shared/jobs/finish-job.ts'
@@ -10,7 +10,6 @@ import { supervise } from '../../shared/jobs/supervise.ts'
 import { fakeInstances, fakeWorld, sampleJob } from './world.ts'
 
 const now = new Date('2026-03-10T02:00:00Z')
-const slotJob: BackupJob = { ...sampleJob(), trigger: 'schedule' }
 const failure: JobOutcome = { kind: 'failed', reason: 'r', message: 'm', hint: 'h', disks: [] }
 
 describe('a claim', () => {
@@ -76,27 +75,17 @@ describe('the start of a job', () => {
     expect(instances.started).toHaveLength(1)
   })
 
-  it('does not start a job again that has ended', async () => {
+  it('does not start a restore again that has ended, and lets go of the claim', async () => {
     const world = fakeWorld()
     const instances = fakeInstances()
-    await startJob({ ...world, instances }, slotJob)
+    const { vmKey, recoveryPointId, requestedAt } = sampleJob()
+    const common = { vmKey, recoveryPointId, requestedAt, location: 'westeurope', disks: [] }
+    const restore = { kind: 'restore' as const, jobId: 'restore-a', ...common }
+    await startJob({ ...world, instances }, restore)
     await finishJob(world, { ...refOf(instances.started[0]!), outcome: failure })
-    expect(await startJob({ ...world, instances }, slotJob)).toEqual({ kind: 'already', jobId: slotJob.jobId })
+    expect(await startJob({ ...world, instances }, restore)).toEqual({ kind: 'already', jobId: restore.jobId })
     expect(instances.started).toHaveLength(1)
-    expect(await readClaim(world.control, sampleJob())).toBeNull()
-  })
-
-  it('lets go of the claim when the job has ended between the look and the claim', async () => {
-    const world = fakeWorld()
-    const instances = fakeInstances()
-    const other = world.control.reopen()
-    world.control.pause = async ({ operation, name }) => {
-      if (operation === 'create' && name.startsWith('claims/'))
-        await recordOutcome(other, { job: slotJob, attempts: 1, outcome: failure, now })
-    }
-    expect((await startJob({ ...world, instances }, slotJob)).kind).toBe('already')
-    expect(await readClaim(other, sampleJob())).toBeNull()
-    expect(instances.started).toEqual([])
+    expect(await readClaim(world.control, restore)).toBeNull()
   })
 })
 

@@ -279,7 +279,25 @@ describe('the next attempt', () => {
     },
   )
 
-  it('keeps a step of the first attempt that comes late from doing anything', async () => {
+  it('takes the plan and the copies that a late first step of the attempt before has made', async () => {
+    const world = fakeWorld()
+    write(world, 'os', [3], 'x')
+    const instances = fakeInstances()
+    await startJob({ ...world, instances }, sampleJob())
+    instances.statuses.set(`${sampleJob().jobId}.1`, { state: 'ended', runtimeStatus: 'Failed', customStatus: null })
+    await supervise({ ...world, instances, attemptsMax: 5 })
+    const late = await runJob(world, instances.started[0]!)
+    expect(late.outcome).toMatchObject({
+      kind: 'failed',
+      disks: [{ reason: expect.stringMatching(/^superseded/) }, {}],
+    })
+    expect(await readJobRecord(world.control, sampleJob().jobId)).toMatchObject({ outcome: null })
+    expect((await runJob(world, instances.started[1]!)).outcome).toMatchObject({ kind: 'completed' })
+    expect(world.platform.restorePointsMade).toBe(1)
+    expect(world.platform.live.size).toBe(0)
+  })
+
+  it('keeps a step of the first attempt that comes late, behind the end of the job, from doing anything', async () => {
     const world = fakeWorld()
     write(world, 'os', [3], 'x')
     const instances = fakeInstances()
@@ -289,11 +307,23 @@ describe('the next attempt', () => {
       runtimeStatus: 'Terminated',
       customStatus: null,
     })
-    await supervise({ ...world, instances, attemptsMax: 5 })
+    const { vms } = world.platform
+    const other = { ...world, vault: world.vault.reopen(), control: world.control.reopen() }
+    world.control.pause = async ({ operation, name }) => {
+      if (operation !== 'create' || !name.endsWith('/vm.json')) return
+      world.control.pause = async () => undefined
+      world.platform.vms = []
+      await supervise({ ...other, instances, attemptsMax: 5 })
+      await runJob(other, instances.started[1]!)
+      world.platform.vms = vms
+      expect(await readJobRecord(other.control, sampleJob().jobId)).toMatchObject({
+        outcome: { reason: 'vm-not-found' },
+      })
+    }
     const late = await runJob(world, instances.started[0]!)
     expect(late.outcome).toMatchObject({ kind: 'failed', reason: 'superseded' })
-    expect(await readJobRecord(world.control, sampleJob().jobId)).toMatchObject({ outcome: null })
     expect(world.platform.restorePointsMade).toBe(0)
+    expect([...world.platform.copies.keys()]).toEqual([])
   })
 })
 
