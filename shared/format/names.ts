@@ -78,6 +78,9 @@ export const condemnedPrefix = 'condemned/'
 
 export const condemnedName = (passId: string): string => `${condemnedPrefix}${checked(passId)}.json`
 
+/** What collection has read of a VM's recovery points. */
+export const marksName = (vmKey: string): string => `marks/${checked(vmKey)}.json`
+
 /** Which recovery point holds the base layers of disks made from one image. */
 export const imageBaseName = (imageKey: string): string => `bases/${checked(imageKey)}.json`
 

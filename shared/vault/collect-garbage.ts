@@ -7,22 +7,29 @@ import { type Condemned, dropCondemned, findCondemned, listPasses, writeCondemne
 import { addUnnamedLayer, readCompactions, readIntents, readRecords } from './mark-reachable.ts'
 import { callOptions } from './objects.ts'
 import { createReachability, type Reachability, type Unreadable } from './reachability.ts'
-import { type Swept, sweepVault } from './sweep-vault.ts'
+import { recallMarks } from './recall-marks.ts'
+import { type Swept, sweepVault, vaultIsSwept } from './sweep-vault.ts'
 
 export interface CollectRequest {
   /** Names the pass; a call with the same name takes up where the last one ended, or died. */
   readonly passId: string
-  /** Objects that one call removes, at most. */
+  /** Objects that one call removes, at most, in each container. */
   readonly objectsMax: number
+  /** False once the call's time is up: it ends soon, having come further all the same. */
+  readonly hasTime?: () => boolean
+  /** Where the call before ended, as it was told: what was looked at there is not looked at again. */
+  readonly from?: string | null
   /** True for a job that has ended: what it left in the control container goes. Recovery points are known without it. */
   readonly hasEnded?: (jobId: string) => Promise<boolean>
   readonly signal?: AbortSignal
 }
 
 export interface Collected {
-  /** `more`: the call has removed as much as it may; the pass goes on with the next one. */
+  /** `more`: the call has removed as much as it may, or its time is up; the pass goes on with the next one. */
   readonly kind: 'done' | 'more'
-  readonly swept: Swept
+  /** Where it goes on; null when it is done. */
+  readonly at: string | null
+  readonly swept: Omit<Swept, 'cutAt'>
   /** Objects removed from the control container. */
   readonly removedFromControl: number
   /** Records and layers that cannot be read. While there are any, only what belongs to recovery points that never were is removed:
@@ -47,6 +54,7 @@ export const collectGarbage = async (deps: CollectDeps, request: CollectRequest)
   const options = callOptions(request.signal)
   const { passId } = request
   const reach = createReachability()
+  await recallMarks(deps, reach, options)
   await readRecords(deps.vault, reach, options)
   await readCompactions(deps, reach, options)
   const begun = await unfinishedPasses(deps.control, options)
@@ -56,13 +64,15 @@ export const collectGarbage = async (deps: CollectDeps, request: CollectRequest)
   await readRecords(deps.vault, reach, options)
   const condemned = together(passes)
   await keepOtherLayers(deps, reach, condemned, options)
-  const swept = await sweepVault(deps, reach, condemned, request.objectsMax, options)
+  const { cutAt, ...swept } = await sweepVault(deps, reach, condemned, request, options)
   const ended = { swept, unreadable: reach.unreadable }
-  if (swept.isCutShort) return { kind: 'more', removedFromControl: 0, ...ended }
-  const removedFromControl = await collectControl(deps.control, reach, { intents, ...request }, options)
+  if (cutAt !== null) return { kind: 'more', at: cutAt, removedFromControl: 0, ...ended }
+  const cleared = await collectControl(deps.control, reach, { intents, ...request }, options)
+  const removedFromControl = cleared.removed
+  if (cleared.isCutShort) return { kind: 'more', at: vaultIsSwept, removedFromControl, ...ended }
   if (isNew) await dropCondemned(deps.control, passId, options)
   await dropEmptied(deps, begun, options)
-  return { kind: 'done', removedFromControl, ...ended }
+  return { kind: 'done', at: null, removedFromControl, ...ended }
 }
 
 const unfinishedPasses = async (control: ControlStore, options: CallOptions): Promise<Condemned[]> => {

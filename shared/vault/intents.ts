@@ -1,5 +1,5 @@
 import * as v from 'valibot'
-import { intentName, intentsPrefix } from '../format/names.ts'
+import { intentName } from '../format/names.ts'
 import { formatVersion } from '../format/sectors.ts'
 import { VaultError } from '../format/vault-error.ts'
 import type { BlobCreator, BlobReader, CallOptions, ControlStore } from '../ports/blob-store.ts'
@@ -50,16 +50,7 @@ export const dropIntent = async (control: ControlStore, id: string, options: Cal
   await control.remove(intentName(id), undefined, options)
 }
 
-/** All intents, read one by one. One that ends meanwhile may be left out: what it stood for is decided by then.
- * @throws VaultError where one cannot be read: nobody knows what it protects */
-export async function* listIntents(control: BlobReader, options: CallOptions = {}): AsyncGenerator<Intent> {
-  for await (const { name } of control.list(intentsPrefix, options)) {
-    const intent = await readIntent(control, name, options)
-    if (intent !== null) yield intent
-  }
-}
-
-/** Null where there is none. @throws VaultError */
+/** Null where there is none. @throws VaultError where it cannot be read: nobody knows what it protects */
 export const readIntent = async (control: BlobReader, name: string, options: CallOptions): Promise<Intent | null> => {
   const record = await readSealed(control, name, options)
   if (record === null) return null

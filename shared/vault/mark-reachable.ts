@@ -2,6 +2,7 @@ import type { LayerReference, RecoveryPoint } from '../domain/recovery-point.ts'
 import { footerLengthOf, footerTailBytes, openIndexFooter } from '../format/index-footer.ts'
 import {
   attemptsRoot,
+  intentsPrefix,
   layersRoot,
   recoveryPointsRoot,
   revisionsPrefix,
@@ -13,7 +14,7 @@ import { parseVaultName } from '../format/vault-name.ts'
 import type { BlobEntry, BlobReader, CallOptions } from '../ports/blob-store.ts'
 import { compactionIdPrefix } from './compaction-intents.ts'
 import { inBatches } from './in-batches.ts'
-import { type Intent, listIntents } from './intents.ts'
+import { type Intent, readIntent } from './intents.ts'
 import { openLayer } from './layer-reader.ts'
 import { readExactly } from './objects.ts'
 import type { PointState, Reachability, Unreadable } from './reachability.ts'
@@ -171,14 +172,19 @@ export const readIntents = async (
   options: CallOptions,
 ): Promise<readonly Intent[]> => {
   const ofJobs: Intent[] = []
-  for await (const intent of listIntents(from.control, options)) {
+  const needed = new Set<string>()
+  await inBatches(from.control.list(intentsPrefix, options), readsAtOnce, async ({ name }) => {
+    const intent = await readIntent(from.control, name, options)
+    // One that ends meanwhile may be left out: what it stood for is decided by then.
+    if (intent === null) return
     const { kind, id, makes, dependsOn } = intent
     if (kind !== 'compaction') ofJobs.push(intent)
     for (const own of [id, ...(makes ?? [])]) reach.protectedIds.add(own)
-    await inBatches(dependsOn, readsAtOnce, (recoveryPointId) =>
-      addAllRevisions(from.vault, reach, recoveryPointId, options),
-    )
-  }
+    for (const recoveryPointId of dependsOn) needed.add(recoveryPointId)
+  })
+  await inBatches(needed, readsAtOnce, (recoveryPointId) =>
+    addAllRevisions(from.vault, reach, recoveryPointId, options),
+  )
   return ofJobs
 }
 
@@ -195,6 +201,8 @@ const addAllRevisions = async (
   for await (const { name } of vault.list(revisionsPrefix(key.vmKey, recoveryPointId), options)) {
     const parsed = parseVaultName(name)
     if (parsed.kind !== 'recoveryPoint') continue
+    // What it needs is marked.
+    if (point.state === 'live' && parsed.revision === point.newest) continue
     try {
       const found = await readRevision(vault, key, parsed.revision, options)
       if (found !== null && 'disks' in found.record) await addRecord(vault, reach, found.record, options, true)

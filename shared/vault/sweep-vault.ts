@@ -15,10 +15,26 @@ export interface Swept {
   readonly retainedBytes: number
   /** Left to a later pass, as their tier charges for its minimum time anyhow. */
   readonly early: number
-  readonly isCutShort: boolean
+  /** The object at which it was cut short; null where it came to its end. */
+  readonly cutAt: string | null
+}
+
+export interface SweepBudget {
+  readonly objectsMax: number
+  readonly hasTime?: () => boolean
+  /** Where the sweep before was cut short. */
+  readonly from?: string | null
 }
 
 const removalsAtOnce = 16
+/** Objects that are looked at even where there is no time, so that every call comes further. */
+const objectsMin = 1000
+
+/** Where a sweep goes on of which nothing is left. */
+export const vaultIsSwept = 'swept'
+
+/** In the order in which they are swept. */
+const roots = [recoveryPointsRoot, layersRoot, sidecarsRoot, slicesRoot, segmentsRoot] as const
 
 /** Goes through the listings of the vault, whatever their length, and removes what is not needed. Layers go before the segments that they
  * use, and of a recovery point that has ended the oldest record first: nothing that is half removed looks whole. */
@@ -26,23 +42,49 @@ export const sweepVault = async (
   deps: { readonly vault: VaultStore; readonly clock: Pick<Clock, 'now'> },
   reach: Reachability,
   condemned: Omit<Condemned, 'passId'>,
-  objectsMax: number,
+  { objectsMax, hasTime = () => true, from = null }: SweepBudget,
   options: CallOptions,
 ): Promise<Swept> => {
   const swept = { removed: 0, removedBytes: 0, retained: 0, retainedBytes: 0, early: 0 }
   const condemnedLayers = new Set(condemned.layerIds)
   const purge = (entry: BlobEntry) => purgeOne(deps, swept, entry, options)
-  const isSpent = () => swept.removed >= objectsMax
+  let looked = 0
+  const isSpent = () => swept.removed >= objectsMax || (looked >= objectsMin && !hasTime())
   const recordsAtOnce = 1
-  for (const root of [recoveryPointsRoot, layersRoot, sidecarsRoot, slicesRoot, segmentsRoot]) {
+  for (const root of roots.slice(from === null ? 0 : rootNumberOf(from))) {
     const garbage = garbageBelow(deps.vault, root, reach, condemned, condemnedLayers, options)
     const isRecords = root === recoveryPointsRoot
     const work = isRecords ? oldestFirst(purge) : async (entry: BlobEntry) => void (await purge(entry))
-    const end = { isReached: true }
-    await inBatches(until(garbage, isSpent, end), isRecords ? recordsAtOnce : removalsAtOnce, work)
-    if (!end.isReached) return { ...swept, isCutShort: true }
+    const end = { at: null as string | null }
+    const left = async function* (): AsyncGenerator<BlobEntry> {
+      for await (const entry of garbage) {
+        if (from !== null && isBefore(entry.name, from)) continue
+        if (isSpent()) {
+          end.at = entry.name
+          return
+        }
+        looked += 1
+        yield entry
+      }
+    }
+    await inBatches(left(), isRecords ? recordsAtOnce : removalsAtOnce, work)
+    if (end.at !== null) return { ...swept, cutAt: end.at }
   }
-  return { ...swept, isCutShort: false }
+  return { ...swept, cutAt: null }
+}
+
+/** The roots' number where there is nothing left in any of them. */
+const rootNumberOf = (from: string): number => {
+  const number = roots.findIndex((root) => from.startsWith(root))
+  return number === -1 ? roots.length : number
+}
+
+/** Whether a sweep that was cut short at `from` has looked at the object. The records of a recovery point are looked at again from the oldest on: an
+ * older one may have stayed. */
+const isBefore = (name: string, from: string): boolean => {
+  const root = roots.find((one) => from.startsWith(one))
+  if (root === undefined || !name.startsWith(root)) return false
+  return name < (root === recoveryPointsRoot ? from.slice(0, from.lastIndexOf('/') + 1) : from)
 }
 
 /** A record stays where an older one of its recovery point could not be removed: alone, that one would look like the newest to a reader that
@@ -52,21 +94,6 @@ const oldestFirst = (purge: (entry: BlobEntry) => Promise<boolean>): ((entry: Bl
   return async (entry) => {
     const point = entry.name.slice(0, entry.name.lastIndexOf('/'))
     if (stuck !== point && !(await purge(entry))) stuck = point
-  }
-}
-
-/** @param end learns whether all items were given out */
-async function* until<Item>(
-  items: AsyncIterable<Item>,
-  isSpent: () => boolean,
-  end: { isReached: boolean },
-): AsyncGenerator<Item> {
-  for await (const item of items) {
-    if (isSpent()) {
-      end.isReached = false
-      return
-    }
-    yield item
   }
 }
 

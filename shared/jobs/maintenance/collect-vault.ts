@@ -1,7 +1,10 @@
 import {
   jobDaysDefault,
+  type MaintenanceCounts,
   type MaintenanceStep,
   type MaintenanceStepOutcome,
+  nothingMaintained,
+  plusCounts,
   type StepProblem,
 } from '../../domain/maintenance.ts'
 import type { VaultStore } from '../../ports/blob-store.ts'
@@ -10,19 +13,53 @@ import type { JobDeps } from '../job-deps.ts'
 import { readJobRecord } from '../job-records.ts'
 import { ControlObjectError } from '../json-object.ts'
 import { collectJobs } from './collect-jobs.ts'
+import { stepMilliseconds } from './each-vm.ts'
+import { markVault } from './mark-vault.ts'
 
 /** Objects that one step removes: minutes, at a few hundred requests a second. */
 const objectsMax = 50_000
 /** Records of jobs that one pass looks at: minutes. */
 const jobRecordsMax = 20_000
 
-/** Removes what nothing needs any more, from both containers, and last the records of jobs that ended long ago. Key: the pass, which a repeated
- * step takes up.
+type CollectDeps = Pick<JobDeps, 'control' | 'clock'> & { readonly vault: VaultStore; readonly jobDays?: number }
+
+/** Removes what nothing needs any more, from both containers, in parts that each end in time: marks what the VMs need, VM by VM; removes what
+ * none of them does; last the records of jobs that ended long ago. Key: the pass, which a repeated step takes up.
  * @param deps `jobDays`: see CollectJobsRequest; absent: 400 */
-export const collectVault = async (
-  deps: Pick<JobDeps, 'control' | 'clock'> & { readonly vault: VaultStore; readonly jobDays?: number },
-  { passId }: MaintenanceStep,
-): Promise<MaintenanceStepOutcome> => {
+export const collectVault = async (deps: CollectDeps, step: MaintenanceStep): Promise<MaintenanceStepOutcome> => {
+  const beganAt = deps.clock.now().getTime()
+  const workedMs = () => deps.clock.now().getTime() - beganAt
+  const parts = partsOf(deps, step.passId, () => workedMs() <= stepMilliseconds)
+  let at: string | null = step.cursor ?? marking
+  let counts = nothingMaintained
+  const problems: StepProblem[] = []
+  do {
+    const part: PartDone = await parts.next(at)
+    counts = plusCounts(counts, part.counts)
+    problems.push(...part.problems)
+    at = part.next
+  } while (at !== null && workedMs() < anotherPartWithinMs)
+  const unread = parts.unread().slice(0, namesMax).map(unreadJob)
+  const done = { counts, problems: [...problems, ...unread] }
+  return at === null ? { kind: 'done', ...done } : { kind: 'more', cursor: at, ...done }
+}
+
+/** What begins the cursor of each part. Whatever else there is, as of a pass that an earlier release began, goes on with the removal. */
+const marking = 'mark:'
+const removal = 'remove:'
+const jobRecords = 'jobs:'
+
+/** A step that has worked for less begins another part. */
+const anotherPartWithinMs = 30_000
+
+interface PartDone {
+  readonly counts: Partial<MaintenanceCounts>
+  readonly problems: readonly StepProblem[]
+  /** Cursor of what is to be done next; null at the stage's end. */
+  readonly next: string | null
+}
+
+const partsOf = (deps: CollectDeps, passId: string, hasTime: () => boolean) => {
   /** By what they say, which names the record. */
   const unread = new Map<string, ControlObjectError>()
   const hasEnded = async (jobId: string): Promise<boolean> => {
@@ -34,17 +71,29 @@ export const collectVault = async (
       return false
     }
   }
-  const collected = await collectGarbage(deps, { passId, objectsMax, hasEnded })
-  const { removed, retained, early } = collected.swept
-  const counts = { removed: removed + collected.removedFromControl, retained: retained + early }
-  const problems = problemsOf(collected)
-  if (collected.kind === 'more') return { kind: 'more', cursor: passId, counts, problems }
-  const jobs = await collectJobs(deps, { jobDays: deps.jobDays ?? jobDaysDefault, recordsMax: jobRecordsMax })
-  for (const error of jobs.unreadable) unread.set(error.message, error)
+  const mark = async (after: string): Promise<PartDone> => {
+    const outcome = await markVault(deps, after === '' ? null : after)
+    return { ...outcome, next: outcome.kind === 'more' ? `${marking}${outcome.cursor}` : removal }
+  }
+  const remove = async (from: string | null): Promise<PartDone> => {
+    const collected = await collectGarbage(deps, { passId, objectsMax, hasTime, from, hasEnded })
+    const { removed, retained, early } = collected.swept
+    const counts = { removed: removed + collected.removedFromControl, retained: retained + early }
+    const next = collected.at === null ? jobRecords : `${removal}${collected.at}`
+    return { counts, problems: problemsOf(collected), next }
+  }
+  const endJobs = async (): Promise<PartDone> => {
+    const jobs = await collectJobs(deps, { jobDays: deps.jobDays ?? jobDaysDefault, recordsMax: jobRecordsMax })
+    for (const error of jobs.unreadable) unread.set(error.message, error)
+    return { counts: { removed: jobs.removed }, problems: [], next: null }
+  }
   return {
-    kind: 'done',
-    counts: { ...counts, removed: counts.removed + jobs.removed },
-    problems: [...problems, ...[...unread.values()].slice(0, namesMax).map(unreadJob)],
+    next: (at: string): Promise<PartDone> => {
+      if (at.startsWith(marking)) return mark(at.slice(marking.length))
+      if (at === jobRecords) return endJobs()
+      return remove(at.startsWith(removal) && at !== removal ? at.slice(removal.length) : null)
+    },
+    unread: () => [...unread.values()],
   }
 }
 

@@ -15,7 +15,7 @@ export const compactVault = (
   deps: Pick<JobDeps, 'vault' | 'control' | 'clock' | 'keys'>,
   { cursor }: MaintenanceStep,
 ): Promise<MaintenanceStepOutcome> =>
-  eachVm(deps, cursor, async (vmKey) => {
+  eachVm(deps, cursor, async ({ vmKey }) => {
     const { folded, rewrittenBytes, leftOut } = await compactVm(deps, { vmKey, stepsMax, rewriteBytesMax })
     return { folded, rewrittenBytes, problem: leftOut === undefined ? null : problemOf(leftOut) }
   })

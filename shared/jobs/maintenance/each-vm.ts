@@ -1,38 +1,40 @@
-import {
-  type MaintenanceCounts,
-  type MaintenanceStepOutcome,
-  nothingMaintained,
-  plusCounts,
-  type StepProblem,
-} from '../../domain/maintenance.ts'
-import { listVmKeys } from '../../vault/list-vm-keys.ts'
+import { type MaintenanceCounts, nothingMaintained, plusCounts, type StepProblem } from '../../domain/maintenance.ts'
+import { type ListedVm, listVms } from '../../vault/list-vm-keys.ts'
 import type { JobDeps } from '../job-deps.ts'
 import { stepFailure } from '../step-failure.ts'
 
 /** How long one step works before it hands over to the next: a function may be ended at any time, and what it did is kept. */
-const stepMilliseconds = 3 * 60_000
+export const stepMilliseconds = 3 * 60_000
 
 /** Problems that one step tells. */
 const problemsMax = 3
 
-/** Does something for one VM of the vault after another, in order of their keys, until the step's time is up. What fails for one VM is
+/** As a step's outcome. */
+export type VmsDone = (
+  | { readonly kind: 'done' }
+  /** `cursor`: the last VM that it was done for. */
+  | { readonly kind: 'more'; readonly cursor: string }
+) & { readonly counts: MaintenanceCounts; readonly problems: readonly StepProblem[] }
+
+/** Does something for one VM of the vault after another, in the order in which they are listed, until the step's time is up. What fails for one VM is
  * told and does not keep it from the others.
  * @param after the last VM of the step before; null at the stage's start
  * @param work counts of what was done, and what was left out */
 export const eachVm = async (
   deps: Pick<JobDeps, 'vault' | 'clock'>,
   after: string | null,
-  work: (vmKey: string) => Promise<Partial<MaintenanceCounts> & { readonly problem?: StepProblem | null }>,
-): Promise<MaintenanceStepOutcome> => {
+  work: (vm: ListedVm) => Promise<Partial<MaintenanceCounts> & { readonly problem?: StepProblem | null }>,
+): Promise<VmsDone> => {
   const beganAt = deps.clock.now().getTime()
   const problems: StepProblem[] = []
   let counts = nothingMaintained
   const tell = (vmKey: string, problem: StepProblem): void => {
     if (problems.length < problemsMax) problems.push({ ...problem, message: `${vmKey}: ${problem.message}` })
   }
-  for await (const vmKey of listVmKeys(deps.vault, after)) {
+  for await (const vm of listVms(deps.vault, after)) {
+    const { vmKey } = vm
     try {
-      const { problem = null, ...done } = await work(vmKey)
+      const { problem = null, ...done } = await work(vm)
       counts = plusCounts(counts, done)
       if (problem !== null) tell(vmKey, problem)
     } catch (error) {

@@ -22,7 +22,7 @@ export const expireVault = async (
       `Nothing expires while a policy cannot be read: ${read.problems.join(' ')}`,
       'Correct the policy; the next pass goes on.',
     )
-  return eachVm(deps, cursor, async (vmKey) => {
+  return eachVm(deps, cursor, async ({ vmKey }) => {
     const known = await read.policiesOf(vmKey)
     if (known.kind === 'unknown') return { problem: known.problem }
     const { policies } = known
