@@ -81,8 +81,10 @@ export const condemnedName = (passId: string): string => `${condemnedPrefix}${ch
 /** What collection has read of a VM's recovery points. */
 export const marksName = (vmKey: string): string => `marks/${checked(vmKey)}.json`
 
+export const imageBasesRoot = 'bases/'
+
 /** Which recovery point holds the base layers of disks made from one image. */
-export const imageBaseName = (imageKey: string): string => `bases/${checked(imageKey)}.json`
+export const imageBaseName = (imageKey: string): string => `${imageBasesRoot}${checked(imageKey)}.json`
 
 const diskPath = (key: DiskKey): string => `${checked(key.recoveryPointId)}/${checked(key.disk)}`
 

@@ -8,16 +8,17 @@ import { dropIntent, type Intent, type PlannedRevision, readIntent } from './int
 /** Begins the id of every compaction: no recovery point's id begins so. */
 export const compactionIdPrefix = 'fold-'
 
-/** What compactions of the VM have declared and not ended. One that is damaged belongs to nobody that can be told: it is left where it is. */
+/** What compactions have declared and not ended. One that is damaged belongs to nobody that can be told: it is left where it is.
+ * @param vmKey of this VM alone; null for all */
 export const listCompactions = async (
   control: BlobReader,
-  vmKey: string,
+  vmKey: string | null,
   options: CallOptions,
 ): Promise<readonly Intent[]> => {
   const found: Intent[] = []
   for await (const { name } of control.list(`${intentsPrefix}${compactionIdPrefix}`, options)) {
     const intent = await readIntent(control, name, options).catch(nullIfDamaged)
-    if (intent?.vmKey === vmKey) found.push(intent)
+    if (intent !== null && (vmKey === null || intent.vmKey === vmKey)) found.push(intent)
   }
   return found
 }

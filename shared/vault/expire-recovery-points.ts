@@ -4,8 +4,11 @@ import { formatVersion } from '../format/sectors.ts'
 import { VaultError } from '../format/vault-error.ts'
 import type { BlobCreator, BlobReader, CallOptions } from '../ports/blob-store.ts'
 import { inBatches } from './in-batches.ts'
+import { type ListedVm, newestOf } from './list-vm-keys.ts'
+import { markOf } from './mark-vm.ts'
 import { createSealed } from './objects.ts'
 import { listRecoveryPoints, type RecoveryPointKey, readRevision } from './recovery-points.ts'
+import type { VmMarks } from './vm-marks.ts'
 
 /** Ends a recovery point by its next revision: it is neither listed nor restored from then on, what it alone needs may be collected. A restore
  * or a backup that has written its intent goes on undisturbed. Key: the recovery point; repeatable. One whose newest record is damaged can be
@@ -62,6 +65,27 @@ export const expireRecoveryPoints = async (
     await expireRecoveryPoint(vault, { vmKey, recoveryPointId, revision }, options)
   const expired = now.map(({ recoveryPointId }) => recoveryPointId)
   return { kind: ending.length > now.length ? 'more' : 'done', expired }
+}
+
+/** False where by what was read before of the VM's records nothing ends. Nothing is ended by marks alone: who is told true reads the records. */
+export const mayExpire = (
+  vm: ListedVm,
+  marks: VmMarks,
+  {
+    retentions,
+    timeZone,
+    damaged,
+  }: Pick<ExpireRequest, 'timeZone' | 'damaged'> & { readonly retentions: readonly Retention[] },
+): boolean => {
+  const points: PointInTime[] = []
+  for (const listed of newestOf(vm)) {
+    const mark = markOf(marks, listed)
+    if (mark === null) return true
+    const { recoveryPointId } = listed
+    if (mark.takenAt !== null)
+      points.push({ recoveryPointId, takenAt: mark.takenAt, isDamaged: damaged.has(recoveryPointId) })
+  }
+  return toExpire(points, retentions, timeZone).length > 0
 }
 
 const pointsOf = async (

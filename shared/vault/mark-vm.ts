@@ -13,12 +13,12 @@ const readsAtOnce = 16
 /** Brings the marks of one VM up to date: reads the records that were not marked before, and the footers of the layers that they are the
  * first to name. What cannot be read is not marked. Key: the VM; repeatable, also at the same time. Memory: the marks of one VM.
  * @param vm as listed; what has come since is for the next time
- * @returns how many recovery points were read */
+ * @returns the marks as they are from here on */
 export const markVm = async (
   { vault, control }: { readonly vault: BlobReader; readonly control: ControlStore },
   vm: ListedVm,
   options: CallOptions = {},
-): Promise<number> => {
+): Promise<VmMarks> => {
   const before = await readMarks(control, vm.vmKey, options)
   const points = new Map<string, PointMark>()
   const unmarked: ListedPoint[] = []
@@ -27,7 +27,7 @@ export const markVm = async (
     if (mark === null) unmarked.push(listed)
     else points.set(listed.recoveryPointId, mark)
   }
-  if (unmarked.length === 0 && points.size === before.points.size) return 0
+  if (unmarked.length === 0 && points.size === before.points.size) return before
   const layers = new Map<string, LayerMark>()
   const known = (layerId: string): LayerMark | undefined => layers.get(layerId) ?? before.layers.get(layerId)
   const footers = new Map<string, Promise<LayerMark | null>>()
@@ -53,8 +53,9 @@ export const markVm = async (
       const mark = known(layerId)
       if (mark !== undefined) named.set(layerId, mark)
     }
-  await writeMarks(control, vm.vmKey, { points, layers: named, settled: before.settled }, options)
-  return unmarked.length
+  const marks = { points, layers: named, settled: before.settled }
+  await writeMarks(control, vm.vmKey, marks, options)
+  return marks
 }
 
 /** The mark of the very object that was listed; null where there is none. */
@@ -74,12 +75,18 @@ const readPoint = async (
   const { record } = found
   if (!('disks' in record)) {
     const state = 'aborted' in record ? 'aborted' : 'expired'
-    return { mark: { revision, etag, state, takenAt: null, layerIds: [], sidecarIds: [] }, stack: [] }
+    return {
+      mark: { revision, etag, state, takenAt: null, layerIds: [], sidecarIds: [], isSearched: false },
+      stack: [],
+    }
   }
   const stack = [...new Map(record.disks.flatMap((disk) => disk.stack).map((layer) => [layer.layerId, layer])).values()]
   const layerIds = stack.map(({ layerId }) => layerId)
   const sidecarIds = record.disks.flatMap(({ sidecar }) => sidecar?.sidecarId ?? [])
-  return { mark: { revision, etag, state: 'live', takenAt: record.takenAt, layerIds, sidecarIds }, stack }
+  return {
+    mark: { revision, etag, state: 'live', takenAt: record.takenAt, layerIds, sidecarIds, isSearched: false },
+    stack,
+  }
 }
 
 const readFooter = async (

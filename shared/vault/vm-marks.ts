@@ -14,7 +14,7 @@ export interface VmMarks {
   readonly points: ReadonlyMap<string, PointMark>
   /** By layer id: what a point's mark names, and nothing else. */
   readonly layers: ReadonlyMap<string, LayerMark>
-  /** Of the VM's records and all that compaction goes by when it found nothing to do; null where it did. */
+  /** Digest of all that compaction went by when it last found nothing to do; null before that. */
   readonly settled: string | null
 }
 
@@ -28,6 +28,8 @@ export interface PointMark {
   readonly takenAt: string | null
   readonly layerIds: readonly string[]
   readonly sidecarIds: readonly string[]
+  /** Whether compaction has searched for sparse data since this revision is there. */
+  readonly isSearched: boolean
 }
 
 /** What the footer of a layer says. */
@@ -46,7 +48,8 @@ const schema = v.object({
   settled: v.nullable(v.string()),
   /** Layer id, length, and of each range of segments id, disk, slice, attempt, first and last n. */
   layers: v.array(v.tuple([v.string(), count, v.array(v.tuple([v.string(), v.string(), count, count, count, count]))])),
-  /** Recovery point id, revision, ETag, state, time, numbers of layers in the list above, ids of sidecars. */
+  /** Recovery point id, revision, ETag, state, time, numbers of layers in the list above, ids of sidecars, whether
+   * sparse data was searched for since. */
   points: v.array(
     v.tuple([
       v.string(),
@@ -56,6 +59,7 @@ const schema = v.object({
       v.nullable(v.string()),
       v.array(count),
       v.array(v.string()),
+      v.boolean(),
     ]),
   ),
 })
@@ -95,15 +99,18 @@ export const writeMarks = async (
         range.lastN,
       ]),
     ]),
-    points: [...points].map(([recoveryPointId, { revision, etag, state, takenAt, layerIds, sidecarIds }]) => [
-      recoveryPointId,
-      revision,
-      etag,
-      state,
-      takenAt,
-      layerIds.map((layerId) => numbers.get(layerId) ?? numbers.size),
-      [...sidecarIds],
-    ]),
+    points: [...points].map(
+      ([recoveryPointId, { revision, etag, state, takenAt, layerIds, sidecarIds, isSearched }]) => [
+        recoveryPointId,
+        revision,
+        etag,
+        state,
+        takenAt,
+        layerIds.map((layerId) => numbers.get(layerId) ?? numbers.size),
+        [...sidecarIds],
+        isSearched,
+      ],
+    ),
   }
   const bytes = encodeSealedJson(record)
   if (bytes.length <= lengthBytesMax) await control.put(marksName(vmKey), bytes, options)
@@ -112,10 +119,10 @@ export const writeMarks = async (
 /** A point that names a layer which is not there is left out: it is read anew. */
 const marksOf = ({ settled, layers, points }: StoredMarks): VmMarks => {
   const marks = new Map<string, PointMark>()
-  for (const [recoveryPointId, revision, etag, state, takenAt, numbers, sidecarIds] of points) {
+  for (const [recoveryPointId, revision, etag, state, takenAt, numbers, sidecarIds, isSearched] of points) {
     const layerIds = numbers.flatMap((number) => layers[number]?.[0] ?? [])
     if (layerIds.length === numbers.length)
-      marks.set(recoveryPointId, { revision, etag, state, takenAt, layerIds, sidecarIds })
+      marks.set(recoveryPointId, { revision, etag, state, takenAt, layerIds, sidecarIds, isSearched })
   }
   const footers = layers.map(([layerId, lengthBytes, ranges]): [string, LayerMark] => [
     layerId,

@@ -1,5 +1,7 @@
 import type { MaintenanceStep, MaintenanceStepOutcome, StepProblem } from '../../domain/maintenance.ts'
-import { compactVm } from '../../vault/compact-vm.ts'
+import { type Compacted, compactVm } from '../../vault/compact-vm.ts'
+import { markVm } from '../../vault/mark-vm.ts'
+import { isSettled, isWorthSearching, lookAround, noteSettled } from '../../vault/settled.ts'
 import type { JobDeps } from '../job-deps.ts'
 import { safeMessage, stepFailure } from '../step-failure.ts'
 import { eachVm } from './each-vm.ts'
@@ -10,15 +12,28 @@ const stepsMax = 64
 const rewriteBytesMax = 1024 ** 3
 
 /** Keeps the stacks of all VMs short, their segments and frames full. Key: what is folded, from which a fold has its name. Where data keys are not
- * at hand, what needs them is left out and told. */
-export const compactVault = (
+ * at hand, what needs them is left out and told. A VM of which nothing is new since there was nothing to do is passed over, and data that
+ * is hardly shown is searched for once a quarter of a VM's recovery points are new or have ended. */
+export const compactVault = async (
   deps: Pick<JobDeps, 'vault' | 'control' | 'clock' | 'keys'>,
   { cursor }: MaintenanceStep,
-): Promise<MaintenanceStepOutcome> =>
-  eachVm(deps, cursor, async ({ vmKey }) => {
-    const { folded, rewrittenBytes, leftOut } = await compactVm(deps, { vmKey, stepsMax, rewriteBytesMax })
+): Promise<MaintenanceStepOutcome> => {
+  const around = await lookAround(deps.control)
+  return eachVm(deps, cursor, async (vm) => {
+    const marks = await markVm(deps, vm)
+    if (isSettled(vm, marks, around)) return {}
+    const hasSearched = isWorthSearching(vm, marks)
+    const of = { vmKey: vm.vmKey, stepsMax, rewriteBytesMax: hasSearched ? rewriteBytesMax : 0 }
+    const compacted = await compactVm(deps, of)
+    if (isIdle(compacted)) await noteSettled(deps.control, vm, marks, { around, hasSearched })
+    const { folded, rewrittenBytes, leftOut } = compacted
     return { folded, rewrittenBytes, problem: leftOut === undefined ? null : problemOf(leftOut) }
   })
+}
+
+/** Nothing was to be done. */
+const isIdle = ({ kind, folded, revisions, leftOut }: Compacted): boolean =>
+  kind === 'done' && folded === 0 && revisions === 0 && leftOut === undefined
 
 const problemOf = (leftOut: Error): StepProblem =>
   stepFailure(leftOut) ?? {

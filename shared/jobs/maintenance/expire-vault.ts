@@ -1,7 +1,8 @@
 import { failed } from '../../domain/job-ref.ts'
 import type { MaintenanceStep, MaintenanceStepOutcome } from '../../domain/maintenance.ts'
-import { damageOf } from '../../vault/damage-reports.ts'
-import { expireRecoveryPoints } from '../../vault/expire-recovery-points.ts'
+import { type DamageReport, damageOf, listDamage } from '../../vault/damage-reports.ts'
+import { expireRecoveryPoints, mayExpire } from '../../vault/expire-recovery-points.ts'
+import { markVm } from '../../vault/mark-vm.ts'
 import type { JobDeps } from '../job-deps.ts'
 import { eachVm } from './each-vm.ts'
 import { readRetentions } from './retentions.ts'
@@ -22,19 +23,31 @@ export const expireVault = async (
       `Nothing expires while a policy cannot be read: ${read.problems.join(' ')}`,
       'Correct the policy; the next pass goes on.',
     )
-  return eachVm(deps, cursor, async ({ vmKey }) => {
-    const known = await read.policiesOf(vmKey)
-    if (known.kind === 'unknown') return { problem: known.problem }
-    const { policies } = known
+  const known = await pointsKnownDamaged(deps)
+  return eachVm(deps, cursor, async (vm) => {
+    const { vmKey } = vm
+    const found = await read.policiesOf(vmKey)
+    if (found.kind === 'unknown') return { problem: found.problem }
+    const { policies } = found
     const timeZone = policies[0]?.schedule.timeZone ?? 'UTC'
-    const retentions = policies.map(({ retention }) => retention)
+    const retentions = policies.flatMap(({ retention }) => retention ?? [])
+    if (retentions.length === 0 || retentions.length < policies.length) return {}
+    if (!mayExpire(vm, await markVm(deps, vm), { retentions, timeZone, damaged: known })) return {}
     const damaged = await damagedPoints(deps, vmKey)
     const { expired } = await expireRecoveryPoints(deps.vault, { vmKey, retentions, timeZone, damaged, expiryMax })
     return { expired: expired.length }
   })
 }
 
-const damagedPoints = async ({ control }: Pick<JobDeps, 'control'>, vmKey: string): Promise<ReadonlySet<string>> => {
-  const reports = await damageOf(control, vmKey)
-  return new Set(reports.flatMap(({ touches }) => touches.map(({ recoveryPointId }) => recoveryPointId)))
+const damagedPoints = async ({ control }: Pick<JobDeps, 'control'>, vmKey: string): Promise<ReadonlySet<string>> =>
+  touchedBy(await damageOf(control, vmKey))
+
+/** Of all VMs, read once for a step: enough to tell where nothing ends. */
+const pointsKnownDamaged = async ({ control }: Pick<JobDeps, 'control'>): Promise<ReadonlySet<string>> => {
+  const reports: DamageReport[] = []
+  for await (const report of listDamage(control, null)) reports.push(report)
+  return touchedBy(reports)
 }
+
+const touchedBy = (reports: readonly DamageReport[]): ReadonlySet<string> =>
+  new Set(reports.flatMap(({ touches }) => touches.map(({ recoveryPointId }) => recoveryPointId)))
