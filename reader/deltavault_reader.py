@@ -4,6 +4,7 @@
 import argparse
 import os
 import sys
+from typing import NoReturn
 
 sys.dont_write_bytecode = True
 
@@ -17,20 +18,30 @@ try:
     from deltavault.restore import disk_of_point, restore_disk
     from deltavault.sinks import SparseFile
     from deltavault.stores import FolderStore, Store
-except ModuleNotFoundError as absent:
+except ImportError as absent:
     print(
-        f'deltavault_reader: needs the Python package {absent.name} (Debian: python3-zstandard, python3-cryptography)',
+        f'deltavault_reader: {sys.executable} cannot import {absent.name}. On Debian and Ubuntu: apt-get install python3-zstandard '
+        'python3-cryptography, then run this with /usr/bin/python3. Elsewhere: pip install zstandard cryptography.',
         file=sys.stderr,
     )
     sys.exit(3)
 
 VAULT_HELP = 'a folder whose files have the names of the objects, or the URL of a container, without a query'
 EPILOG = """A container is opened by the environment: DELTAVAULT_SAS (a query string) or DELTAVAULT_ACCOUNT_KEY.
-Exit codes: 0 done; 2 damaged, missing, locked or unknown: a line each says what; 3 the reader itself failed."""
+Exit codes: 0 done; 1 the command line is wrong; 2 damaged, missing, locked or unknown: a line each says what;
+3 the reader itself failed."""
+
+
+class Parser(argparse.ArgumentParser):
+    """Wrong words must not pass for damage."""
+
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        self.exit(1, f'deltavault_reader: {message}\n')
 
 
 def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         description=__doc__, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     commands = parser.add_subparsers(dest='command', required=True)
@@ -111,7 +122,7 @@ def shown(text: str) -> str:
 
 
 def run_restore(options: argparse.Namespace) -> int:
-    store, keys = store_of(options.vault), key_ring(options)
+    store, keys = vault_of(options.vault), key_ring(options)
     disk = disk_of_point(find_point(store, options.vm, options.point), options.disk)
     target = SparseFile(options.to, disk.size_bytes)
     try:
@@ -127,10 +138,12 @@ def run_check(options: argparse.Namespace) -> int:
     """Damage to standard error as it is found; at last one line of what was seen."""
     keys = key_ring(options)
     found = Check(vault_of(options.vault), keys, complain).run()
+    needed = len(found.needed)
     print(
-        f'{found.recovery_points} recovery points, {found.layers} layers, {found.frames} frames '
-        f'({found.frames_opened} opened, {found.frames - found.frames_opened} proven by digest alone), '
-        f'{found.frame_bytes} bytes; {len(found.damaged)} damaged'
+        f'{found.recovery_points} recovery points, {found.layers} layers; {found.frames} frames of {found.frame_bytes} bytes: '
+        f'{found.frames_needed} needed by restores, {found.frames - found.frames_needed} by none, '
+        f'{found.frames_opened} opened, {found.frames_proven} proven by digest alone; '
+        f'{needed} places damaged that restores need, {len(found.damaged) - needed} that none needs'
     )
     return 2 if found.damaged or found.locked else 0
 

@@ -5,10 +5,10 @@ In: `{"base": name, "folder": path}` loads a vault into memory.
 "keyFile": path or null}` restores that disk with some objects replaced or taken away; with `"check": true` the vault is
 checked instead.
 
-Out: `{"case": id, "outcome": ...}` with `restored` and a `digest`; `checked`, the lines `damaged`, `touched` and `locked`, and how
-many `frames` there are and how many were `opened`; `refused` and
-`code`, `name`, `place`, `what`; or `crashed` or `hung`, which no case may be. The end of the input is answered by
-`{"peakBytes": ...}`.
+Out: `{"case": id, "outcome": ...}` with `restored` and a `digest`; `checked`, the lines `damaged`, those of them that restores need
+as `needed`, the lines `touched` and `locked`, and how many `frames` there are, how many are needed (`framesNeeded`) and how many were
+`opened`; `refused` and `code`, `name`, `place`, `what`; or `crashed` or `hung`, which no case may be. The end of the input is answered
+by `{"peakBytes": ...}`.
 """
 
 import base64
@@ -88,9 +88,11 @@ def outcome(case: dict[str, Any], store: MemoryStore) -> dict[str, Any]:
         return {
             'outcome': 'checked',
             'damaged': list(found.damaged),
+            'needed': found.needed,
             'touched': found.touched,
             'locked': list(found.locked),
             'frames': found.frames,
+            'framesNeeded': found.frames_needed,
             'opened': found.frames_opened,
         }
     disk = disk_of_point(find_point(store, case['vmKey'], case['recoveryPointId']), case['disk'])

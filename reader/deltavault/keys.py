@@ -21,6 +21,7 @@ KEY_FILE = re.compile(rb'[0-9a-fA-F]{64}(?:\r?\n[0-9a-fA-F]{64}){0,99}(?:\r?\n)?
 KEY_FILE_BYTES_MAX = 66 * 100
 KEY_RECORD_BYTES_MAX = 256 * 1024
 WRAPPINGS_MAX = 20
+WRAPPING_KEY_SHOWN = 200
 
 
 def derived(data_key: bytes, info: bytes, length: int) -> bytes:
@@ -52,6 +53,13 @@ class Wrapping:
     kind: str
     key: str
     wrapped: bytes
+
+    def told(self) -> str:
+        """Which key unwraps it, for people. What a Key Vault unwraps is handed in as the data key itself."""
+        key = self.key[:WRAPPING_KEY_SHOWN]
+        if self.kind == 'key-file':
+            return f'the key file whose SHA-256 begins with {key} (--key-file)'
+        return f'the Key Vault key {key} (--data-key-file with what that unwraps)'
 
 
 @dataclass(frozen=True)
@@ -89,7 +97,9 @@ class KeyRing:
             for data_key in [*self.data_keys, *self.unwrapped(record)]:
                 if check_value(data_key) == newest.check:
                     return data_key
-        raise Refused('key-locked', newest_name, '', 'none of the keys given opens it')
+        wanted = ' or '.join(dict.fromkeys(wrapping.told() for wrapping in newest.wrappings))
+        what = 'no key was given' if self.is_empty else 'none of the keys given opens it'
+        raise Refused('key-locked', newest_name, '', f'{what}; it is wrapped with {wanted}')
 
     def unwrapped(self, record: KeyRecord) -> list[bytes]:
         """What the key files open."""

@@ -88,13 +88,16 @@ def find_point(store: Store, vm_key: str, recovery_point_id: str) -> RecoveryPoi
     for wanted in (vm_key, recovery_point_id):
         if not ID_PATTERN.match(wanted):
             raise Refused('not-found', name, '', 'is no name of a recovery point')
+    is_vm_known = False
     for listed in listed_points(store, vm_key):
+        is_vm_known = True
         if listed.recovery_point_id == recovery_point_id:
             point = read_point(store, listed)
             if point is None:
                 raise Refused('not-found', listed.revisions[-1], '', 'this recovery point has expired or was given up')
             return point
-    raise Refused('not-found', name, '', 'there is no such recovery point')
+    what = f'the VM {vm_key} has no such recovery point' if is_vm_known else f'the vault has no VM {vm_key}'
+    raise Refused('not-found', name, '', f'{what}; list shows what there is')
 
 
 def parsed_record(store: Store, name: str) -> tuple[RecoveryPoint | None, str]:

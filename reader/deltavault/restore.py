@@ -51,15 +51,15 @@ def open_stack(store: Store, disk: Disk) -> list[Layer]:
 def restore_disk(store: Store, keys: KeyRing, disk: Disk, sink: Sink) -> None:
     """Writes everything that is not zero. Memory does not grow with the disk, but for the fence key of each shard."""
     frames = Frames(store, keys)
-    for piece in pieces(store, open_stack(store, disk), disk.size_bytes // SECTOR):
+    for piece in pieces(Shards(store, open_stack(store, disk)), disk.size_bytes // SECTOR):
         plain = frames.plain(piece.shard, piece.frame)
         begin = piece.position * SECTOR
         sink.write(piece.first * SECTOR, memoryview(plain)[begin : begin + (piece.end - piece.first) * SECTOR])
 
 
-def pieces(store: Store, layers: list[Layer], sectors: int) -> Iterator[Piece]:
+def pieces(shards: 'Shards', sectors: int) -> Iterator[Piece]:
     """What the stack shows of the disk and is not zero, in order of offset. A layer may be of a larger disk, which this one took the place of."""
-    shards = Shards(store, layers)
+    layers = shards.layers
     ends = {min(sector, sectors) for layer in layers for fence in layer.fences for sector in (fence.first, fence.end)}
     cuts = sorted(ends)
     at = [0] * len(layers)

@@ -12,8 +12,8 @@ MAGIC = b'DVSEGEND'
 TRAILER_BYTES = 68
 
 
-def check_segment(store: Store, name: str) -> int:
-    """Proves trailer and directory, from which a lost index can be made again; returns the number of frames."""
+def check_segment(store: Store, name: str) -> Shard:
+    """The directory, from which a lost index can be made again; trailer and directory are proven."""
     length = store.size(name)
     demand(length >= TRAILER_BYTES, name, '', 'is too short for a trailer')
     origin = length - TRAILER_BYTES
@@ -45,4 +45,4 @@ def check_segment(store: Store, name: str) -> int:
         demand(entry.place == at, name, f'byte {at}', 'the frames do not follow each other')
         at += entry.stored_length
     demand(at == directory_place, name, f'byte {at}', 'the frames do not end where the directory begins')
-    return frames
+    return shard

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { projectFolder } from '../support/documents.ts'
+import { wrappingKeyText } from '../support/golden-keys.ts'
 import { seededRandom } from '../support/seeded-random.ts'
 import { vmKey } from '../support/vault-world.ts'
 import { readerIsMissing, runReader } from './support/python-reader.ts'
@@ -56,8 +57,11 @@ describe.skipIf(missing !== null)('the second reader on the golden vaults', () =
         const frames = Number(/(\d+) frames/.exec(run.output)?.[1])
         expect(frames).toBeGreaterThan(10)
         const [opened, byDigest] = isOpened ? [frames, 0] : [0, frames]
-        const told = `${frames} frames \\(${opened} opened, ${byDigest} proven by digest alone\\), \\d+ bytes; 0 damaged`
-        expect(run.output).toMatch(new RegExp(`^3 recovery points, 5 layers, ${told}\n$`))
+        const told = `${frames} needed by restores, 0 by none, ${opened} opened, ${byDigest} proven by digest alone`
+        const damaged = '0 places damaged that restores need, 0 that none needs'
+        expect(run.output).toMatch(
+          new RegExp(`^3 recovery points, 5 layers; ${frames} frames of \\d+ bytes: ${told}; ${damaged}\n$`),
+        )
         expect(run.code).toBe(0)
       }
   })
@@ -68,12 +72,19 @@ describe.skipIf(missing !== null)('the second reader on the golden vaults', () =
     await writeFile(other, `${seededRandom(7).bytes(32).toString('hex')}\n`)
     const target = join(folder, 'none')
     const restore = ['restore', encrypted, vmKey, 'r2', 'os', '--to', target]
-    const locked = `deltavault_reader: keys/${'0a'.repeat(16)}/0002.json: none of the keys given opens it [key-locked]`
-    expect(await runReader(restore)).toEqual({ code: 2, output: '', complaints: [locked] })
-    expect(await runReader([...restore, '--key-file', other])).toEqual({ code: 2, output: '', complaints: [locked] })
+    const locked = (why: string): readonly string[] => [
+      `deltavault_reader: keys/${'0a'.repeat(16)}/0002.json: ${why}; it is wrapped with the key file whose SHA-256 begins with ${fingerprint} (--key-file) [key-locked]`,
+    ]
+    expect(await runReader(restore)).toEqual({ code: 2, output: '', complaints: locked('no key was given') })
+    const run = await runReader([...restore, '--key-file', other])
+    expect(run).toEqual({ code: 2, output: '', complaints: locked('none of the keys given opens it') })
     const asks: readonly (readonly [readonly string[], RegExp])[] = [
       [[vmKey, 'r4', 'os'], /r4\/0002\.json: this recovery point has expired/],
-      [[vmKey, 'r9', 'os'], /r9: there is no such recovery point \[not-found\]/],
+      [
+        [vmKey, 'r9', 'os'],
+        /r9: the VM vm-000000000000 has no such recovery point; list shows what there is \[not-found\]/,
+      ],
+      [['vm-1', 'r1', 'os'], /r1: the vault has no VM vm-1; list shows what there is \[not-found\]/],
       [[vmKey, 'r2', 'lun-7'], /there is no disk lun-7; there are: os, lun-0/],
       [['../..', 'r2', 'os'], /is no name of a recovery point/],
     ]
@@ -87,14 +98,36 @@ describe.skipIf(missing !== null)('the second reader on the golden vaults', () =
 
   it('says of a folder that it is no vault', async () => {
     const empty = await mkdtemp(join(folder, 'empty-'))
-    for (const command of ['list', 'check']) {
-      const run = await runReader([command, empty])
+    const restore = ['restore', empty, vmKey, 'r1', 'os', '--to', join(empty, 'os.img')]
+    for (const command of [['list', empty], ['check', empty], restore]) {
+      const run = await runReader(command)
       expect(run).toEqual({
         code: 2,
         output: '',
         complaints: [expect.stringContaining(`${empty}: holds no recovery point`)],
       })
     }
+  })
+
+  it('says what is wrong with the command line, by a code of its own', async () => {
+    for (const [args, why] of [
+      [[], 'the following arguments are required: command'],
+      [['restore', 'vault', vmKey], 'the following arguments are required: point, disk, --to'],
+      [['check'], 'the following arguments are required: vault'],
+    ] as const) {
+      const run = await runReader(args)
+      expect([run.code, run.output, run.complaints.at(-1)]).toEqual([1, '', `deltavault_reader: ${why}`])
+    }
+  })
+
+  it('says what to install where a package is missing', async () => {
+    const hidden = await mkdtemp(join(folder, 'hidden-'))
+    await writeFile(join(hidden, 'zstandard.py'), "raise ImportError('not here', name='zstandard')\n")
+    const run = await runReader(['list', join(vectors, 'raw')], { PYTHONPATH: hidden })
+    expect([run.code, run.output, run.complaints.length]).toEqual([3, '', 1])
+    expect(run.complaints[0]).toMatch(
+      /cannot import zstandard\. .* apt-get install python3-zstandard python3-cryptography/,
+    )
   })
 
   it('names the file of keys that it cannot use', async () => {
@@ -134,6 +167,8 @@ describe.skipIf(missing !== null)('the second reader on the golden vaults', () =
     expect([...modules].filter((module) => !standard.has(module)).sort()).toEqual(['cryptography', 'zstandard'])
   })
 })
+
+const fingerprint = createHash('sha256').update(Buffer.from(wrappingKeyText.trim(), 'hex')).digest('hex').slice(0, 16)
 
 const lines = (text: string): readonly string[] => text.split('\n').filter((line) => line !== '')
 

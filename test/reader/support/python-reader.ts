@@ -45,12 +45,15 @@ export interface ReaderCase {
   readonly check?: boolean
 }
 
-/** What a check found: a line each, and how many frames there are and were opened. */
+/** What a check found: a line each, and how many frames there are, are needed by restores, and were opened. */
 export interface ReaderFindings {
   readonly damaged: readonly string[]
+  /** Those of the damaged that restores need. */
+  readonly needed: readonly string[]
   readonly touched: readonly string[]
   readonly locked: readonly string[]
   readonly frames: number
+  readonly framesNeeded: number
   readonly opened: number
 }
 
