@@ -15,13 +15,33 @@ export interface CurrentKey {
   readonly etag: string
 }
 
+/** The object as it is, be it damaged. */
+type FoundCurrentKey = Pick<CurrentKey, 'etag'> & { readonly keyId: string | VaultError }
+
 /** Null before the first data key. @throws VaultError where the object is damaged */
 export const readCurrentKey = async (control: ControlStore): Promise<CurrentKey | null> => {
+  const found = await findCurrentKey(control)
+  if (found === null) return null
+  const { keyId, etag } = found
+  if (keyId instanceof VaultError) throw keyId
+  return { keyId, etag }
+}
+
+/** Null before the first data key. */
+export const findCurrentKey = async (control: ControlStore): Promise<FoundCurrentKey | null> => {
   const content = await control.read(name)
-  if (content === null) return null
-  const parsed = v.safeParse(schema, decodeSealedJson(content.bytes, name))
-  if (!parsed.success) throw new VaultError({ code: 'malformed', name, place: 0, detail: v.summarize(parsed.issues) })
-  return { keyId: parsed.output.keyId, etag: content.etag }
+  return content === null ? null : { keyId: keyIdIn(content.bytes), etag: content.etag }
+}
+
+const keyIdIn = (bytes: Uint8Array): string | VaultError => {
+  try {
+    const parsed = v.safeParse(schema, decodeSealedJson(bytes, name))
+    if (parsed.success) return parsed.output.keyId
+    return new VaultError({ code: 'malformed', name, place: 0, detail: v.summarize(parsed.issues) })
+  } catch (error) {
+    if (error instanceof VaultError) return error
+    throw error
+  }
 }
 
 /** Names the key unless another one is named meanwhile: of several at once one wins, and all go on with that one.
@@ -30,7 +50,7 @@ export const readCurrentKey = async (control: ControlStore): Promise<CurrentKey 
 export const nameCurrentKey = async (
   control: ControlStore,
   keyId: string,
-  before: CurrentKey | null,
+  before: Pick<CurrentKey, 'etag'> | null,
 ): Promise<string> => {
   const body = encodeSealedJson({ format: 1, keyId })
   if (before === null) await control.create(name, [body])

@@ -11,9 +11,9 @@ import {
   type WrapperFailure,
   WrappingKeyError,
 } from '../ports/key-wrapper.ts'
-import { nameCurrentKey, readCurrentKey } from './current-key.ts'
+import { findCurrentKey, nameCurrentKey, readCurrentKey } from './current-key.ts'
 import { dataKeyBytes, type KeyRecord, keyCheckOf } from './key-record.ts'
-import { openDataKey } from './open-data-key.ts'
+import { openDataKey, readNewestReadable } from './open-data-key.ts'
 import { createKeyRecord, listDataKeys, readKeyRecord, type StoredKey } from './stored-keys.ts'
 import { unwrapDataKey } from './unwrap-data-key.ts'
 
@@ -40,7 +40,7 @@ export interface RotateChoice {
   readonly evenIfLocked: boolean
 }
 
-/** The current data key does not open, which hints at the wrong wrapping key: a new data key under that one would split the vault into
+/** The current data key does not open, or is not known as the object that names it is damaged, which hints at the wrong wrapping key: a new data key under that one would split the vault into
  * parts that no settings open together. `cause` says why. */
 export class CurrentKeyLockedError extends Error {
   override readonly name = 'CurrentKeyLockedError'
@@ -60,14 +60,16 @@ export const rotateDataKey = async (
 ): Promise<{ readonly keyId: string; readonly previousKeyId: string | null } | null> => {
   const { wrapWith } = deps.wrappers
   if (wrapWith === null) return null
-  const before = await readCurrentKey(deps.control)
+  const before = await findCurrentKey(deps.control)
   if (before !== null && !evenIfLocked) await proveOpen(deps, before.keyId)
   const keyId = await nameCurrentKey(deps.control, await createDataKey(deps, wrapWith), before)
-  return { keyId, previousKeyId: before?.keyId ?? null }
+  const previousKeyId = before === null || before.keyId instanceof VaultError ? null : before.keyId
+  return { keyId, previousKeyId }
 }
 
-const proveOpen = async (deps: DataKeyDeps, keyId: string): Promise<void> => {
+const proveOpen = async (deps: DataKeyDeps, keyId: string | VaultError): Promise<void> => {
   try {
+    if (keyId instanceof VaultError) throw keyId
     await openDataKey(deps, keyId, null)
   } catch (error) {
     throw error instanceof VaultError ? new CurrentKeyLockedError(error) : error
@@ -80,7 +82,8 @@ export type Rewrapped =
   | { readonly kind: 'failed'; readonly keyId: string; readonly error: unknown }
 
 /** Wraps every data key anew, under the newest version of the configured wrapping key, as the next revision of its record. No data is
- * rewritten, and earlier revisions stay. Repeatable: a key that is wrapped so is left as it is. One key that fails does not stop the others.
+ * rewritten, and earlier revisions stay. Repeatable: a key that is wrapped so is left as it is. Where the newest revision is damaged, an earlier
+ * one stands in, and the next one is whole. One key that fails does not stop the others.
  * @returns null where no wrapping key is configured */
 export const rotateWrappingKey = async (deps: DataKeyDeps): Promise<readonly Rewrapped[] | null> => {
   const { wrapWith } = deps.wrappers
@@ -95,11 +98,12 @@ export const rotateWrappingKey = async (deps: DataKeyDeps): Promise<readonly Rew
 
 const rewrap = async (deps: DataKeyDeps, wrapper: KeyWrapper, stored: StoredKey): Promise<Rewrapped> => {
   const { keyId } = stored
-  const record = await readKeyRecord(deps.vault, stored)
+  const record = await readNewestReadable(deps.vault, stored)
   const dataKey = await unwrapDataKey(record, deps.wrappers.unwrapWith)
   const wrapping = await wrapProven(wrapper, dataKey)
   const { key } = wrapping
-  if (isWrappedBy(record, wrapping)) return { kind: 'already', keyId, revision: record.revision, key }
+  if (record.revision === stored.revision && isWrappedBy(record, wrapping))
+    return { kind: 'already', keyId, revision: record.revision, key }
   const next = recordOf(deps, dataKey, stored.revision + 1, wrapping)
   if ((await createKeyRecord(deps.vault, next)) === 'created')
     return { kind: 'rewrapped', keyId, revision: next.revision, key }

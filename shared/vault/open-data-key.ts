@@ -21,7 +21,7 @@ export const openDataKey = async (
 }
 
 /** All revisions hold the same data key, so an earlier one stands in for one that is damaged or gone. */
-const readNewestReadable = async (vault: BlobReader, stored: StoredKey): Promise<KeyRecord> => {
+export const readNewestReadable = async (vault: BlobReader, stored: StoredKey): Promise<KeyRecord> => {
   try {
     return await readKeyRecord(vault, stored)
   } catch (error) {

@@ -1,7 +1,7 @@
 import type { DataKey, KeyRing } from '../format/data-key.ts'
 import { dataKeyName } from '../format/names.ts'
 import { VaultError } from '../format/vault-error.ts'
-import { readCurrentKey } from './current-key.ts'
+import { type CurrentKey, readCurrentKey } from './current-key.ts'
 import { currentKeyId, type DataKeyDeps, type RotateChoice, rotateDataKey, rotateWrappingKey } from './data-keys.ts'
 import { openDataKey } from './open-data-key.ts'
 import { listDataKeys, type StoredKey } from './stored-keys.ts'
@@ -69,8 +69,8 @@ export const createVaultKeys = (deps: DataKeyDeps): VaultKeys => {
     find,
     ring: async () => {
       const keys = await openAll()
-      const current = deps.wrappers.wrapWith === null ? null : await readCurrentKey(deps.control)
-      return ringOf(new Map(keys), current?.keyId ?? null)
+      const current = deps.wrappers.wrapWith === null ? null : await readCurrentKey(deps.control).catch(faultOnly)
+      return ringOf(new Map(keys), current)
     },
     opened: async () =>
       (await openAll()).flatMap(([, key]) => {
@@ -99,14 +99,21 @@ const reopen = async (
   }
 }
 
-const ringOf = (keys: ReadonlyMap<string, DataKey | Error>, currentKeyId: string | null): KeyRing => {
+/** @param current what is stored is read without it: where it is damaged, whoever asks for it is told */
+const ringOf = (keys: ReadonlyMap<string, DataKey | Error>, current: CurrentKey | VaultError | null): KeyRing => {
   const find = (keyId: string): DataKey => orThrow(keys.get(keyId) ?? missing(keyId))
   return {
     get current() {
-      return currentKeyId === null ? null : find(currentKeyId)
+      if (current instanceof VaultError) throw current
+      return current === null ? null : find(current.keyId)
     },
     find,
   }
+}
+
+const faultOnly = (error: unknown): VaultError => {
+  if (error instanceof VaultError) return error
+  throw error
 }
 
 const orThrow = (key: DataKey | Error): DataKey => {
