@@ -79,6 +79,9 @@ const damagedHint =
 const curableHint =
   'The stored object is damaged or gone. First run POST maintenance with {"recheck": true}: a lost index is rebuilt from its segments. Then back the VM up: the next backup stores damaged data again. If this very recovery point is needed, look for the object among soft-deleted or earlier versions in the storage account; else restore another one.'
 
+const keyHint =
+  'What names or holds a data key is damaged. Look for the object among earlier versions in the storage account. POST keys/rotate with {"what": "wrapping-key"} makes the record of a data key whole again while an earlier revision of it is. Where nothing helps, give new backups another key by {"what": "data-key", "evenIfLocked": true} and run POST maintenance: the next backups store anew what they cannot read.'
+
 const hintOf = (fault: VaultFault): string => {
   switch (fault.code) {
     case 'unsupported-version':
@@ -88,12 +91,13 @@ const hintOf = (fault: VaultFault): string => {
     case 'numbers-exhausted':
       return 'Cancel this job and start a new backup.'
     case 'key-missing':
-      return 'Configure the key that this vault is encrypted under. If the object of the data key is gone from the vault, look for it among soft-deleted or earlier versions in the storage account.'
+      return 'Configure the key that this vault is encrypted under. If the object of the data key is gone from the vault, look for it among soft-deleted or earlier versions in the storage account. Where it cannot be brought back, give new backups another one by POST keys/rotate with {"what": "data-key", "evenIfLocked": true} and run POST maintenance: the next backups store anew what they cannot read.'
     case 'key-locked':
       return 'Name the wrapping key in the settings, let the identity of this program unwrap with it (Key Vault: role Key Vault Crypto Service Encryption User), and see that it is enabled and not deleted; a deleted one can be recovered while it is soft-deleted.'
     case 'wrong-key':
       return 'Another key than the one this was written under goes by the same id. Configure the wrapping key of this very vault.'
     default:
+      if (fault.name.startsWith('keys/')) return keyHint
       return /^(layers|segments)\//.test(fault.name) ? curableHint : damagedHint
   }
 }

@@ -1,12 +1,14 @@
 import type { ChangedRange, Extent } from '../domain/extent.ts'
 import { layerName } from '../format/names.ts'
+import { parseVaultName } from '../format/vault-name.ts'
 import type { CallOptions, ObjectReader } from '../ports/blob-store.ts'
 import type { DiskReader } from '../ports/disk-reader.ts'
 import type { DamageReport } from './damage-reports.ts'
 import { createDamageLocator, type DiskStack } from './damaged-ranges.ts'
+import { type FramesBySegment, framesUnder } from './frames-under-keys.ts'
 import { layerRuns, openLayer } from './layer-reader.ts'
 
-/** Where the disk shows bytes of frames that are reported as damaged: a transfer that lies on the stack has to bring them anew, then it hides
+/** Where the disk shows bytes of frames that are reported as damaged, or whose data key is: a transfer that lies on the stack has to bring them anew, then it hides
  * them. Looks at the stack's index itself, as the reports may be older than the stack. Sorted, not overlapping.
  * @throws VaultError naming a layer where one that is reported is damaged indeed: nothing can lie on it */
 export const rangesToHeal = async (
@@ -22,12 +24,35 @@ export const rangesToHeal = async (
     const window = { offsetBytes: 0, lengthBytes: layer.footer.diskBytes }
     for await (const _ of layerRuns(reader, layer, window, options));
   }
-  const damaged = new Map(
+  const damaged = new Map<string, ReadonlySet<number> | null>(
     reports
       .filter(({ kind }) => kind === 'data')
       .map(({ name, frames }) => [name, frames === null ? null : new Set(frames)] as const),
   )
+  for (const [segment, places] of await unopenable(reader, disk, reports, options)) {
+    const known = damaged.get(segment)
+    if (known !== null) damaged.set(segment, new Set([...(known ?? []), ...places]))
+  }
   return damaged.size === 0 ? [] : createDamageLocator(reader, options).shownBy(disk, damaged)
+}
+
+/** Frames under data keys whose records are damaged or gone. */
+const unopenable = async (
+  reader: ObjectReader,
+  { stack }: DiskStack,
+  reports: readonly DamageReport[],
+  options: CallOptions,
+): Promise<FramesBySegment> => {
+  const keyIds = new Set<string>()
+  for (const { name } of reports) {
+    const parsed = parseVaultName(name)
+    if (parsed.kind === 'key') keyIds.add(parsed.keyId)
+  }
+  if (keyIds.size === 0) return new Map()
+  const all = new Map<string, Set<number>>()
+  for (const frames of (await framesUnder(reader, stack, keyIds, options)).values())
+    for (const [segment, places] of frames) all.set(segment, new Set([...(all.get(segment) ?? []), ...places]))
+  return all
 }
 
 /** The same source, whose list also names these ranges as data where it says nothing of them. What lies behind its end is left out.

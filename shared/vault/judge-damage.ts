@@ -6,6 +6,7 @@ import type { BlobReader, CallOptions } from '../ports/blob-store.ts'
 import { checkFrame, checkSegment } from './check-segment.ts'
 import type { DamageReport, Touch } from './damage-reports.ts'
 import { createDamageLocator, type DamageLocator, type ShownDamage } from './damaged-ranges.ts'
+import { framesUnder } from './frames-under-keys.ts'
 import type { VmContents } from './vm-contents.ts'
 
 /** What is wrong with an object and what is lost by it. */
@@ -113,6 +114,56 @@ const shownOrUnknown = async (shown: () => Promise<readonly ShownDamage[]>): Pro
     if (error instanceof VaultError) return null
     throw error
   }
+}
+
+/** What is lost by data keys whose records cannot be read: what shows frames under them, whatever recovery point they were made for. A key that nothing
+ * of the VM needs is left out.
+ * @param errors by data key */
+export const judgeKeys = async (
+  reader: BlobReader,
+  errors: ReadonlyMap<string, VaultError>,
+  contents: VmContents,
+  options: CallOptions,
+): Promise<readonly Judgement[]> => {
+  if (errors.size === 0) return []
+  const frames = await framesUnder(reader, contents.layers.values(), new Set(errors.keys()), options)
+  const locator = createDamageLocator(reader, options)
+  const judgements: Judgement[] = []
+  for (const [keyId, { fault, message }] of errors) {
+    const damaged = frames.get(keyId) ?? new Map<string, ReadonlySet<number>>()
+    const touches = await touchesOfAll(locator, damaged, contents)
+    if (touches.length > 0 || contents.points.some((point) => point.keyId === keyId))
+      judgements.push({ name: fault.name, kind: 'key', code: fault.code, message, frames: null, touches })
+  }
+  return judgements
+}
+
+/** What each disk loses by all of the frames together. */
+const touchesOfAll = async (
+  locator: DamageLocator,
+  damaged: ReadonlyMap<string, ReadonlySet<number>>,
+  { points }: VmContents,
+): Promise<Touch[]> => {
+  const touches: Touch[] = []
+  for (const { recoveryPointId, disks } of damaged.size === 0 ? [] : points)
+    for (const disk of disks) {
+      const shown = await shownOrUnknown(() => locator.shownBy(disk, damaged))
+      if (shown === null) touches.push({ recoveryPointId, disk: disk.disk, ranges: null })
+      else if (shown.length > 0) touches.push({ recoveryPointId, disk: disk.disk, ranges: bounded(joined(shown)) })
+    }
+  return touches
+}
+
+/** @param extents in order of offset */
+const joined = (extents: readonly Extent[]): Extent[] => {
+  const joint: Extent[] = []
+  for (const { offsetBytes, lengthBytes } of extents) {
+    const last = joint.at(-1)
+    if (last === undefined || last.offsetBytes + last.lengthBytes !== offsetBytes)
+      joint.push({ offsetBytes, lengthBytes })
+    else joint[joint.length - 1] = { offsetBytes: last.offsetBytes, lengthBytes: last.lengthBytes + lengthBytes }
+  }
+  return joint
 }
 
 /** The disks whose stacks have the layer.

@@ -1,10 +1,11 @@
 import type { LayerReference } from '../domain/recovery-point.ts'
 import { VaultError } from '../format/vault-error.ts'
+import { parseVaultName } from '../format/vault-name.ts'
 import type { BlobReader, CallOptions, ControlStore } from '../ports/blob-store.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { DamagedShard } from './check-index.ts'
 import { clearDamage, type DamageReport, listDamage, writeDamage } from './damage-reports.ts'
-import { type Judgement, judgeSegments, touchesOfLayer } from './judge-damage.ts'
+import { type Judgement, judgeKeys, judgeSegments, touchesOfLayer } from './judge-damage.ts'
 import { type CheckedRecords, checkRecords } from './scrub-records.ts'
 import { neverChecked, openCheckStamps } from './scrub-state.ts'
 import { byAge, type CheckUnit, type UnitWatch, unitsOf } from './scrub-units.ts'
@@ -61,7 +62,7 @@ export const scrubVm = async (
 
 /** Checks some objects at once that a reader found something wrong with, and nothing else but the VM's records and footers: what is damaged indeed is
  * reported as by any other check, what is whole is not. Notes of what was checked when stay as they are.
- * @param of `names`: segments, layers and sidecars; others are passed over
+ * @param of `names`: segments, layers, sidecars and records of data keys; others are passed over
  * @throws VaultError `unsupported-version` where a record is of a later format */
 export const checkSuspected = async (
   deps: ScrubVmDeps,
@@ -94,7 +95,11 @@ const beginLooking = async (deps: ScrubVmDeps, vmKey: string, options: CallOptio
 }
 
 const lookAgain = async ({ suspicions, units }: Looking, names: ReadonlySet<string>): Promise<void> => {
-  for (const name of names) if (name.startsWith('segments/')) suspicions.segments.add(name)
+  for (const name of names) {
+    const parsed = parseVaultName(name)
+    if (parsed.kind === 'segment') suspicions.segments.add(name)
+    if (parsed.kind === 'key') suspicions.keyIds.add(parsed.keyId)
+  }
   const watch = watchOf(suspicions, () => true)
   for (const unit of units) if (names.has(unit.name)) await unit.check(null, watch)
 }
@@ -200,11 +205,8 @@ const judge = async (
     if (layer !== undefined) add('index', error, touchesOfDamagedLayer(layer, shards, contents), name)
   }
   for (const [name, error] of suspicions.sidecars) if (contents.sidecars.has(name)) add('sidecar', error, [], name)
-  for (const keyId of suspicions.keyIds) {
-    const error = await keyError(deps, keyId)
-    if (error !== null) add('key', error, touchesOfKey(keyId, contents))
-  }
-  return [...judgements, ...(await judgeSegments(deps.vault, suspicions.segments, contents, options))]
+  const keys = await judgeKeys(deps.vault, await keyErrors(deps, suspicions.keyIds), contents, options)
+  return [...judgements, ...keys, ...(await judgeSegments(deps.vault, suspicions.segments, contents, options))]
 }
 
 const touchesOfDamagedLayer = (layer: LayerReference, shards: readonly DamagedShard[], contents: VmContents) => {
@@ -212,19 +214,22 @@ const touchesOfDamagedLayer = (layer: LayerReference, shards: readonly DamagedSh
   return touchesOfLayer(layer, ranges.length === 0 ? null : ranges, contents)
 }
 
-const touchesOfKey = (keyId: string, { points }: VmContents) =>
-  points
-    .filter((point) => point.keyId === keyId)
-    .map(({ recoveryPointId }) => ({ recoveryPointId, disk: null, ranges: null }))
-
-/** Proves the newest record of a data key; what is wrapped in it is not opened. */
-const keyError = async ({ vault }: ScrubVmDeps, keyId: string): Promise<VaultError | null> => {
-  try {
-    const [newest] = await listDataKeys(vault, keyId)
-    await readKeyRecord(vault, newest ?? { keyId, revision: 1 })
-    return null
-  } catch (error) {
-    if (error instanceof VaultError) return error
-    throw error
+/** Proves the newest record of each data key, those that the vault has and those that are said to be needed; what is wrapped in it is not opened. */
+const keyErrors = async (
+  { vault }: ScrubVmDeps,
+  needed: ReadonlySet<string>,
+): Promise<ReadonlyMap<string, VaultError>> => {
+  const newest = new Map([...needed].map((keyId) => [keyId, { keyId, revision: 1 }]))
+  for (const stored of await listDataKeys(vault)) newest.set(stored.keyId, stored)
+  const errors = new Map<string, VaultError>()
+  for (const [keyId, stored] of newest) {
+    const error = await readKeyRecord(vault, stored).then(() => null, faultOnly)
+    if (error !== null) errors.set(keyId, error)
   }
+  return errors
+}
+
+const faultOnly = (error: unknown): VaultError => {
+  if (error instanceof VaultError) return error
+  throw error
 }

@@ -1,0 +1,139 @@
+import { describe, expect, it } from 'vitest'
+import { vmKeyOf } from '../../shared/domain/ids.ts'
+import { backupJobOf, defaultChoices } from '../../shared/domain/policy.ts'
+import type { RecoveryPoint } from '../../shared/domain/recovery-point.ts'
+import type { VmDescription } from '../../shared/domain/vm.ts'
+import { VaultError } from '../../shared/format/vault-error.ts'
+import { startJob } from '../../shared/jobs/start-job.ts'
+import { damageOf } from '../../shared/vault/damage-reports.ts'
+import { CurrentKeyLockedError } from '../../shared/vault/data-keys.ts'
+import { readRecoveryPoint } from '../../shared/vault/recovery-points.ts'
+import { scrubVault } from '../../shared/vault/scrub-vault.ts'
+import { runJob } from '../jobs/run-job.ts'
+import { type FakeWorld, fakeInstances, fakeWorld, sampleVm, vmId } from '../jobs/world.ts'
+import { seededRandom } from '../support/seeded-random.ts'
+import { unlimited } from '../support/small-vault.ts'
+import { restoreDisk } from '../support/vault-world.ts'
+
+const page = 4096
+const vmKey = vmKeyOf(vmId)
+
+const backUp = async (world: FakeWorld, bytes: Buffer, day: number): Promise<RecoveryPoint> => {
+  const { disks, ...sample } = sampleVm(vmId)
+  const vm: VmDescription = { ...sample, disks: disks.filter(({ disk }) => disk === 'os') }
+  const instances = fakeInstances()
+  const at = new Date(`2026-03-1${day}T02:00:00.000Z`)
+  const asked = { trigger: 'onDemand', policy: null, at, cause: 'test', now: at, windowHours: 24 } as const
+  world.platform.vms = [{ ...vm, disks: vm.disks.map((disk) => ({ ...disk, sizeBytes: bytes.length })) }]
+  world.platform.disks.set('os', Buffer.from(bytes))
+  await startJob({ ...world, instances }, backupJobOf(vm, defaultChoices, asked))
+  const [claim] = instances.started
+  if (claim === undefined) throw new Error('no backup began')
+  expect((await runJob(world, claim)).outcome).toMatchObject({ kind: 'completed' })
+  const { recoveryPointId } = claim.job
+  return (await readRecoveryPoint(world.vault, { vmKey, recoveryPointId }))?.recoveryPoint ?? expect.unreachable()
+}
+
+const restored = async (world: FakeWorld, point: RecoveryPoint): Promise<Buffer> =>
+  restoreDisk(world.vault, point, 'os', undefined, await world.keys.ring())
+
+const written = (before: Buffer, number: number): Buffer => {
+  const bytes = Buffer.from(before)
+  bytes.fill('written later ', number * page, (number + 1) * page)
+  return bytes
+}
+
+const cutOf = (world: FakeWorld, store: 'vault' | 'control', name: string): void => {
+  const content = world[store].objects.get(name) ?? expect.unreachable()
+  world[store].objects.set(name, { ...content, bytes: content.bytes.subarray(0, 20) })
+}
+
+const bytes0 = seededRandom(3).bytes(40 * page)
+const bytes1 = written(bytes0, 10)
+const bytes2 = written(bytes1, 20)
+
+/** Keys that were opened are remembered for some minutes. */
+const later = (world: FakeWorld): void => world.clock.advance(3_600_000)
+
+describe('a data key whose record is gone', () => {
+  const lose = async (world: FakeWorld) => {
+    const first = await backUp(world, bytes0, 0)
+    await world.keys.rotateDataKey()
+    const second = await backUp(world, bytes1, 1)
+    world.vault.objects.delete(`keys/${first.keyId}/0001.json`)
+    later(world)
+    return { first, second, name: `keys/${first.keyId}/0001.json` }
+  }
+
+  it('takes every recovery point that shows its frames, and is told as what it is', async () => {
+    const world = fakeWorld({ encryption: true })
+    const { first, second, name } = await lose(world)
+    await expect(restored(world, second)).rejects.toMatchObject({ fault: { code: 'key-missing', name } })
+    await scrubVault(world, unlimited)
+    const touches = [first, second].map(({ recoveryPointId }) => ({ recoveryPointId, disk: 'os' }))
+    expect(await damageOf(world.control, vmKey)).toMatchObject([{ kind: 'key', code: 'key-missing', name, touches }])
+  })
+
+  it('is no base for what it cannot read: the next backup after a check is whole', async () => {
+    const world = fakeWorld({ encryption: true })
+    const { second } = await lose(world)
+    await scrubVault(world, unlimited)
+    const third = await backUp(world, bytes2, 2)
+    expect(third.disks).toMatchObject([{ transfer: 'incremental' }])
+    expect((await restored(world, third)).equals(bytes2)).toBe(true)
+    const [report] = await damageOf(world.control, vmKey)
+    expect(report?.touches.map(({ recoveryPointId }) => recoveryPointId)).toContain(second.recoveryPointId)
+    await scrubVault(world, unlimited)
+    const [now] = await damageOf(world.control, vmKey)
+    expect(now?.touches.map(({ recoveryPointId }) => recoveryPointId)).not.toContain(third.recoveryPointId)
+  })
+
+  it('is not told of VMs that have nothing under it', async () => {
+    const world = fakeWorld({ encryption: true })
+    await backUp(world, bytes0, 0)
+    const before = await world.keys.current()
+    await world.keys.rotateDataKey()
+    const unused = await world.keys.current()
+    await world.keys.rotateDataKey()
+    expect(unused?.keyId).not.toBe(before?.keyId)
+    cutOf(world, 'vault', `keys/${unused?.keyId}/0001.json`)
+    await scrubVault(world, unlimited)
+    expect(await damageOf(world.control, vmKey)).toEqual([])
+  })
+})
+
+describe('a newest revision of a data key that is damaged', () => {
+  it('is followed by a whole one when the wrapping keys are rotated again', async () => {
+    const world = fakeWorld({ encryption: true })
+    const first = await backUp(world, bytes0, 0)
+    world.wrapper.rotate()
+    await world.keys.rotateWrappingKey()
+    cutOf(world, 'vault', `keys/${first.keyId}/0002.json`)
+    await scrubVault(world, unlimited)
+    expect(await damageOf(world.control, vmKey)).toMatchObject([{ kind: 'key', touches: [{}] }])
+    expect(await world.keys.rotateWrappingKey()).toMatchObject([{ kind: 'rewrapped', revision: 3 }])
+    world.wrapper.forgetOld()
+    later(world)
+    expect((await restored(world, first)).equals(bytes0)).toBe(true)
+    await scrubVault(world, unlimited)
+    expect(await damageOf(world.control, vmKey)).toEqual([])
+  })
+})
+
+describe('the name of the current data key, damaged', () => {
+  it('keeps nobody from restoring, and is put right by a rotation that is asked for', async () => {
+    const world = fakeWorld({ encryption: true })
+    const first = await backUp(world, bytes0, 0)
+    cutOf(world, 'control', 'keys/current.json')
+    later(world)
+    expect((await restored(world, first)).equals(bytes0)).toBe(true)
+    const ring = await world.keys.ring()
+    expect(() => ring.current).toThrow(VaultError)
+    await expect(world.keys.current()).rejects.toMatchObject({ fault: { name: 'keys/current.json' } })
+    await expect(world.keys.rotateDataKey()).rejects.toBeInstanceOf(CurrentKeyLockedError)
+    expect(await world.keys.rotateDataKey({ evenIfLocked: true })).toMatchObject({ previousKeyId: null })
+    const second = await backUp(world, bytes1, 1)
+    expect(second.keyId).not.toBe(first.keyId)
+    expect((await restored(world, second)).equals(bytes1)).toBe(true)
+  })
+})
