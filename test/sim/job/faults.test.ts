@@ -9,7 +9,7 @@ import { createWorld, forkWorld } from '../support/world.ts'
 
 /**
  * Runs of the whole job in which many things go wrong at once, by a seed: throttling, answers that are lost, access that ends in the middle,
- * activities that run twice at the same time, workers and hosts that die, two sweeps at once. Replay one run with SIM_SEED=<seed>; SIM_RUNS says how many.
+ * activities that run twice at the same time, workers and hosts that die, two sweeps at once, sweeps that start the slot again when its job has ended. Replay one run with SIM_SEED=<seed>; SIM_RUNS says how many.
  */
 const runs = Number(process.env.SIM_RUNS ?? 250)
 const seeds =
@@ -44,7 +44,10 @@ const runSeed = async (
       if (sweeps > 10) throw new Error('No sweep starts the job.')
       await Promise.all(seed % 2 === 0 ? [sweep(host)] : [sweep(host), sweep(host)])
     }
-    const record = await driveToEnd(host, databasePath, latestJobId(world)!)
+    const jobId = latestJobId(world)!
+    await driveToEnd(host, databasePath, jobId)
+    world.lateLooks = seed % 3
+    const record = await driveToEnd(host, databasePath, jobId)
     const hasLateTwins = chaos.story.some((line) => line.startsWith('late twin'))
     const faults = await faultsOf(world, { record, commits: isFirst ? 1 : 2, databasePath, hasLateTwins })
     return { faults, story: chaos.story, attempts: record.attempts }

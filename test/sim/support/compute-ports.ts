@@ -23,8 +23,12 @@ export const computePorts = (
   return {
     inventory: {
       find: (id) => around('find', 'vm', () => (id.toLowerCase() === vmId.toLowerCase() ? sampleVm : null)),
-      async *select() {
-        yield* await around('select', 'vms', () => [sampleVm])
+      async *select(_selection, isWanted = async () => true) {
+        for (const vm of await around('select', 'vms', () => [sampleVm])) {
+          const isLate = world.lateLooks > 0
+          if (isLate) world.lateLooks -= 1
+          if (isLate || (await isWanted(vm.vmId))) yield vm
+        }
       },
     },
     snapshots: { restorePoints: restorePoints(world, around), diskSnapshots: noDiskSnapshots(around) },

@@ -15,6 +15,8 @@ export interface World {
   readonly changes: ChangeCount
   /** The day that the app's clock shows: 0 for today, at noon. */
   day: number
+  /** How many of the next sweeps go by what they saw of the slot before its job was started, as a host that slept since. */
+  lateLooks: number
   tokens: number
   /** Rules that were broken on the way; the checkers show them. */
   readonly broken: string[]
@@ -40,6 +42,7 @@ export const createWorld = async (): Promise<World> => {
     platform: createPlatform(changes),
     changes,
     day: -1,
+    lateLooks: 0,
     tokens: 0,
     broken: [],
     log: [],
