@@ -1,5 +1,5 @@
 import type { RecoveryPoint } from '../../shared/domain/recovery-point.ts'
-import { type Collected, collectGarbage } from '../../shared/vault/collect-garbage.ts'
+import { type Collected, type CollectRequest, collectGarbage } from '../../shared/vault/collect-garbage.ts'
 import { backUpWrites, type CompactionWorld, pageWrites, reopen, type Truth } from './compaction-world.ts'
 import type { SeededRandom } from './seeded-random.ts'
 import { restoreDisk } from './vault-world.ts'
@@ -21,7 +21,7 @@ export const backUpChain = async (world: CompactionWorld, random: SeededRandom, 
 export const collect = (
   world: CompactionWorld,
   passId: string,
-  change: { readonly objectsMax?: number; readonly hasEnded?: (jobId: string) => Promise<boolean> } = {},
+  change: Partial<Omit<CollectRequest, 'passId'>> = {},
 ): Promise<Collected> => collectGarbage({ ...world, clock: virtualClock() }, { passId, objectsMax: 1000, ...change })
 
 /** Passes until nothing is left to do. */

@@ -140,6 +140,21 @@ describe(`a collection (seed ${seed})`, () => {
     expect(namesIn(world, 'segments/r3/')).toEqual([])
   })
 
+  it('is not at its end before the control container is cleared, too', async () => {
+    await expire(world, 'r3')
+    for (const name of ['plans/r1/os/summary.json', 'plans/r2/os/summary.json', 'plans/r3/os/summary.json'])
+      await world.control.put(name, Buffer.from('x'))
+    await writeCondemned(world.control, { passId: 'left', recoveryPointIds: [], layerIds: [] })
+    let from: string | null = null
+    const left: number[] = []
+    do {
+      from = (await collect(world, 'pass', { objectsMax: 2, from })).at
+      left.push([...world.control.objects.keys()].filter((name) => name.startsWith('condemned/')).length)
+    } while (from !== null)
+    expect(left.slice(0, -1).every((lists) => lists === 2)).toBe(true)
+    expect([...world.control.objects.keys()]).toEqual([])
+  })
+
   it('clears the control container of jobs that are over', async () => {
     await begin()
     world.control.objects.set('plans/r1/os/summary.json', { bytes: Buffer.from('x'), etag: '1' })
@@ -252,6 +267,32 @@ describe('a collection under the rules of a storage account', () => {
     expect(await readRecoveryPoint(world.vault, { vmKey, recoveryPointId: 'r2' })).toBeNull()
     await collectQuietly(world, 'again')
     expect(namesIn(world, 'segments/r2/')).toEqual([])
+  })
+
+  it('does not come back within a pass to what a policy retains, however little time each call has', async () => {
+    await begin(['r1'], { immutableDays: 30, now: () => new Date('2026-01-01') })
+    await fenceRecoveryPoint(world, { vmKey, recoveryPointId: 'r9' })
+    for (let n = 0; n < 2500; n += 1)
+      await world.vault.put(`segments/r9/os/000000.0001-${String(n).padStart(5, '0')}`, Buffer.from('x'))
+    const through = createMemoryBlobStore(world.vault.objects, world.vault.rules, 5000)
+    const ended: string[] = []
+    let from: string | null = null
+    do {
+      const { at, kind, swept } = await collect({ ...world, vault: through }, 'pass', { from, hasTime: () => false })
+      ended.push(`${kind} ${swept.retained}`)
+      from = at
+    } while (from !== null)
+    expect(ended).toEqual(['more 1000', 'more 1000', 'done 500'])
+  })
+
+  it('takes up the records of a recovery point from the oldest on, where it was cut short among them', async () => {
+    await begin(['r1', 'r2'])
+    await expire(world, 'r2')
+    await expire(world, 'r2', 2)
+    world.vault.rules.legalHolds.add(`recovery-points/${vmKey}/r2/0001.json`)
+    const from = `recovery-points/${vmKey}/r2/0002.json`
+    while ((await collect(world, 'pass', { from })).kind === 'more');
+    expect(namesIn(world, `recovery-points/${vmKey}/r2/`)).toHaveLength(3)
   })
 
   it('leaves what its tier charges for anyhow to a later pass', async () => {
