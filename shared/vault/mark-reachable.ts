@@ -29,6 +29,9 @@ export const readRecords = async (vault: BlobReader, reach: Reachability, option
   await inBatches(newestRevisions(vault, recoveryPointsRoot, options), readsAtOnce, async (key) => {
     const known = reach.points.get(key.recoveryPointId)
     if (known?.newest !== key.revision) await markPoint(vault, reach, key, options)
+    // An intent that was read before its recovery point was found could not be followed: a fold may have re-pointed that one since.
+    const isNamed = known === undefined && reach.protectedIds.has(key.recoveryPointId)
+    if (isNamed) await addAllRevisions(vault, reach, key.recoveryPointId, options)
   })
 }
 
