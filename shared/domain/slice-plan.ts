@@ -23,6 +23,21 @@ export const sliceBytesFor = (diskBytes: number, askedBytes: number): number => 
   return Math.max(Math.min(askedBytes, Math.max(slicesMinBytes, share(slicesMin))), share(slicesMax))
 }
 
+/** Data bytes of a slice where all of the ranges are known: equal slices, as many as threads share without a rest where they are few. Then all
+ * threads end at about the same time, and a large change of a large disk is moved by all of them.
+ * @param dataBytes of all ranges
+ * @param sliceBytesMax a multiple of 1 MiB */
+export const evenSliceBytes = (dataBytes: number, sliceBytesMax: number): number => {
+  const shared = sharedCounts.find((count) => count * sharedBytesMin <= dataBytes) ?? 1
+  const slices = Math.max(shared, Math.ceil(dataBytes / sliceBytesMax))
+  return Math.max(1, Math.ceil(dataBytes / slices / mebibyte)) * mebibyte
+}
+
+/** Threads are two or four, rarely three. */
+const sharedCounts = [16, 8, 4, 2]
+/** A second thread takes 0.1 s to start; so much takes four times as long to move. */
+const sharedBytesMin = 64 * mebibyte
+
 /** Cuts a stream of ranges into slices, holding one range in memory. Ranges of one kind that touch become one. */
 export interface SliceCutter {
   /** @param ranges in order of offset, behind all before, not overlapping, whole sectors

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import type { ChangedRange } from '../domain/extent.ts'
-import { type CutSlice, createSliceCutter, sliceBytesFor } from '../domain/slice-plan.ts'
+import { type CutSlice, createSliceCutter, evenSliceBytes, sliceBytesFor } from '../domain/slice-plan.ts'
 import { type DiskKey, planRunMarker, planSummaryName, slicePlanName } from '../format/names.ts'
 import { encodeSealedJson } from '../format/sealed-json.ts'
 import { formatVersion } from '../format/sectors.ts'
@@ -69,14 +69,15 @@ const writePlan = async (deps: PlanDiskDeps, request: PlanDiskRequest, options: 
   const key = { recoveryPointId, disk }
   const listCallsBefore = deps.reader.counters.listCalls
   const sizeBytes = await deps.reader.sizeBytes(options)
-  const sliceBytes = sliceBytesFor(sizeBytes, request.sliceBytes)
+  const listed = await listAhead(deps.reader.listRanges(null, options))
+  const sliceBytes = sliceBytesOf(listed, sliceBytesFor(sizeBytes, request.sliceBytes))
   const transfer = request.hasBase ? ('incremental' as const) : ('full' as const)
   const comparedWith = request.comparedWith ?? null
   const totals = { slices: 0, dataBytes: 0, clearBytes: 0, rangeCount: 0 }
   let run = 0
   const encoder = createSlicePlanEncoder()
   const limits = { diskBytes: sizeBytes, sliceBytes, rangesPerSlice: request.rangesPerSlice ?? rangesPerSliceDefault }
-  for await (const slice of cutSlices(deps.reader, request, { ...limits, handOver: encoder.add }, options)) {
+  for await (const slice of cutSlices(listed, request, { ...limits, handOver: encoder.add })) {
     if (run === 0) run = await takeNumber(deps.control, (number) => planRunMarker(key, number), disk, options)
     const plan = { ...key, run, slice: totals.slices, transfer, diskBytes: sizeBytes, ...slice }
     await deps.control.create(slicePlanName(plan, run), encoder.finish(plan), options)
@@ -103,18 +104,46 @@ const writePlan = async (deps: PlanDiskDeps, request: PlanDiskRequest, options: 
   }
 }
 
+/** The beginning of a list, and what comes behind it. */
+interface ListedAhead {
+  readonly pages: readonly (readonly ChangedRange[])[]
+  /** Null where the beginning is all of it. */
+  readonly rest: AsyncIterable<readonly ChangedRange[]> | null
+}
+
+/** Most changes are known whole before any of them is cut; a long list is cut as it comes. */
+const rangesAheadMax = 10_000
+
+const listAhead = async (listing: AsyncIterable<readonly ChangedRange[]>): Promise<ListedAhead> => {
+  const lister = listing[Symbol.asyncIterator]()
+  const pages: (readonly ChangedRange[])[] = []
+  for (let ranges = 0; ranges <= rangesAheadMax; ranges += pages.at(-1)?.length ?? 0) {
+    const next = await lister.next()
+    if (next.done === true) return { pages, rest: null }
+    pages.push(next.value)
+  }
+  return { pages, rest: { [Symbol.asyncIterator]: () => lister } }
+}
+
+const sliceBytesOf = ({ pages, rest }: ListedAhead, sliceBytesMax: number): number => {
+  if (rest !== null) return sliceBytesMax
+  let dataBytes = 0
+  for (const page of pages) for (const { kind, lengthBytes } of page) if (kind === 'data') dataBytes += lengthBytes
+  return evenSliceBytes(dataBytes, sliceBytesMax)
+}
+
 /** Yields each slice when all of its ranges, and none behind them, were handed over. */
 async function* cutSlices(
-  reader: DiskReader,
+  listed: ListedAhead,
   key: DiskKey,
   {
     handOver,
     ...limits
   }: Parameters<typeof createSliceCutter>[0] & { readonly handOver: (range: ChangedRange) => void },
-  options: CallOptions,
 ): AsyncGenerator<CutSlice> {
   const cutter = createSliceCutter(limits, handOver)
-  for await (const page of reader.listRanges(null, options)) yield* checked(key, cutter.add(page))
+  for (const page of listed.pages) yield* checked(key, cutter.add(page))
+  if (listed.rest !== null) for await (const page of listed.rest) yield* checked(key, cutter.add(page))
   yield* checked(key, cutter.finish())
 }
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { sliceBytesFor } from '../../shared/domain/slice-plan.ts'
+import { evenSliceBytes, sliceBytesFor } from '../../shared/domain/slice-plan.ts'
 import { sliceIndexName } from '../../shared/format/names.ts'
 
 const mib = 1024 * 1024
@@ -24,6 +24,18 @@ describe('the size of a slice', () => {
     expect(sliceBytesFor(8 * tib - 1, 16 * mib)).toBeLessThanOrEqual(17 * mib)
     expect(sliceBytesFor(32 * tib, 2048 * mib)).toBe(2048 * mib)
     expect(sliceBytesFor(32 * 1024 * mib, 16 * mib)).toBe(16 * mib)
+  })
+
+  it('is the same for all slices of a change that is known whole, as many as two or four threads share', () => {
+    const slicesOf = (dataMib: number, mibMax = 512) =>
+      Math.ceil(dataMib / (evenSliceBytes(dataMib * mib, mibMax * mib) / mib))
+    expect([28, 127, 128, 255, 256, 512, 2771, 8192].map((dataMib) => slicesOf(dataMib))).toEqual([
+      1, 1, 2, 2, 4, 8, 16, 16,
+    ])
+    expect(slicesOf(100 * 1024)).toBe(200)
+    expect(slicesOf(9, 8)).toBe(2)
+    expect(evenSliceBytes(2771 * mib - 512, 512 * mib)).toBe(174 * mib)
+    expect(evenSliceBytes(0, 16 * mib)).toBe(mib)
   })
 
   it('of the least setting has too many on the largest disks', () =>
