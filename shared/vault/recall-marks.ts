@@ -1,4 +1,5 @@
 import { layersRoot } from '../format/names.ts'
+import { parseVaultName } from '../format/vault-name.ts'
 import type { BlobReader, CallOptions } from '../ports/blob-store.ts'
 import { listDamage } from './damage-reports.ts'
 import { inBatches } from './in-batches.ts'
@@ -11,26 +12,45 @@ import { type PointMark, readMarks, type VmMarks } from './vm-marks.ts'
 const readsAtOnce = 8
 
 /** Marks what is known to be needed of recovery points whose newest record is the object that was marked: as if that had been read here and now, as
- * it never changes. Left out, and read by whoever comes next: a point of which a layer is gone, and all points of VMs that damage is reported of,
- * so that nothing is given up because of what only an undamaged record would have told. */
+ * it never changes. Left out, and read by whoever comes next: points of which a layer is gone, or whose record or layers are reported as
+ * damaged. Nothing is given up while these are not whole. Memory: what `reach` keeps, and the names of all layers. */
 export const recallMarks = async (
   { vault, control }: { readonly vault: BlobReader; readonly control: BlobReader },
   reach: Reachability,
   options: CallOptions,
 ): Promise<void> => {
   const layers = await lengthsOfLayers(vault, options)
-  const damaged = new Set<string>()
-  for await (const { vmKey } of listDamage(control, null, options)) damaged.add(vmKey)
-  await inBatches(listVms(vault, null, options), readsAtOnce, async (vm) => {
-    if (!damaged.has(vm.vmKey)) recallVm(reach, vm, await readMarks(control, vm.vmKey, options), layers)
-  })
+  const damaged = await damagedObjects(control, options)
+  await inBatches(listVms(vault, null, options), readsAtOnce, async (vm) =>
+    recallVm(reach, vm, await readMarks(control, vm.vmKey, options), {
+      isSound: (recoveryPointId) => !damaged.points.has(recoveryPointId),
+      isThere: (layerId, lengthBytes) =>
+        layers.has(layerId) && layers.get(layerId) === lengthBytes && !damaged.layers.has(layerId),
+    }),
+  )
 }
 
-const recallVm = (reach: Reachability, vm: ListedVm, marks: VmMarks, present: ReadonlyMap<string, number>): void => {
-  const isThere = (layerId: string): boolean => present.get(layerId) === marks.layers.get(layerId)?.lengthBytes
+interface Known {
+  readonly isSound: (recoveryPointId: string) => boolean
+  readonly isThere: (layerId: string, lengthBytes: number | undefined) => boolean
+}
+
+const damagedObjects = async (control: BlobReader, options: CallOptions) => {
+  const points = new Set<string>()
+  const layers = new Set<string>()
+  for await (const { name } of listDamage(control, null, options)) {
+    const parsed = parseVaultName(name)
+    if (parsed.kind === 'recoveryPoint') points.add(parsed.recoveryPointId)
+    if (parsed.kind === 'layer') layers.add(`${parsed.id}/${parsed.disk}`)
+  }
+  return { points, layers }
+}
+
+const recallVm = (reach: Reachability, vm: ListedVm, marks: VmMarks, { isSound, isThere }: Known): void => {
   for (const listed of newestOf(vm)) {
     const mark = markOf(marks, listed)
-    if (mark === null || !mark.layerIds.every((layerId) => present.has(layerId) && isThere(layerId))) continue
+    if (mark === null || !isSound(listed.recoveryPointId)) continue
+    if (!mark.layerIds.every((layerId) => isThere(layerId, marks.layers.get(layerId)?.lengthBytes))) continue
     addPoint(reach, marks, mark)
     const { vmKey, recoveryPointId, revision, hasOlder } = listed
     reach.points.set(recoveryPointId, { vmKey, newest: revision, hasOlder, state: mark.state })
