@@ -9,6 +9,9 @@ export interface DataKey {
   readonly bytes: Uint8Array
 }
 
+/** True for what may name a data key: 32 hex digits, the 16 bytes of a frame's header, not all zero. */
+export const isKeyId = (text: string): boolean => /^[0-9a-f]{32}$/.test(text) && /[1-9a-f]/.test(text)
+
 /** The data keys that are at hand. */
 export interface KeyRing {
   /** For new frames; null where they are not encrypted. */

@@ -40,7 +40,8 @@ export const decodeSegmentTrailer = (bytes: Uint8Array, origin: Origin): Segment
   const reader = createByteReader(bytes, origin)
   reader.magic(trailerMagic)
   reader.version()
-  const isLast = reader.u8() === 1
+  const last = reader.u8()
+  if (last > 1) reader.fail('the mark of the last segment is neither 0 nor 1')
   reader.zeros(2)
   const numbers = {
     frames: reader.u32(),
@@ -52,7 +53,7 @@ export const decodeSegmentTrailer = (bytes: Uint8Array, origin: Origin): Segment
   const directoryDigest = reader.raw(32)
   const crc = crc32(bytes.subarray(0, reader.at))
   if (reader.u32() !== crc) reader.fail('the CRC of the segment trailer is wrong')
-  return { isLast, ...numbers, directoryDigest }
+  return { isLast: last === 1, ...numbers, directoryDigest }
 }
 
 /** The directory's bytes out of a whole segment, proven by the trailer. */

@@ -89,7 +89,8 @@ export const decodeSlicePlan = (bytes: Uint8Array, name: string): SlicePlan => {
   const reader = createByteReader(body, origin)
   reader.magic(planMagic)
   reader.version()
-  const transfer = reader.u8() === 0 ? 'full' : 'incremental'
+  const kind = reader.u8()
+  if (kind > 1) reader.fail(`a transfer of kind ${kind} is not known`)
   reader.zeros(2)
   const numbers = { run: reader.u32(), slice: reader.u32() }
   const rangeCount = reader.u32()
@@ -99,6 +100,7 @@ export const decodeSlicePlan = (bytes: Uint8Array, name: string): SlicePlan => {
   const spanBytes = spanOf(reader, rangeCount)
   if (reader.remaining > 0) reader.fail('bytes are left behind the ranges')
   const ranges = { [Symbol.iterator]: () => rangesFrom(createByteReader(body, origin, rangesAt), rangeCount) }
+  const transfer = kind === 0 ? 'full' : 'incremental'
   return { ...key, ...numbers, transfer, ...sizes, rangeCount, spanBytes, ranges }
 }
 

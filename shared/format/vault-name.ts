@@ -1,4 +1,5 @@
-import { isId } from '../domain/ids.ts'
+import { isDisk, isId } from '../domain/ids.ts'
+import { isKeyId } from './data-key.ts'
 
 /** What an object of the vault container is, told by its name alone. `id` is a recovery point's or a compaction's. */
 export type VaultName =
@@ -23,36 +24,40 @@ export type VaultName =
 
 const other: VaultName = { kind: 'other' }
 
-/** Takes a name apart as docs/format.md, section 2, puts it together. Names that this project would not make are `other`. */
+/** Takes a name apart as docs/format.md, section 2, puts it together; any other name is `other`: it is no part of the vault. */
 export const parseVaultName = (name: string): VaultName => {
   const [folder = '', first = '', second = '', third, ...rest] = name.split('/')
-  if (rest.length > 0 || !isId(first) || !isId(second)) return other
-  if (third === undefined) return twoParts(folder, first, second)
-  return threeParts(folder, first, second, third)
+  if (rest.length > 0 || !isId(first)) return other
+  if (folder === 'keys') return third === undefined ? keyOf(first, second) : other
+  if (folder === 'recovery-points') return third === undefined ? other : recordOf(first, second, third)
+  return isDisk(second) ? ofDisk(folder, first, second, third) : other
 }
 
-const twoParts = (folder: string, first: string, second: string): VaultName => {
-  if (folder === 'layers') return { kind: 'layer', id: first, disk: second }
-  if (folder === 'sidecars') return { kind: 'sidecar', id: first, disk: second }
-  const revision = revisionOf(second)
-  if (folder === 'keys' && revision !== null) return { kind: 'key', keyId: first, revision }
-  return other
+const keyOf = (keyId: string, file: string): VaultName => {
+  const revision = revisionOf(file)
+  return revision === null || !isKeyId(keyId) ? other : { kind: 'key', keyId, revision }
 }
 
-const threeParts = (folder: string, first: string, second: string, third: string): VaultName => {
-  const slice = /^\d{6}$/.test(third) ? Number(third) : null
-  if (folder === 'slices' && slice !== null) return { kind: 'slice', id: first, disk: second, slice }
-  const revision = revisionOf(third)
-  if (folder === 'recovery-points' && revision !== null)
-    return { kind: 'recoveryPoint', vmKey: first, recoveryPointId: second, revision }
-  const segment = /^(\d{6})\.(\d{4})-(\d{5})$/.exec(third)
-  if (folder !== 'segments' || segment === null) return other
-  const [, inSlice, attempt, n] = segment
-  const numbers = { slice: Number(inSlice), attempt: Number(attempt), n: Number(n) }
-  return { kind: 'segment', id: first, disk: second, ...numbers }
+const recordOf = (vmKey: string, recoveryPointId: string, file: string): VaultName => {
+  const revision = revisionOf(file)
+  return revision === null || !isId(recoveryPointId)
+    ? other
+    : { kind: 'recoveryPoint', vmKey, recoveryPointId, revision }
 }
 
-const revisionOf = (text: string): number | null => {
-  const match = /^(\d{4})\.json$/.exec(text)
-  return match === null ? null : Number(match[1])
+const ofDisk = (folder: string, id: string, disk: string, rest: string | undefined): VaultName => {
+  if (rest === undefined) {
+    if (folder === 'layers') return { kind: 'layer', id, disk }
+    return folder === 'sidecars' ? { kind: 'sidecar', id, disk } : other
+  }
+  if (folder === 'slices') return /^\d{6}$/.test(rest) ? { kind: 'slice', id, disk, slice: Number(rest) } : other
+  const segment = /^(\d{6})\.(\d{4})-(\d{5})$/.exec(rest)
+  if (folder !== 'segments' || segment === null || segment[2] === '0000') return other
+  const [slice = 0, attempt = 0, n = 0] = segment.slice(1).map(Number)
+  return { kind: 'segment', id, disk, slice, attempt, n }
+}
+
+const revisionOf = (file: string): number | null => {
+  const match = /^(\d{4})\.json$/.exec(file)
+  return match === null || match[1] === '0000' ? null : Number(match[1])
 }

@@ -1,8 +1,8 @@
 import * as v from 'valibot'
+import { isKeyId } from '../format/data-key.ts'
 import { decodeSealedJson, encodeSealedJson } from '../format/sealed-json.ts'
 import { VaultError } from '../format/vault-error.ts'
 import type { ControlStore } from '../ports/blob-store.ts'
-import { isKeyId } from './key-record.ts'
 
 /** Which data key new frames are encrypted under: one object of the control container. Nothing there is needed to restore, as every frame
  * names its own key. */

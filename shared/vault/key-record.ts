@@ -49,9 +49,6 @@ const keyRecord = v.object({
   check: v.pipe(v.string(), v.length(24), v.regex(/^[A-Za-z0-9+/]{22}==$/)),
 })
 
-/** True for what may name a data key: 32 hex digits, the 16 bytes of a frame's header, not all zero. */
-export const isKeyId = (text: string): boolean => /^[0-9a-f]{32}$/.test(text) && /[1-9a-f]/.test(text)
-
 export const encodeKeyRecord = (record: KeyRecord): Buffer => encodeSealedJson(record)
 
 /** The record, proven and parsed. @throws VaultError where a byte, the shape or the name is wrong */

@@ -1,12 +1,12 @@
 import * as v from 'valibot'
 import { isDisk, isId } from '../domain/ids.ts'
 import type { RecoveryPoint } from '../domain/recovery-point.ts'
+import { isKeyId } from '../format/data-key.ts'
 import { digestHex } from '../format/digest.ts'
 import { isFooterLength } from '../format/index-footer.ts'
 import { decodeSealedJson } from '../format/sealed-json.ts'
 import { formatVersion, sectorBytes } from '../format/sectors.ts'
 import { VaultError } from '../format/vault-error.ts'
-import { isKeyId } from './key-record.ts'
 import { requireFormat } from './objects.ts'
 
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0))

@@ -2,7 +2,7 @@ import { dataKeyName, dataKeysPrefix } from '../format/names.ts'
 import { VaultError } from '../format/vault-error.ts'
 import { parseVaultName } from '../format/vault-name.ts'
 import type { BlobCreator, BlobReader } from '../ports/blob-store.ts'
-import { encodeKeyRecord, isKeyId, type KeyRecord, parseKeyRecord } from './key-record.ts'
+import { encodeKeyRecord, type KeyRecord, parseKeyRecord } from './key-record.ts'
 
 /** A record is some kilobytes. */
 const recordBytesMax = 256 * 1024
@@ -19,8 +19,7 @@ export const listDataKeys = async (reader: BlobReader, keyId: string | null = nu
   const newest = new Map<string, number>()
   for await (const { name } of reader.list(keyId === null ? dataKeysPrefix : `${dataKeysPrefix}${keyId}/`)) {
     const parsed = parseVaultName(name)
-    if (parsed.kind === 'key' && isKeyId(parsed.keyId))
-      newest.set(parsed.keyId, Math.max(newest.get(parsed.keyId) ?? 0, parsed.revision))
+    if (parsed.kind === 'key') newest.set(parsed.keyId, Math.max(newest.get(parsed.keyId) ?? 0, parsed.revision))
   }
   return [...newest].map(([keyId, revision]) => ({ keyId, revision }))
 }

@@ -1,3 +1,4 @@
+import { crc32 } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
 import { createByteReader } from '../../shared/format/byte-reader.ts'
 import { createByteWriter } from '../../shared/format/byte-writer.ts'
@@ -229,6 +230,13 @@ describe('a segment trailer', () => {
     expect(decodeSegmentTrailer(bytes, origin)).toEqual({ ...written, directoryDigest: digestBytes(directory) })
     expectFaults(bytes, (damaged) => decodeSegmentTrailer(damaged, origin), true)
   })
+
+  it('is refused where its mark of the last segment is neither 0 nor 1, though its CRC is right', () => {
+    const bytes = encodeSegmentTrailer(directory, { isLast: true, frames: 3, framesBytes: 77, n: 4 })
+    bytes.writeUInt8(2, 9)
+    bytes.writeUInt32LE(crc32(bytes.subarray(0, 64)), 64)
+    expect(() => decodeSegmentTrailer(bytes, origin)).toThrow(/mark of the last segment/)
+  })
 })
 
 describe('a slice plan', () => {
@@ -250,6 +258,17 @@ describe('a slice plan', () => {
         if (ranges.length < 4) expectFaults(bytes, (damaged) => decodeSlicePlan(damaged, 'object'), true)
       }),
     )
+  })
+})
+
+describe('a slice plan of an unknown kind of transfer', () => {
+  it('is refused, though its digest is right', () => {
+    const key = { recoveryPointId: 'r1', disk: 'os', slice: 2, run: 7, transfer: 'incremental' as const }
+    const head = { ...key, diskBytes: 4096, rangeCount: 0, dataBytes: 0, clearBytes: 0 }
+    const bytes = Buffer.concat(createSlicePlanEncoder().finish(head))
+    bytes.writeUInt8(2, 9)
+    digestBytes(bytes.subarray(0, -32)).copy(bytes, bytes.length - 32)
+    expect(() => decodeSlicePlan(bytes, 'object')).toThrow(/transfer of kind 2/)
   })
 })
 

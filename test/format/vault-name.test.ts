@@ -13,7 +13,7 @@ import { fc } from '../support/fast-check.ts'
 
 const id = fc.constantFrom('r1', 'fold-0a1b', '20261122t020517z-0a1b2c3d4e', 'a.b')
 const disk = fc.constantFrom('os', 'lun-0', 'lun-63')
-const number = (max: number) => fc.integer({ min: 0, max })
+const number = (max: number, min = 0) => fc.integer({ min, max })
 
 const madeName = (name: VaultName): string => {
   switch (name.kind) {
@@ -42,13 +42,13 @@ const names: fc.Arbitrary<VaultName> = fc.oneof(
     id,
     disk,
     slice: number(999_999),
-    attempt: number(9999),
+    attempt: number(9999, 1),
     n: number(99_999),
   }),
   fc.record({ kind: fc.constant('slice' as const), id, disk, slice: number(999_999) }),
   fc.record({ kind: fc.constantFrom('layer' as const, 'sidecar' as const), id, disk }),
-  fc.record({ kind: fc.constant('recoveryPoint' as const), vmKey: id, recoveryPointId: id, revision: number(9999) }),
-  fc.record({ kind: fc.constant('key' as const), keyId: fc.constant('0f'.repeat(16)), revision: number(9999) }),
+  fc.record({ kind: fc.constant('recoveryPoint' as const), vmKey: id, recoveryPointId: id, revision: number(9999, 1) }),
+  fc.record({ kind: fc.constant('key' as const), keyId: fc.constant('0f'.repeat(16)), revision: number(9999, 1) }),
 )
 
 describe('the name of an object of the vault', () => {
@@ -66,17 +66,26 @@ describe('the name of an object of the vault', () => {
     'segments/r1/os',
     'segments/r1/os/000000.0001-0000',
     'segments/r1/os/000000.0001-00000/x',
+    'segments/r1/os/000000.0000-00000',
     'segments/r1/os/1.1-1',
+    'segments/r1/disk/000000.0001-00000',
     'segments/../os/000000.0001-00000',
     'slices/r1/os/00000',
     'slices/r1/os/000000.json',
     'layers/r1',
     'layers/R1/os',
     'layers/r1/os/x',
+    'layers/r1/lun-00',
+    'layers/r1/lun-10000',
     'sidecars/r1/',
+    'sidecars/r1/data',
     'recovery-points/vm/r1/1.json',
     'recovery-points/vm/0001.json',
+    'recovery-points/vm/r1/0000.json',
     'keys/0f0f/0001',
+    'keys/0f0f/0001.json',
+    `keys/${'0'.repeat(32)}/0001.json`,
+    `keys/${'0f'.repeat(16)}/0000.json`,
     'keys/0f0f/current.json',
     'elsewhere/r1/os',
   ])('is told apart from one that is none of ours: %s', (name) => {

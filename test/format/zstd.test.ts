@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { zstdCompressSync, zstdDecompressSync } from 'node:zlib'
+import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
 import { compress, compressedBytesMax, decompress } from '../../shared/format/zstd.ts'
 import { publicZstdContext, worksAsExpected, type ZstdContext, zstdContext } from '../../shared/format/zstd-context.ts'
@@ -9,6 +9,10 @@ import { seededRandom } from '../support/seeded-random.ts'
 
 const origin = { name: 'segment', place: 7 }
 const packed = (plain: Uint8Array) => compress(plain, Buffer.alloc(compressedBytesMax(plain.length)))
+
+/** As the format wants frames. */
+const withChecksum = (plain: Uint8Array): Buffer =>
+  zstdCompressSync(plain, { params: { [constants.ZSTD_c_checksumFlag]: 1 } })
 
 /** Bytes that compress to different degrees, up to a frame. */
 const plains = fc
@@ -29,7 +33,7 @@ describe('a reused zstd context', () => {
         const { compression, payload } = packed(plain)
         const expanded = compression === 'raw' ? payload : zstdDecompressSync(payload)
         expect(Buffer.compare(expanded, plain)).toBe(0)
-        expect(Buffer.compare(decompress(zstdCompressSync(plain), 'zstd', plain.length, origin), plain)).toBe(0)
+        expect(Buffer.compare(decompress(withChecksum(plain), 'zstd', plain.length, origin), plain)).toBe(0)
       }),
       { numRuns: 60 },
     )
@@ -79,11 +83,20 @@ describe('the end of a zstd frame', () => {
       seededRandom(1).bytes(300_000),
       Buffer.alloc(300_000, 'abc d'),
     ]) {
-      const frame = zstdCompressSync(plain)
+      const frame = withChecksum(plain)
       expect(isWholeZstdFrame(frame)).toBe(true)
       for (const end of [0, 3, 6, frame.length >> 1, frame.length - 1])
         expect(isWholeZstdFrame(frame.subarray(0, Math.min(end, frame.length - 1)))).toBe(false)
       expect(isWholeZstdFrame(Buffer.concat([frame, Buffer.of(0)]))).toBe(false)
     }
+  })
+
+  it('is that of a frame with a checksum of its content and without a dictionary, or of none', () => {
+    const plain = Buffer.alloc(5000, 'abc d')
+    expect(isWholeZstdFrame(zstdCompressSync(plain))).toBe(false)
+    const named = withChecksum(plain)
+    named.writeUInt8(named.readUInt8(4) | 1, 4)
+    const withId = Buffer.concat([named.subarray(0, 5), Buffer.of(7), named.subarray(5)])
+    expect(isWholeZstdFrame(withId)).toBe(false)
   })
 })
