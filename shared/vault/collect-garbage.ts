@@ -4,7 +4,7 @@ import type { BlobEntry, CallOptions, ControlStore, VaultStore } from '../ports/
 import type { Clock } from '../ports/clock.ts'
 import { collectControl } from './collect-control.ts'
 import { type Condemned, dropCondemned, findCondemned, listPasses, writeCondemned } from './condemned.ts'
-import { addUnnamedLayer, readCompactions, readIntents, readRecords } from './mark-reachable.ts'
+import { addUnnamedLayer, readCompactions, readIntents, readRecords, readRecordsAgain } from './mark-reachable.ts'
 import { callOptions } from './objects.ts'
 import { createReachability, type Reachability, type Unreadable } from './reachability.ts'
 import { recallMarks } from './recall-marks.ts'
@@ -61,7 +61,7 @@ export const collectGarbage = async (deps: CollectDeps, request: CollectRequest)
   const isNew = !begun.some((condemned) => condemned.passId === passId)
   const passes = isNew ? [...begun, await condemn(deps, reach, passId, options)] : begun
   const intents = await readIntents(deps, reach, options)
-  await readRecords(deps.vault, reach, options)
+  await readRecordsAgain(deps.vault, reach, options)
   const condemned = together(passes)
   await keepOtherLayers(deps, reach, condemned, options)
   const { cutAt, ...swept } = await sweepVault(deps, reach, condemned, request, options)
@@ -117,7 +117,7 @@ const condemn = async (
     if (listed.length === layersMax) break
   }
   await readIntents(deps, reach, options)
-  await readRecords(deps.vault, reach, options)
+  await readRecordsAgain(deps.vault, reach, options)
   const layerIds = listed.filter((layerId) => isGarbageLayer(reach, layerId))
   const recoveryPointIds = [...reach.points].flatMap(([id, { state, hasOlder }]) =>
     state === 'expired' && hasOlder && reach.isDecided(id) ? [id] : [],

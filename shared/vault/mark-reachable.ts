@@ -24,15 +24,31 @@ import { type RecoveryPointKey, readRevision } from './recovery-points.ts'
 const readsAtOnce = 16
 
 /** Reads the newest revision of every commit record that is not known yet, and the footers of the layers that it names: their lists of
- * segments, no index. Comes after `readIntents` wherever something is to be removed. */
+ * segments, no index. */
 export const readRecords = async (vault: BlobReader, reach: Reachability, options: CallOptions): Promise<void> => {
   await inBatches(newestRevisions(vault, recoveryPointsRoot, options), readsAtOnce, async (key) => {
-    const known = reach.points.get(key.recoveryPointId)
-    if (known?.newest !== key.revision) await markPoint(vault, reach, key, options)
-    // An intent that was read before its recovery point was found could not be followed: a fold may have re-pointed that one since.
-    const isNamed = known === undefined && reach.protectedIds.has(key.recoveryPointId)
-    if (isNamed) await addAllRevisions(vault, reach, key.recoveryPointId, options)
+    await readIfChanged(vault, reach, key, options)
   })
+}
+
+/** The same behind `readIntents`, wherever something is to be removed. Of a recovery point that is first found here, earlier revisions count, too:
+ * an intent could not be followed to it, or has come since, and a fold may have re-pointed it meanwhile. */
+export const readRecordsAgain = async (vault: BlobReader, reach: Reachability, options: CallOptions): Promise<void> => {
+  await inBatches(newestRevisions(vault, recoveryPointsRoot, options), readsAtOnce, async (key) => {
+    const isKnown = reach.points.has(key.recoveryPointId)
+    await readIfChanged(vault, reach, key, options)
+    if (!isKnown) await addAllRevisions(vault, reach, key.recoveryPointId, options)
+  })
+}
+
+const readIfChanged = async (
+  vault: BlobReader,
+  reach: Reachability,
+  key: ListedRevision,
+  options: CallOptions,
+): Promise<void> => {
+  const known = reach.points.get(key.recoveryPointId)
+  if (known?.newest !== key.revision) await markPoint(vault, reach, key, options)
 }
 
 /** Learns of the compactions that have made anything, be it the mark of an attempt. Comes before `readIntents`: one that is not known here may be at
@@ -164,8 +180,8 @@ export const addUnnamedLayer = async (
   }
 }
 
-/** Marks what running jobs depend on: every revision of each recovery point that an intent names. Comes before `readRecords`: a job that ends in
- * between has its record by then.
+/** Marks what running jobs depend on: every revision of each recovery point that an intent names. Comes before `readRecordsAgain`: a job that ends
+ * in between has its record by then.
  * @param reach knows the recovery points of an earlier `readRecords`
  * @returns the intents of jobs; a compaction has none, and ends by itself
  * @throws VaultError where an intent cannot be read */
@@ -185,6 +201,7 @@ export const readIntents = async (
     for (const own of [id, ...(makes ?? [])]) reach.protectedIds.add(own)
     for (const recoveryPointId of dependsOn) needed.add(recoveryPointId)
   })
+  for (const recoveryPointId of needed) reach.protectedIds.add(recoveryPointId)
   await inBatches(needed, readsAtOnce, (recoveryPointId) =>
     addAllRevisions(from.vault, reach, recoveryPointId, options),
   )
@@ -198,7 +215,6 @@ const addAllRevisions = async (
   options: CallOptions,
 ): Promise<void> => {
   const point = reach.points.get(recoveryPointId)
-  reach.protectedIds.add(recoveryPointId)
   if (point === undefined) return
   const key = { vmKey: point.vmKey, recoveryPointId }
   for await (const { name } of vault.list(revisionsPrefix(key.vmKey, recoveryPointId), options)) {
