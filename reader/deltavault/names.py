@@ -10,9 +10,9 @@ DISK_PATTERN = re.compile(rf'{DISK}\Z')
 KEY_ID_PATTERN = re.compile(r'(?!0{32})[0-9a-f]{32}\Z')
 DIGEST_PATTERN = re.compile(r'[0-9a-f]{64}\Z')
 ID_AND_DISK_PATTERN = re.compile(rf'({ID})/({DISK})\Z')
-SEGMENT_PATTERN = re.compile(rf'segments/({ID})/({DISK})/([0-9]{{6}})\.([0-9]{{4}})-([0-9]{{5}})\Z')
-RECORD_PATTERN = re.compile(rf'recovery-points/({ID})/({ID})/([0-9]{{4}})\.json\Z')
-KEY_PATTERN = re.compile(r'keys/((?!0{32})[0-9a-f]{32})/([0-9]{4})\.json\Z')
+SEGMENT_PATTERN = re.compile(rf'segments/({ID})/({DISK})/([0-9]{{6}})\.((?!0000)[0-9]{{4}})-([0-9]{{5}})\Z')
+RECORD_PATTERN = re.compile(rf'recovery-points/({ID})/({ID})/((?!0000)[0-9]{{4}})\.json\Z')
+KEY_PATTERN = re.compile(r'keys/((?!0{32})[0-9a-f]{32})/((?!0000)[0-9]{4})\.json\Z')
 
 # (id, disk, slice, attempt, n)
 SegmentKey = tuple[str, str, int, int, int]

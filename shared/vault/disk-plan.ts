@@ -31,7 +31,7 @@ const summarySchema = v.object({
   plannedAt: v.string(),
 })
 
-/** What one disk's transfer comes to; its creation settles which planning run counts (docs/format.md, section 8). */
+/** What one disk's transfer comes to; its creation settles which planning run counts (docs/format.md, section 10). */
 export type DiskPlan = Readonly<v.InferOutput<typeof summarySchema>>
 
 /** True for an increment that brings nothing: its seal follows from the plan. */

@@ -72,6 +72,7 @@ describe.skipIf(missing !== null)('a check by the second reader', () => {
   it('passes over what lies under names that the format does not know', async () => {
     batch.load('raw', join(projectFolder, 'test/golden/vectors/v1/raw'))
     const names = ['keys/x/0001.json', `keys/${'0'.repeat(32)}/0001.json`, `recovery-points/${vmKey}/-r/0001.json`]
+    names.push(`keys/${'0a'.repeat(16)}/0000.json`, `recovery-points/${vmKey}/r1/0000.json`)
     const objects = new Map(names.map((name) => [name, Buffer.from('x')]))
     const answer = await batch.ask({ ...nothing, base: 'raw', objects, check: true })
     expect(answer).toMatchObject({ outcome: 'checked', damaged: [] })
