@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { existsSync, readdirSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { commandsOf, projectFolder, textOf } from '../support/documents.ts'
+import { commandsInWordsOf, commandsOf, projectFolder, textOf } from '../support/documents.ts'
 
 const documents = execFileSync('git', ['ls-files', '-co', '--exclude-standard', '*.md'], {
   cwd: projectFolder,
@@ -22,6 +22,8 @@ const runBy: Readonly<Record<string, string>> = {
   'npm run bench -- --only full,dayA': 'by hand, on a machine with restic and borg',
   'npm run bench -- --alone': 'test/e2e/bench.test.ts, with other switches',
   'npm run bench -- --quick': 'test/e2e/bench.test.ts, with other switches',
+  'npm run bench -- --record': 'by hand, on a quiet machine: it writes docs/performance.md',
+  'npm run doctor': 'test/contract/doctor.test.ts',
   'npm start': 'test/e2e/start.test.ts',
   'npm start -- --once': 'test/e2e/start.test.ts',
   'npm start -- --help': 'test/e2e/start.test.ts',
@@ -32,7 +34,7 @@ const runBy: Readonly<Record<string, string>> = {
 
 describe('the documents', () => {
   it('show no command that nothing runs', () => {
-    const shown = documents.flatMap((document) => commandsOf(document))
+    const shown = documents.flatMap((document) => [...commandsOf(document), ...commandsInWordsOf(document)])
     expect(shown.length).toBeGreaterThan(10)
     const unknown = shown.filter((command) => !/^(curl|cmp) /.test(command) && !(command in runBy))
     expect(unknown).toEqual([])
@@ -51,12 +53,26 @@ describe('the documents', () => {
 
   it('name files that exist', () => {
     const named = documents.flatMap((document) =>
-      [...textOf(document).matchAll(/`((?:functions|shared|local|test|docs|bench)\/[\w./-]+\.(?:ts|md|json))`/g)].map(
-        ([, path]) => path ?? '',
-      ),
+      [
+        ...textOf(document).matchAll(
+          /`((?:functions|shared|local|test|docs|bench|tools|reader)\/[\w./-]+\.(?:ts|md|json|mjs|py))`/g,
+        ),
+      ].map(([, path]) => path ?? ''),
     )
     expect(named.length).toBeGreaterThan(10)
     expect(named.filter((path) => !existsSync(join(projectFolder, path)))).toEqual([])
+  })
+
+  it('give a reason for each package, and for none that is not there', () => {
+    const { dependencies, devDependencies } = JSON.parse(textOf('package.json'))
+    const [production = '', workshop = ''] = textOf('docs/dependencies.md').split('## In the workshop')
+    const packagesIn = (text: string): readonly string[] =>
+      [...text.matchAll(/^\| (`[^|]+`) \|/gm)].flatMap(([, cell]) =>
+        [...(cell ?? '').matchAll(/`([^`]+)`/g)].map(([, name]) => name ?? ''),
+      )
+    expect([...packagesIn(production)].sort()).toEqual(Object.keys(dependencies).sort())
+    const [packages = ''] = workshop.split('## On the machine')
+    expect([...packagesIn(packages)].sort()).toEqual(Object.keys(devDependencies).sort())
   })
 
   it('explain the way of a changed page in ten steps, each naming its file', () => {

@@ -12,6 +12,10 @@ export const commandsOf = (document: string): readonly string[] =>
     .map((line) => line.replace(/\s+#\s.*$/, '').trim())
     .filter((line) => line !== '' && !line.startsWith('#'))
 
+/** The npm commands that stand in the document's sentences. */
+export const commandsInWordsOf = (document: string): readonly string[] =>
+  [...textOf(document).matchAll(/`(npm [^`\n]+)`/g)].map(([, command]) => command ?? '')
+
 /** The texts of the fenced blocks of one language, in order. */
 export const blocksOf = (document: string, language: string): readonly string[] =>
   [...textOf(document).matchAll(new RegExp(`^\`\`\`${language}\\n([^]*?)^\`\`\`$`, 'gm'))].map(
