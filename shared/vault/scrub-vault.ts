@@ -4,7 +4,7 @@ import { clearDamage, listDamage } from './damage-reports.ts'
 import { listVmKeys } from './list-vm-keys.ts'
 import { meteredReader } from './metered-reader.ts'
 import { callOptions } from './objects.ts'
-import { readTurn, type Turn, writeTurn } from './scrub-state.ts'
+import { openCheckStamps, readTurn, type Turn, writeTurn } from './scrub-state.ts'
 import { scrubVm } from './scrub-vm.ts'
 
 export interface ScrubDeps {
@@ -38,9 +38,13 @@ export interface Scrubbed {
   readonly cleared: number
 }
 
+/** VMs of which what was checked is noted together: most of the notes' objects are about each of them. A process that dies checks as many again. */
+const vmsUnsavedMax = 64
+
 /** Checks the vault bit by bit, without any key: VM after VM in turn, of each what was checked longest ago, and goes on where the call before ended.
  * What is found wrong is reported below `damage/`. Needs no intent: what a collection takes away meanwhile is told from damage by the records.
- * Calls at the same time do some work twice, nothing worse. Memory: a few segments, and some bytes for each layer of one VM. */
+ * Calls at the same time do some work twice, nothing worse. Memory: a few segments, some bytes for each layer of one VM,
+ * and some 250 bytes for each unit of checking in the vault. */
 export const scrubVault = async (deps: ScrubDeps, request: ScrubRequest): Promise<Scrubbed> => {
   const options = callOptions(request.signal)
   const vault = meteredReader(deps.vault)
@@ -54,18 +58,31 @@ export const scrubVault = async (deps: ScrubDeps, request: ScrubRequest): Promis
     ...sum,
   })
   let turn = await readTurn(deps.control, options)
+  const stamps = openCheckStamps(deps.control, options)
+  let unsaved = 0
+  const save = async (): Promise<void> => {
+    await stamps.save(turn.round)
+    await writeTurn(deps.control, turn, options)
+    unsaved = 0
+  }
+  const brokenOff = async (): Promise<Scrubbed> => {
+    await save()
+    return outcome('more')
+  }
   const checkedBefore = request.checkedBefore?.toISOString() ?? null
   for await (const vmKey of listVmKeys(deps.vault, turn.after, options)) {
-    if (!canGoOn()) return outcome('more')
+    if (!canGoOn()) return brokenOff()
     const vmEnd = vault.readBytes + request.vmBytesMax
     const goOn = (): boolean => canGoOn() && vault.readBytes < vmEnd
-    const of = { vmKey, round: turn.round, checkedBefore, goOn }
+    const of = { vmKey, round: turn.round, checkedBefore, goOn, stamps }
     const { isWhole, found, cleared } = await scrubVm({ ...deps, vault }, of, options)
     sum = { found: sum.found + found, cleared: sum.cleared + cleared }
-    if (!isWhole && !canGoOn()) return outcome('more')
+    if (!isWhole && !canGoOn()) return brokenOff()
     turn = { ...turn, after: vmKey, isWhole: turn.isWhole && isWhole }
-    await writeTurn(deps.control, turn, options)
+    unsaved += 1
+    if (unsaved === vmsUnsavedMax) await save()
   }
+  await stamps.save(turn.round)
   sum = { ...sum, cleared: sum.cleared + (await endRound(deps, turn, options)) }
   return outcome(turn.isWhole ? 'done' : 'more')
 }

@@ -7,7 +7,7 @@ import type { DamagedShard } from './check-index.ts'
 import { clearDamage, type DamageReport, listDamage, writeDamage } from './damage-reports.ts'
 import { type Judgement, judgeKeys, judgeSegments, touchesOfLayer } from './judge-damage.ts'
 import { type CheckedRecords, checkRecords } from './scrub-records.ts'
-import { neverChecked, openCheckStamps } from './scrub-state.ts'
+import { type CheckStamps, neverChecked } from './scrub-state.ts'
 import { byAge, type CheckUnit, type UnitWatch, unitsOf } from './scrub-units.ts'
 import { createSegmentDirectories } from './segment-directories.ts'
 import { listDataKeys, readKeyRecord } from './stored-keys.ts'
@@ -27,6 +27,8 @@ export interface ScrubVmRequest {
   readonly checkedBefore: string | null
   /** Asked behind each shard and each few segments. */
   readonly goOn: () => boolean
+  /** Of all VMs; whoever opened them saves them. */
+  readonly stamps: CheckStamps
 }
 
 /** Segments to be looked at closely in one visit: where everything is gone, it is told bit by bit. */
@@ -51,12 +53,10 @@ export const scrubVm = async (
 ): Promise<ScrubbedVm> => {
   const looking = await beginLooking(deps, request.vmKey, options)
   const { known, suspicions, units } = looking
-  const stamps = openCheckStamps(deps.control, options)
   await lookAgain(looking, new Set(known.map(({ name }) => name)))
   const goOn = (): boolean => request.goOn() && suspicions.segments.size < segmentsMax
-  const isWhole = await checkDue(units, stamps, { ...request, goOn }, watchOf(suspicions, goOn), deps.clock)
+  const isWhole = await checkDue(units, { ...request, goOn }, watchOf(suspicions, goOn), deps.clock)
   const told = await tell(deps, request.vmKey, looking, known, options)
-  await stamps.save(request.round)
   return { isWhole, ...told }
 }
 
@@ -140,8 +140,7 @@ const watchOf = (suspicions: Suspicions, goOn: () => boolean): UnitWatch => ({
  * @returns whether all that was due was checked */
 const checkDue = async (
   units: readonly CheckUnit[],
-  stamps: ReturnType<typeof openCheckStamps>,
-  { round, checkedBefore, goOn }: ScrubVmRequest,
+  { round, checkedBefore, goOn, stamps }: ScrubVmRequest,
   watch: UnitWatch,
   clock: Clock,
 ): Promise<boolean> => {
