@@ -8,6 +8,7 @@ import {
   type RecoveryPointKey,
   readRecoveryPoint,
 } from '../../shared/vault/recovery-points.ts'
+import { earlierRevision, nextIsFull } from './damaged-record.ts'
 import { hasRecoveryPoints, unknownVm } from './known-vm.ts'
 import { notFound, ProblemError } from './problem.ts'
 
@@ -49,16 +50,19 @@ const unreadable = async (vault: BlobReader, asked: RecoveryPointKey, error: Vau
   if (error.fault.code === 'unsupported-version')
     return newerFormat(recoveryPointId, 'Nothing was started.', 'Restore it by the release that wrote it.')
   const sound = await newestSound(vault, asked.vmKey)
-  const fix =
+  const earlier = await earlierRevision(vault, { vmKey: asked.vmKey, recoveryPointId }, error)
+  const others =
     sound === null
-      ? 'The VM has no other recovery point whose record can be read.'
+      ? `The VM has no other recovery point whose record can be read. ${nextIsFull}`
       : `The newest one whose record can be read is ${sound.recoveryPointId}, taken at ${sound.takenAt}: to restore that one instead, ask for it by its id.`
+  const fix = earlier === '' ? others : `${earlier} ${others}`
   return new ProblemError({
     status: 409,
     code: 'damaged-recovery-point',
     title: 'The record of the recovery point is damaged.',
     detail: `${error.message} So ${recoveryPointId} cannot be restored as it is. Nothing was started. ${error.hint} ${fix}`,
     errors: [{ field: 'recoveryPointId', detail: `The record of ${recoveryPointId} is damaged.`, fix }],
+    hint: `${error.hint} ${fix}`,
     more: { damagedRecoveryPointId: recoveryPointId, newestReadableRecoveryPointId: sound?.recoveryPointId ?? null },
   })
 }

@@ -16,9 +16,17 @@ import { acceptedHeaders, busyProblem, startedJob, statusUrl } from './started-j
 const oneInMax = 10_000
 const expectedOneIn = `Expected a whole number from 1 to ${oneInMax}.`
 
+const disksText = 'Expected a list such as ["os", "lun-1"].'
+
 const requestSchema = v.strictObject({
   /** All of the recovery point where absent. */
-  disks: v.optional(v.pipe(v.array(diskLabelSchema), v.minLength(1), v.maxLength(65))),
+  disks: v.optional(
+    v.pipe(
+      v.array(diskLabelSchema, disksText),
+      v.minLength(1, `${disksText} Leave the field out for all disks.`),
+      v.maxLength(65),
+    ),
+  ),
   /** One in so many windows of 16 MiB is compared. */
   oneIn: v.optional(
     v.pipe(

@@ -26,13 +26,19 @@ export interface Endpoint {
 }
 
 /** The host answers a method that is not registered with a bare 404, so all are, and this app answers 405 itself. */
-const allMethods: HttpMethod[] = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']
+export const allMethods: readonly HttpMethod[] = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']
 
-/** Registers an endpoint; outside a Functions host this does nothing. */
+const registered: Endpoint[] = []
+
+/** All endpoints of the app, in the order in which its files were loaded. */
+export const registeredEndpoints = (): readonly Endpoint[] => registered
+
+/** Registers an endpoint; a Functions host that is not there learns of nothing. */
 export const registerEndpoint = (endpoint: Endpoint): void => {
+  registered.push(endpoint)
   df.app.client.http(endpoint.name, {
     route: endpoint.route,
-    methods: allMethods,
+    methods: [...allMethods],
     authLevel: 'function',
     handler: (request, client, context) =>
       answer(endpoint, request, context, () => ({
@@ -88,6 +94,7 @@ const unexpected = (error: unknown, context: Pick<InvocationContext, 'invocation
   code: 'internal-error',
   title: 'The request could not be carried out.',
   detail: `${safeMessage(error)} Look for invocation ${context.invocationId} in the log of the function app.`,
+  hint: 'Send the request again; if it fails again, look into the log of the function app.',
 })
 
 /** A response with a JSON body. */

@@ -1,5 +1,6 @@
 import * as v from 'valibot'
 import { maintenanceInstanceId, passIdOf } from '../../shared/domain/ids.ts'
+import type { MaintenanceOutcome, MaintenanceProblem } from '../../shared/domain/maintenance.ts'
 import { type Endpoint, json } from './endpoint.ts'
 import { ProblemError } from './problem.ts'
 import { readBody } from './request-body.ts'
@@ -26,7 +27,8 @@ export const vaultMaintenance: Endpoint = {
     GET: async ({ deps }) => {
       const status = await deps.instances.status(maintenanceInstanceId)
       const state = status === null ? 'neverRun' : status.state
-      const { runtimeStatus = null, customStatus: progress = null, updatedAt = null } = status ?? {}
+      const { runtimeStatus = null, customStatus = null, updatedAt = null } = status ?? {}
+      const progress = toldProgress(customStatus)
       return json(200, { state, runtimeStatus, progress, updatedAt }, { 'cache-control': 'no-store' })
     },
   },
@@ -38,4 +40,18 @@ const runningProblem = (): ProblemError =>
     code: 'maintenance-running',
     title: 'A pass over the vault is running.',
     detail: 'One pass runs at a time. Nothing was changed; follow the one that runs by GET maintenance.',
+    hint: 'Follow the pass that runs by GET maintenance, and begin another one when it has ended.',
   })
+
+/** What a pass shows, its problems with code and words as every other answer has them. */
+const toldProgress = (shown: unknown): unknown => {
+  const progress = shown as Partial<MaintenanceOutcome> | null
+  return progress?.problems === undefined ? progress : { ...progress, problems: progress.problems.map(toldProblem) }
+}
+
+const toldProblem = ({ stage, reason, message, hint }: MaintenanceProblem) => ({
+  stage,
+  code: reason,
+  reason: message,
+  hint,
+})

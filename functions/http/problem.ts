@@ -7,13 +7,16 @@ export interface FieldError {
   readonly fix: string
 }
 
-/** A problem of a request in the terms of RFC 9457. `code` is stable; `title` is the same for each code. */
+/** A problem of a request in the terms of RFC 9457, with code, reason and hint as every other answer has them. `code` is stable; `title` is the same for
+ * each code. */
 export interface Problem {
   readonly status: number
   readonly code: string
   readonly title: string
   readonly detail: string
   readonly errors?: readonly FieldError[]
+  /** What can be done; absent where the fixes of the fields say it. */
+  readonly hint?: string
   readonly headers?: Readonly<Record<string, string>>
   /** More members of the body. */
   readonly more?: Readonly<Record<string, unknown>>
@@ -30,17 +33,22 @@ export class ProblemError extends Error {
 }
 
 /** The response of a problem: `application/problem+json`. */
-export const problemResponse = ({ status, code, title, detail, errors, headers, more }: Problem): HttpResponseInit => ({
-  status,
+export const problemResponse = ({ headers, ...problem }: Problem): HttpResponseInit => ({
+  status: problem.status,
   headers: { ...headers, 'content-type': 'application/problem+json' },
-  body: JSON.stringify({
-    type: `urn:deltavault:problem:${code}`,
-    title,
-    status,
-    detail,
-    ...(errors === undefined ? {} : { errors }),
-    ...more,
-  }),
+  body: JSON.stringify(bodyOf(problem)),
+})
+
+const bodyOf = ({ status, code, title, detail, errors, hint, more }: Problem) => ({
+  type: `urn:deltavault:problem:${code}`,
+  title,
+  status,
+  detail,
+  code,
+  reason: errors === undefined ? detail : errors.map((error) => `${error.field}: ${error.detail}`).join(' '),
+  hint: hint ?? errors?.map(({ fix }) => fix).join(' ') ?? 'Correct the request and send it again.',
+  ...(errors === undefined ? {} : { errors }),
+  ...more,
 })
 
 /** One field of the request is wrong. */

@@ -1,6 +1,7 @@
 import type { HttpRequest } from '@azure/functions'
 import * as v from 'valibot'
-import { type FieldError, invalidField, ProblemError } from './problem.ts'
+import { fieldErrorOf } from './field-words.ts'
+import { invalidField, ProblemError } from './problem.ts'
 
 /** A request of this API has some hundred bytes; a long list of disks some thousand. */
 const bodyBytesMax = 256 * 1024
@@ -18,7 +19,7 @@ export const readBody = async <Schema extends v.GenericSchema>(
 ): Promise<v.InferOutput<Schema>> => {
   const parsed = v.safeParse(schema, parseJson((await readText(request)) || whenEmpty))
   if (parsed.success) return parsed.output
-  const errors = parsed.issues.slice(0, errorsMax).map(fieldErrorOf)
+  const errors = parsed.issues.slice(0, errorsMax).map((issue) => fieldErrorOf(schema, issue))
   throw new ProblemError({
     status: 422,
     code: 'invalid-request',
@@ -64,18 +65,3 @@ const parseJson = (text: string): unknown => {
   }
   throw invalidField(422, 'body', 'It is JSON, but not an object.', 'Send a JSON object.')
 }
-
-const fieldErrorOf = (issue: v.BaseIssue<unknown>): FieldError => {
-  const field = v.getDotPath(issue) ?? 'body'
-  if (issue.type === 'strict_object' && issue.expected === 'never')
-    return { field, detail: 'This field is not known.', fix: 'Remove it, or correct its name.' }
-  if (issue.received === 'undefined')
-    return { field, detail: 'This field is missing.', fix: `Add it: ${expectation(issue)}` }
-  return { field, detail: `The value is not valid: ${shown(issue.received)}.`, fix: expectation(issue) }
-}
-
-/** A schema's own words where it has some, else what it expects. */
-const expectation = (issue: v.BaseIssue<unknown>): string =>
-  issue.message.startsWith('Invalid') ? `Expected ${issue.expected ?? 'another value'}.` : issue.message
-
-const shown = (text: string): string => (text.length > 60 ? `${text.slice(0, 60)}…` : text)

@@ -32,6 +32,7 @@ const runningProblem = (call: Call, jobId: string): ProblemError =>
     code: 'job-not-ended',
     title: 'The job has not ended.',
     detail: `The job ${jobId} runs, or is about to. Nothing was changed; follow it by GET job.`,
+    hint: 'Follow it by GET jobs/{jobId}, or cancel it first.',
     more: { statusUrl: statusUrl(call, jobId) },
   })
 

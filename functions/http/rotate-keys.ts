@@ -78,6 +78,7 @@ const notRewrapped = (keys: readonly Rewrapped[]): ProblemError => {
     code: 'keys-not-rewrapped',
     title: 'Not all data keys could be wrapped anew.',
     detail: `${failed.length} of ${keys.length} data keys stay wrapped as they are.${locked} Cure what their details say, then repeat the request: what is done stays done.`,
+    hint: 'Cure what the details of the keys say, then repeat the request.',
     more: { keys: keys.map(viewOf) },
   })
 }
@@ -114,6 +115,7 @@ const problemOf = (error: unknown): unknown => {
       code: 'wrapping-key-unusable',
       title: 'The wrapping key cannot be used.',
       detail: `${error.message} Nothing was changed. ${error.hint}`,
+      hint: error.hint,
     })
   if (!(error instanceof KeyServiceError)) return error
   const headers = error.retryAfterSeconds === null ? {} : { 'retry-after': String(error.retryAfterSeconds) }
@@ -122,6 +124,7 @@ const problemOf = (error: unknown): unknown => {
     code: 'key-service-unavailable',
     title: 'The wrapping key cannot be asked now.',
     detail: `${error.message} Repeat the request.`,
+    hint: 'Repeat the request.',
     headers,
   })
 }

@@ -13,6 +13,7 @@ import { forEachBounded } from '../../shared/jobs/for-each-bounded.ts'
 import { choiceSchemas, policyNameSchema, readPolicy, selectionSchema } from '../../shared/jobs/policies.ts'
 import { selectVms } from '../../shared/jobs/select-vms.ts'
 import { type StartOutcome, startJob } from '../../shared/jobs/start-job.ts'
+import type { Told } from '../../shared/jobs/told-outcome.ts'
 import { type Call, type Endpoint, json } from './endpoint.ts'
 import { hasNoDots, vmIdPattern } from './parameters.ts'
 import { invalidField, notFound, ProblemError } from './problem.ts'
@@ -23,7 +24,7 @@ const vmIdText =
   'Expected the id of a VM: /subscriptions/…/resourceGroups/…/providers/Microsoft.Compute/virtualMachines/….'
 
 const requestSchema = v.strictObject({
-  vmId: v.optional(v.pipe(v.string(), v.regex(vmIdPattern, vmIdText), v.check(hasNoDots, vmIdText))),
+  vmId: v.optional(v.pipe(v.string(vmIdText), v.regex(vmIdPattern, vmIdText), v.check(hasNoDots, vmIdText))),
   selection: v.optional(selectionSchema),
   policy: v.optional(policyNameSchema),
   excludedDisks: v.optional(choiceSchemas.excludedDisks),
@@ -132,7 +133,7 @@ const startsAtOnce = 8
 
 const startMany = async (call: Call, selection: PolicySelection, wish: Wish): Promise<HttpResponseInit> => {
   const jobs: (StartedJob & { vmId: string; vmKey: string })[] = []
-  const busy: { vmId: string; vmKey: string; runningJobId: string; statusUrl: string }[] = []
+  const busy: (Told & { vmId: string; vmKey: string; runningJobId: string; statusUrl: string })[] = []
   await forEachBounded(selectVms(call.deps, selection, call.deps.subscriptionIds), startsAtOnce, async (vm) => {
     const outcome = await start(call, vm, wish)
     const { vmId, vmKey } = vm
@@ -140,7 +141,9 @@ const startMany = async (call: Call, selection: PolicySelection, wish: Wish): Pr
       jobs.push({ ...(await startedJob(call, outcome, { kind: 'backup', vmKey: vm.vmKey })), vmId, vmKey })
     if (outcome.kind === 'busy') {
       const runningJobId = outcome.running.job.jobId
-      busy.push({ vmId, vmKey, runningJobId, statusUrl: statusUrl(call, runningJobId) })
+      const reason = `The job ${runningJobId} holds this VM.`
+      const told = { code: 'job-running', reason, hint: busyHint }
+      busy.push({ vmId, vmKey, runningJobId, statusUrl: statusUrl(call, runningJobId), ...told })
     }
   })
   if (jobs.length > 0) return json(202, { jobs, busy })
@@ -152,11 +155,14 @@ const startMany = async (call: Call, selection: PolicySelection, wish: Wish): Pr
   )
 }
 
+const busyHint = 'Wait for the running job, or cancel it, then start again.'
+
 const allBusy = (busy: readonly unknown[]): ProblemError =>
   new ProblemError({
     status: 409,
     code: 'job-running',
     title: 'A job is running for each of these VMs.',
     detail: 'Nothing was started. Wait for the running jobs, or cancel them, then start again.',
+    hint: busyHint,
     more: { busy },
   })

@@ -12,9 +12,20 @@ import { invalidField, notFound } from './problem.ts'
 import { readBody } from './request-body.ts'
 import { acceptedHeaders, busyProblem, startedJob, statusUrl } from './started-job.ts'
 
-const id = v.pipe(v.string(), v.check(isId, 'Expected an id from a list of this API.'))
+const idText = 'Expected an id from a list of this API.'
+const id = v.pipe(v.string(idText), v.check(isId, idText))
 const armId = (pattern: RegExp, expected: string) =>
-  v.pipe(v.string(), v.regex(pattern, expected), v.check(hasNoDots, expected))
+  v.pipe(v.string(expected), v.regex(pattern, expected), v.check(hasNoDots, expected))
+
+const disksText = 'Expected a list such as [{"disk": "os"}].'
+const diskSchema = v.strictObject(
+  {
+    disk: diskLabelSchema,
+    targetDiskId: v.optional(armId(diskIdPattern, 'Expected the id of the disk to make: /subscriptions/…/disks/….')),
+  },
+  'Expected an object such as {"disk": "os"}.',
+)
+const locationText = 'Expected the plain name of a region, such as "westeurope".'
 
 const requestSchema = v.strictObject({
   vmKey: id,
@@ -22,22 +33,15 @@ const requestSchema = v.strictObject({
   recoveryPointId: id,
   disks: v.optional(
     v.pipe(
-      v.array(
-        v.strictObject({
-          disk: diskLabelSchema,
-          targetDiskId: v.optional(
-            armId(diskIdPattern, 'Expected the id of the disk to make: /subscriptions/…/disks/….'),
-          ),
-        }),
-      ),
-      v.minLength(1),
+      v.array(diskSchema, disksText),
+      v.minLength(1, `${disksText} Leave the field out for all disks.`),
       v.maxLength(65),
     ),
   ),
   targetResourceGroupId: v.optional(
     armId(resourceGroupIdPattern, 'Expected the id of a resource group: /subscriptions/…/resourceGroups/….'),
   ),
-  location: v.optional(v.pipe(v.string(), v.regex(/^[A-Za-z0-9 ]{2,40}$/, 'Expected a region such as "westeurope".'))),
+  location: v.optional(v.pipe(v.string(locationText), v.regex(/^[A-Za-z][A-Za-z0-9 ]{1,39}$/, locationText))),
 })
 
 type RestoreRequest = v.InferOutput<typeof requestSchema>
@@ -49,6 +53,7 @@ export const startRestore: Endpoint = {
   methods: {
     POST: async (call) => {
       const request = await readBody(call.request, requestSchema)
+      refuseOtherSubscriptions(call, request)
       const recoveryPoint = await askedRecoveryPoint(call.deps.vault, request)
       const restore = restoreJobOf(call, request, recoveryPoint)
       const warning = warningOf(restore, (await knownDamage(call.deps, restore.vmKey))(restore.recoveryPointId))
@@ -61,6 +66,28 @@ export const startRestore: Endpoint = {
       return json(202, { ...job, recoveryPointId, disks, ...warning }, acceptedHeaders(job))
     },
   },
+}
+
+/** What the app has no rights in fails late, in the middle of a job; what only the platform can tell still does. */
+const refuseOtherSubscriptions = (
+  { deps }: Call,
+  { targetResourceGroupId, disks }: Pick<RestoreRequest, 'disks' | 'targetResourceGroupId'>,
+): void => {
+  const known = new Set(deps.subscriptionIds.map((subscription) => subscription.toLowerCase()))
+  const named = [
+    { field: 'targetResourceGroupId', resourceId: targetResourceGroupId },
+    ...(disks ?? []).map(({ targetDiskId }, at) => ({ field: `disks.${at}.targetDiskId`, resourceId: targetDiskId })),
+  ]
+  for (const { field, resourceId } of named) {
+    const subscription = resourceId?.split('/')[2]?.toLowerCase()
+    if (subscription === undefined || known.has(subscription)) continue
+    throw invalidField(
+      422,
+      field,
+      `It lies in the subscription ${subscription}, which the app is not set up for.`,
+      `Name one in ${[...known].join(' or ')}, or add the subscription to AZURE_SUBSCRIPTION_IDS.`,
+    )
+  }
 }
 
 const warningOf = ({ vmKey, recoveryPointId, disks }: RestoreJob, damaged: DamagedDisks) => {

@@ -44,6 +44,7 @@ export const busyProblem = (call: Call, running: Claim): ProblemError => {
     code: 'job-running',
     title: 'A job is running for this VM.',
     detail: `The job ${jobId} holds this VM. Wait for it, or cancel it, then start again.`,
+    hint: 'Wait for the running job, or cancel it, then start again.',
     more: { runningJobId: jobId, statusUrl: statusUrl(call, jobId) },
   })
 }

@@ -5,14 +5,18 @@ import type { VmDescription } from '../../shared/domain/vm.ts'
 import { VaultError } from '../../shared/format/vault-error.ts'
 import { forEachBounded } from '../../shared/jobs/for-each-bounded.ts'
 import type { JobDeps } from '../../shared/jobs/job-deps.ts'
-import { listPolicies } from '../../shared/jobs/policies.ts'
+import { listPolicies, type PolicyProblem } from '../../shared/jobs/policies.ts'
 import { selectVms } from '../../shared/jobs/select-vms.ts'
+import type { Told } from '../../shared/jobs/told-outcome.ts'
+import type { BlobReader } from '../../shared/ports/blob-store.ts'
 import {
   latestReadableRecoveryPoint,
   listRecoveryPoints,
+  type RecoveryPointKey,
   readRecoveryPoint,
 } from '../../shared/vault/recovery-points.ts'
 import type { Services } from '../services.ts'
+import { earlierRevision, nextIsFull } from './damaged-record.ts'
 import { type Endpoint, json } from './endpoint.ts'
 import { knownDamage } from './known-damage.ts'
 import { unknownVm } from './known-vm.ts'
@@ -39,13 +43,20 @@ export const listVms: Endpoint = {
 
 const selectedVms = async (deps: Services) => {
   const selected = new Map<string, { readonly vm: VmDescription; readonly policies: string[] }>()
-  const problems: { policy: string; problem: string }[] = []
+  const problems: (Told & { policy: string })[] = []
   for await (const found of listPolicies(deps.control)) {
-    if (found.kind === 'problem') problems.push({ policy: found.name, problem: found.problem })
+    if (found.kind === 'problem') problems.push(toldPolicy(found))
     else await addVms(deps, found.policy, selected)
   }
   return { selected, problems }
 }
+
+const toldPolicy = ({ name, problem }: PolicyProblem): Told & { readonly policy: string } => ({
+  policy: name,
+  code: 'policy-invalid',
+  reason: problem,
+  hint: 'Correct the document in the control container; until then the policy is not followed.',
+})
 
 const addVms = async (
   deps: Services,
@@ -72,7 +83,12 @@ const vmView = (
   isRunning: vm.isRunning,
   policies,
   disks: vm.disks.map(({ disk, name, sizeBytes }) => ({ disk, name, sizeBytes })),
-  unsupported: vm.unsupported,
+  unsupported: vm.unsupported.map(({ disk, reason }) => ({
+    disk,
+    code: 'unsupported-disk',
+    reason,
+    hint: 'Exclude it by excludedDisks of the policy or of the request.',
+  })),
   lastRecoveryPoint: found === null ? null : recoveryPointView(found.recoveryPoint),
   /** Newer ones whose record is damaged; GET vms/{vmKey}/recovery-points names them. */
   newerUnreadable: damaged,
@@ -98,11 +114,7 @@ export const listVmRecoveryPoints: Endpoint = {
   },
 }
 
-interface UnreadablePoint {
-  readonly recoveryPointId: string
-  readonly problem: string
-  readonly hint: string
-}
+type UnreadablePoint = Told & { readonly recoveryPointId: string }
 
 interface NewestPoints {
   readonly recoveryPoints: readonly RecoveryPoint[]
@@ -122,7 +134,7 @@ const newest = async (deps: Pick<JobDeps, 'vault'>, vmKey: string, top: number):
       if (record !== null) found.set(recoveryPointId, record.recoveryPoint)
     } catch (error) {
       if (!(error instanceof VaultError)) throw error
-      failed.set(recoveryPointId, unreadableView(vmKey, recoveryPointId, error))
+      failed.set(recoveryPointId, await unreadableView(deps.vault, { vmKey, recoveryPointId }, error))
     }
   })
   return {
@@ -131,10 +143,19 @@ const newest = async (deps: Pick<JobDeps, 'vault'>, vmKey: string, top: number):
   }
 }
 
-const unreadableView = (vmKey: string, recoveryPointId: string, error: VaultError): UnreadablePoint => {
-  const end = `POST vms/${vmKey}/recovery-points/${recoveryPointId}/expire`
-  const orEnd = error.fault.code === 'unsupported-version' ? '' : ` To give it up, end it by ${end}.`
-  return { recoveryPointId, problem: error.message, hint: `${error.hint}${orEnd}` }
+const unreadableView = async (
+  vault: BlobReader,
+  key: RecoveryPointKey,
+  error: VaultError,
+): Promise<UnreadablePoint> => {
+  const { vmKey, recoveryPointId } = key
+  const told = { recoveryPointId, code: `vault-${error.fault.code}`, reason: error.message }
+  if (error.fault.code === 'unsupported-version') return { ...told, hint: error.hint }
+  const end = `To give it up, end it by POST vms/${vmKey}/recovery-points/${recoveryPointId}/expire.`
+  return {
+    ...told,
+    hint: [error.hint, await earlierRevision(vault, key, error), nextIsFull, end].join(' ').replace(/ {2,}/g, ' '),
+  }
 }
 
 const recoveryPointView = (recoveryPoint: RecoveryPoint) => ({

@@ -1,4 +1,4 @@
-import type { DiskReport, JobOutcome } from '../../shared/domain/job.ts'
+import type { ToldDisk, ToldOutcome } from '../../shared/jobs/told-outcome.ts'
 import { type Column, formatTable } from './table.ts'
 import { formatBytes, formatDuration } from './units.ts'
 
@@ -13,7 +13,7 @@ export interface MeasuredDisk {
 export interface VmResult {
   readonly vm: string
   readonly vmKey: string
-  readonly outcome: JobOutcome
+  readonly outcome: ToldOutcome
   readonly statusUrl: string
   readonly measured: ReadonlyMap<string, MeasuredDisk>
 }
@@ -57,7 +57,7 @@ export const deltaVerdict = (
 }
 
 /** The disks that an outcome tells of. */
-const disksOf = (outcome: JobOutcome): readonly DiskReport[] =>
+const disksOf = (outcome: ToldOutcome): readonly ToldDisk[] =>
   outcome.kind === 'completed' ? outcome.summary.disks : outcome.disks
 
 const right = (title: string): Column => ({ title, align: 'right' })
@@ -86,7 +86,7 @@ const vmColumns: readonly Column[] = [
   left('Status URL'),
 ]
 
-const diskRow = (result: VmResult, disk: DiskReport): readonly string[] => {
+const diskRow = (result: VmResult, disk: ToldDisk): readonly string[] => {
   const measured = result.measured.get(disk.disk)
   const allocatedBytes = measured?.allocatedBytes ?? disk.allocatedBytes
   return [
@@ -116,8 +116,7 @@ const vmRow = ({ vm, outcome, statusUrl }: VmResult): readonly string[] =>
 
 const failureLines = ({ vm, outcome }: VmResult): readonly string[] => {
   if (outcome.kind === 'completed') return []
-  const message = outcome.kind === 'failed' ? `${outcome.reason}: ${outcome.message}` : outcome.reason
-  return ['', `${vm} ended ${outcome.kind}. ${message} ${outcome.hint}`]
+  return ['', `${vm} ended ${outcome.kind}. ${outcome.code}: ${outcome.reason} ${outcome.hint}`]
 }
 
 const sum = (numbers: readonly number[]): number => numbers.reduce((total, number) => total + number, 0)

@@ -17,11 +17,14 @@ import type { JobDeps } from './job-deps.ts'
 import type { JobInstances } from './job-instances.ts'
 import { readJobRecord } from './job-records.ts'
 import { readSliceProgress } from './slice-progress.ts'
+import { type ToldOutcome, targetOf, toldOutcome } from './told-outcome.ts'
 import { readUnfinished } from './unfinished.ts'
 
 /** One disk of a job that runs, in bytes of the raw disk. */
 export interface DiskStatus extends Moved {
   readonly disk: string
+  /** Of a restore: the ARM id of the disk that is made. */
+  readonly targetDiskId?: string
   readonly phase: DiskProgress['phase'] | 'waiting'
   readonly transfer: 'full' | 'incremental' | null
   readonly sizeBytes: number
@@ -50,8 +53,11 @@ export interface JobStatus extends Omit<EngineState, 'state'> {
   readonly percent: number
   /** At the speed until now; null while nothing can be said. */
   readonly expectedEndAt: string | null
+  /** Empty once the job has ended: its outcome tells of them. */
   readonly disks: readonly DiskStatus[]
-  readonly outcome: JobOutcome | null
+  /** Of a restore, also where it ended before it came to its disks: the ARM ids of those that it makes, as the start named them. */
+  readonly targets?: RestoreJob['disks']
+  readonly outcome: ToldOutcome | null
 }
 
 type StatusDeps = Pick<JobDeps, 'clock' | 'control'> & { readonly instances: JobInstances }
@@ -93,7 +99,8 @@ const common = (record: JobRecord, instanceId: string, attempt: number) => ({
   endedAt: record.endedAt,
   deadline: record.job.kind === 'restore' ? null : record.job.deadline,
   windowFor: record.job.kind === 'backup' ? (record.job.windowFor ?? 'increments') : null,
-  outcome: record.outcome,
+  ...(record.job.kind === 'restore' ? { targets: record.job.disks } : {}),
+  outcome: record.outcome === null ? null : toldOutcome(record.job, record.outcome),
 })
 
 const endedStatus = async (deps: StatusDeps, record: JobRecord, instanceId: string): Promise<JobStatus> => ({
@@ -142,7 +149,12 @@ const diskStatuses = async (
       ? job.disks.map(({ disk }) => disk)
       : ((await readBackupPlan(deps.control, job.recoveryPointId))?.disks.map(({ disk }) => disk) ?? [])
   const { recoveryPointId } = job
-  return Promise.all(labels.map((disk) => diskStatus(deps, { recoveryPointId, disk }, `${instanceId}:disk-${disk}`)))
+  return Promise.all(
+    labels.map(async (disk) => ({
+      ...(await diskStatus(deps, { recoveryPointId, disk }, `${instanceId}:disk-${disk}`)),
+      ...targetOf(job, disk),
+    })),
+  )
 }
 
 const diskStatus = async (

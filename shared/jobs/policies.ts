@@ -9,40 +9,83 @@ import { policyName, policyPrefix } from './control-names.ts'
 /** Limits of what a document or a request may hold; far above what anybody needs, so that no list is endless. */
 const listMax = 200
 
-const text = (charactersMax: number) => v.pipe(v.string(), v.minLength(1), v.maxLength(charactersMax))
+const text = (charactersMax: number) => {
+  const expected = `Expected text of 1 to ${charactersMax} characters.`
+  return v.pipe(v.string(expected), v.minLength(1, expected), v.maxLength(charactersMax, expected))
+}
+
+/** A list of one entry at least. */
+const list = <Item extends v.GenericSchema>(item: Item, entriesMax: number, expected: string) =>
+  v.pipe(
+    v.array(item, expected),
+    v.minLength(1, expected),
+    v.maxLength(entriesMax, `${expected} At most ${entriesMax} entries.`),
+  )
+
+const labelText = 'Expected "os" or "lun-<n>".'
 
 /** Azure: a disk's place in the VM, `os` or `lun-<n>`. */
-export const diskLabelSchema = v.pipe(v.string(), v.regex(/^(os|lun-\d{1,2})$/, 'Expected "os" or "lun-<n>".'))
+export const diskLabelSchema = v.pipe(v.string(labelText), v.regex(/^(os|lun-\d{1,2})$/, labelText))
 
-const timeOfDay = v.pipe(v.string(), v.regex(/^([01]\d|2[0-3]):[0-5]\d$/, 'Expected a time such as "02:00".'))
-const times = v.pipe(v.array(timeOfDay), v.minLength(1), v.maxLength(24))
+const timeText = 'Expected a time such as "02:00".'
+const timeOfDay = v.pipe(v.string(timeText), v.regex(/^([01]\d|2[0-3]):[0-5]\d$/, timeText))
+const times = list(timeOfDay, 24, 'Expected a list of times such as ["02:00"].')
 const timeZone = v.pipe(text(60), v.check(isTimeZone, 'Expected a time zone such as "Europe/Berlin" or "UTC".'))
 
+const subscriptionText = 'Expected a subscription id, such as "00000000-0000-0000-0000-000000000001".'
+const subscriptionId = v.pipe(v.string(subscriptionText), v.uuid(subscriptionText))
+const tagText = 'Expected text of at most 256 characters.'
+const tagValue = v.pipe(v.string(tagText), v.maxLength(256, tagText))
+
 export const selectionSchema = closedObject({
-  subscriptionIds: v.optional(v.pipe(v.array(v.pipe(v.string(), v.uuid())), v.minLength(1), v.maxLength(listMax))),
-  resourceGroups: v.optional(v.pipe(v.array(text(90)), v.minLength(1), v.maxLength(listMax))),
-  tags: v.optional(v.record(text(512), v.pipe(v.string(), v.maxLength(256)))),
+  subscriptionIds: v.optional(list(subscriptionId, listMax, 'Expected a list of subscription ids.')),
+  resourceGroups: v.optional(list(text(90), listMax, 'Expected a list of names of resource groups.')),
+  tags: v.optional(
+    v.record(text(512), tagValue, 'Expected an object of tags and their values, such as {"backup": "daily"}.'),
+  ),
 })
 
-const scheduleSchema = v.variant('kind', [
-  closedObject({ kind: v.literal('daily'), times, timeZone }),
-  closedObject({
-    kind: v.literal('weekly'),
-    days: v.pipe(v.array(v.picklist(weekdays)), v.minLength(1), v.maxLength(7)),
-    times,
-    timeZone,
-  }),
-  closedObject({ kind: v.literal('hourly'), everyHours: v.picklist([1, 2, 3, 4, 6, 8, 12, 24]), timeZone }),
-])
+const weekdayText = `Expected one of ${weekdays.join(', ')}.`
+const everyHours = [1, 2, 3, 4, 6, 8, 12, 24] as const
+const everyHoursText = `Expected one of ${everyHours.join(', ')}.`
 
-const kept = (countMax: number) => v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(countMax)))
+const scheduleSchema = v.variant(
+  'kind',
+  [
+    closedObject({ kind: v.literal('daily'), times, timeZone }),
+    closedObject({
+      kind: v.literal('weekly'),
+      days: list(v.picklist(weekdays, weekdayText), 7, 'Expected a list of weekdays such as ["monday"].'),
+      times,
+      timeZone,
+    }),
+    closedObject({ kind: v.literal('hourly'), everyHours: v.picklist(everyHours, everyHoursText), timeZone }),
+  ],
+  'Expected an object whose "kind" is "daily", "weekly" or "hourly".',
+)
+
+const kept = (countMax: number) => {
+  const expected = `Expected a whole number from 1 to ${countMax}.`
+  return v.optional(
+    v.pipe(v.number(expected), v.integer(expected), v.minValue(1, expected), v.maxValue(countMax, expected)),
+  )
+}
+
+const windowText = `Expected a number of hours above 0 and up to ${windowHoursMax}, or null.`
 
 /** What a policy and a backup on demand may both choose. */
 export const choiceSchemas = {
-  excludedDisks: v.pipe(v.array(diskLabelSchema), v.maxLength(65)),
-  consistency: v.nullable(v.picklist(['crash', 'fileSystem', 'application'])),
-  source: v.picklist(['restorePoints', 'diskSnapshots']),
-  windowHours: v.nullable(v.pipe(v.number(), v.minValue(0.001), v.maxValue(windowHoursMax))),
+  excludedDisks: v.pipe(
+    v.array(diskLabelSchema, 'Expected a list of disks such as ["os", "lun-1"].'),
+    v.maxLength(65, 'Expected at most 65 disks.'),
+  ),
+  consistency: v.nullable(
+    v.picklist(['crash', 'fileSystem', 'application'], 'Expected "crash", "fileSystem", "application" or null.'),
+  ),
+  source: v.picklist(['restorePoints', 'diskSnapshots'], 'Expected "restorePoints" or "diskSnapshots".'),
+  windowHours: v.nullable(
+    v.pipe(v.number(windowText), v.minValue(0.001, windowText), v.maxValue(windowHoursMax, windowText)),
+  ),
   compression: v.picklist(['zstd', 'none'], 'Expected "zstd" or "none".'),
   encryption: v.nullable(v.boolean('Expected true, false or null.')),
 }

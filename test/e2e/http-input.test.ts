@@ -19,6 +19,9 @@ interface Problem {
   readonly title: string
   readonly status: number
   readonly detail: string
+  readonly code: string
+  readonly reason: string
+  readonly hint: string
   readonly errors?: readonly { readonly field: string; readonly detail: string; readonly fix: string }[]
   readonly runningJobId?: string
 }
@@ -79,6 +82,21 @@ describe('a request that cannot be followed', () => {
     ['a restore with a long id', restore({ vmKey: longId, recoveryPointId: 'latest' }), [422], 'vmKey'],
     ['a restore with a wrong type', restore({ vmKey: {}, recoveryPointId: 'latest' }), [422], 'vmKey'],
     ['a restore with an unknown field', restore({ vmKey: 'a', recoveryPointId: 'latest', now: 1 }), [422], 'now'],
+    [
+      'a restore into another subscription',
+      restore({
+        vmKey: 'a',
+        recoveryPointId: 'latest',
+        targetResourceGroupId: '/subscriptions/00000000-0000-0000-0000-0000000000ff/resourceGroups/other',
+      }),
+      [422],
+      'targetResourceGroupId',
+    ],
+    ['a restore to a place', restore({ vmKey: 'a', recoveryPointId: 'latest', location: 'a/b' }), [422], 'location'],
+    ['disks as text', restore({ vmKey: 'a', recoveryPointId: 'latest', disks: 'os' }), [422], 'disks'],
+    ['an address that is none', get('/api/job'), [404], 'path'],
+    ['an address below a route', { method: 'POST', path: '/api/backups/now', body: '{}' }, [404], 'path'],
+    ['the prefix alone', get('/api/'), [404], 'path'],
     ['a restore of 10 MB', { method: 'POST', path: '/api/restores', body: tenMegabytes }, [413], 'body'],
     ['a wrong method on restores', { method: 'DELETE', path: '/api/restores' }, [405], 'method'],
     ['an unknown job', get('/api/jobs/backup-nobody'), [404], 'jobId'],
@@ -108,6 +126,8 @@ describe('a request that cannot be followed', () => {
     expect(problem.type).toMatch(/^urn:/)
     expect(problem.title.length).toBeGreaterThan(5)
     expect(problem.errors?.map((error) => error.field)).toContain(field)
+    expect(problem.type).toBe(`urn:deltavault:problem:${problem.code}`)
+    expect(Math.min(problem.reason.length, problem.hint.length)).toBeGreaterThan(5)
     expect(problem.errors?.every(({ detail, fix }) => detail.length > 3 && fix.length > 3)).toBe(true)
     expect(answer.text.length, 'what was sent is not sent back at length').toBeLessThan(2000)
   })

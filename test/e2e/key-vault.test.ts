@@ -89,8 +89,8 @@ describe('a vault under a key in Key Vault', () => {
     const { outcome } = await backUp()
     expect(outcome).toMatchObject({
       kind: 'failed',
-      reason: 'vault-key-locked',
-      message: expect.stringContaining('may not be used by this app'),
+      code: 'vault-key-locked',
+      reason: expect.stringContaining('may not be used by this app'),
       hint: expect.stringContaining('Key Vault Crypto Service Encryption User'),
     })
     keyVault.permitted = new Set(['get', 'wrapKey', 'unwrapKey'])

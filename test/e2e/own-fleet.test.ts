@@ -7,8 +7,8 @@ import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { changedBytesBetween } from '../../local/demo/compare-images.ts'
 import { changeRawDisk } from '../../local/fleet/raw-disk.ts'
-import type { DiskReport } from '../../shared/domain/job.ts'
 import type { JobStatus } from '../../shared/jobs/job-status.ts'
+import type { ToldDisk } from '../../shared/jobs/told-outcome.ts'
 import { cmp, cmpSparse, copyImage, makeImage, mebibyte, pageBytes, scatteredPages } from './support/images.ts'
 import { subscription, vmIdOf } from './support/local-world.ts'
 import { runStart, type StartProcess } from './support/start-process.ts'
@@ -81,14 +81,14 @@ describe("a user's own fleet", () => {
       await sleep(500)
     }
   }
-  const backUp = async (): Promise<readonly [DiskReport, DiskReport, DiskReport]> => {
+  const backUp = async (): Promise<readonly [ToldDisk, ToldDisk, ToldDisk]> => {
     const status = await ended(await post('backups', { vmId: vmIdOf('machine') }))
     expect(status.outcome).toMatchObject({ kind: 'completed' })
     const disks = status.outcome?.kind === 'completed' ? status.outcome.summary.disks : []
     return ['os', 'lun-1', 'lun-2'].map((label) => disks.find(({ disk }) => disk === label)!) as [
-      DiskReport,
-      DiskReport,
-      DiskReport,
+      ToldDisk,
+      ToldDisk,
+      ToldDisk,
     ]
   }
 

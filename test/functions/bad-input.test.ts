@@ -11,6 +11,7 @@ import { type Asked, ask } from './call-endpoint.ts'
 const long = 'a'.repeat(4000)
 const big = JSON.stringify({ vmId, excludedDisks: ['x'.repeat(10 * 1024 * 1024)] })
 const { vmKey } = sampleVm()
+const otherGroup = '/subscriptions/00000000-0000-0000-0000-000000000002/resourceGroups/other'
 
 /** What is asked, and the status and the field that the problem must name. */
 type Row = readonly [string, Endpoint, Asked, number, string]
@@ -69,6 +70,29 @@ const rows: readonly Row[] = [
       'disks.0.targetDiskId',
     ],
     ['no disks', { vmKey, recoveryPointId: 'latest', disks: [] }, 422, 'disks'],
+    [
+      'a group of a subscription that is not set up',
+      { vmKey, recoveryPointId: 'latest', targetResourceGroupId: otherGroup },
+      422,
+      'targetResourceGroupId',
+    ],
+    [
+      'a target in a subscription that is not set up',
+      {
+        vmKey,
+        recoveryPointId: 'latest',
+        disks: [{ disk: 'os', targetDiskId: `${otherGroup}/providers/Microsoft.Compute/disks/new` }],
+      },
+      422,
+      'disks.0.targetDiskId',
+    ],
+    [
+      'a group that is none',
+      { vmKey, recoveryPointId: 'latest', targetResourceGroupId: 'rg' },
+      422,
+      'targetResourceGroupId',
+    ],
+    ['a location that begins with a digit', { vmKey, recoveryPointId: 'latest', location: '1west' }, 422, 'location'],
     ['a location with a path', { vmKey, recoveryPointId: 'latest', location: '../west' }, 422, 'location'],
     ['10 MB', big, 413, 'body'],
   ]),
@@ -106,7 +130,11 @@ describe('bad input', () => {
         title: expect.any(String),
         status,
         detail: expect.any(String),
+        code: expect.stringMatching(/^[a-z-]+$/),
+        reason: expect.stringMatching(/.{6}/),
+        hint: expect.stringMatching(/.{6}/),
       })
+      expect(answered.body.type).toBe(`urn:deltavault:problem:${answered.body.code}`)
       const errors = answered.body.errors as { field: string; detail: string; fix: string }[]
       expect(errors.map((error) => error.field)).toContain(field)
       for (const { detail, fix } of errors) expect(Math.min(detail.length, fix.length)).toBeGreaterThan(5)

@@ -46,7 +46,13 @@ export const ask = async (
   const context = { error: (...parts: unknown[]) => void logged.push(parts.join(' ')), invocationId: 'i-1' }
   const response = await answer(endpoint, request, context, () => ({
     request,
-    deps: { ...world, instances, subscriptionIds: ['s'], windowHours: 24, attemptsMax: 5 },
+    deps: {
+      ...world,
+      instances,
+      subscriptionIds: ['00000000-0000-0000-0000-000000000001'],
+      windowHours: 24,
+      attemptsMax: 5,
+    },
     events: eventsIn({ log: tell, warn: tell, error: tell }),
     management: async (id) => ({
       id,

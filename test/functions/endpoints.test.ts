@@ -175,7 +175,14 @@ describe('VMs and recovery points', () => {
       vms: [
         { vmKey, vmId, policies: ['daily', 'weekly'], lastRecoveryPoint: { jobId: instances.started[0]!.job.jobId } },
       ],
-      problems: [{ policy: 'broken' }],
+      problems: [
+        {
+          policy: 'broken',
+          code: 'policy-invalid',
+          reason: expect.stringContaining('selection'),
+          hint: expect.stringContaining('Correct'),
+        },
+      ],
     })
 
     const points = await ask(listVmRecoveryPoints, world, instances, { method: 'GET', params: { vmKey } })
@@ -199,7 +206,7 @@ describe('VMs and recovery points', () => {
     await ask(startBackup, world, instances, { body: { vmId } })
     await runJob(world, instances.started[0]!)
     world.platform.vms = []
-    const group = '/subscriptions/00000000-0000-0000-0000-000000000002/resourceGroups/other'
+    const group = '/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/other'
     const { recoveryPointId } = instances.started[0]!.job
     const body = {
       vmKey: vmKeyOf(vmId),
@@ -214,7 +221,39 @@ describe('VMs and recovery points', () => {
       disks: [{ disk: 'lun-0', targetDiskId: expect.stringMatching(new RegExp(`^${group}/`)) }],
     })
     expect(instances.started[1]!.job).toMatchObject({ kind: 'restore', location: 'northeurope' })
+    const [{ targetDiskId }] = restore.body.disks as [{ targetDiskId: string }]
+    const status = async () =>
+      (await ask(getJob, world, instances, { method: 'GET', params: { jobId: String(restore.body.jobId) } })).body
+    const targets = [{ disk: 'lun-0', targetDiskId }]
+    expect(await status()).toMatchObject({ state: 'running', targets, disks: targets, outcome: null })
     expect((await runJob(world, instances.started[1]!)).outcome).toMatchObject({ kind: 'completed' })
+    expect(await status()).toMatchObject({ state: 'completed', targets, outcome: { summary: { disks: targets } } })
+  })
+
+  it('name the new disks, and code, reason and hint apart, where a restore failed', async () => {
+    const { world, instances } = app()
+    await ask(startBackup, world, instances, { body: { vmId } })
+    await runJob(world, instances.started[0]!)
+    const restore = await ask(startRestore, world, instances, { body: { vmKey, recoveryPointId: 'latest' } })
+    const refusal = { kind: 'failed', reason: 'disk-exists', message: 'It is there: another.', hint: 'Name another.' }
+    world.platform.answers.set('open', [refusal])
+    await runJob(world, instances.started[1]!)
+    const { body } = await ask(getJob, world, instances, {
+      method: 'GET',
+      params: { jobId: String(restore.body.jobId) },
+    })
+    const targets = restore.body.disks as { disk: string; targetDiskId: string }[]
+    expect(body).toMatchObject({
+      state: 'failed',
+      targets,
+      outcome: { kind: 'failed', code: 'disk-exists', reason: expect.stringContaining('It is there: another.') },
+    })
+    const { disks, hint } = body.outcome as { disks: Record<string, unknown>[]; hint: string }
+    expect(hint).toBe('Name another.')
+    expect(disks.map(({ disk, targetDiskId }) => ({ disk, targetDiskId }))).toEqual(targets)
+    const told = disks.map(({ code, reason, hint }) => ({ code, reason, hint }))
+    expect(told).toContainEqual({ code: 'disk-exists', reason: 'It is there: another.', hint: 'Name another.' })
+    expect(told).toContainEqual({ code: null, reason: null, hint: null })
   })
 
   it('cannot be restored into one target twice, nor by a disk that is not there', async () => {

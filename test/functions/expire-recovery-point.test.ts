@@ -33,7 +33,8 @@ describe('GET recovery-points', () => {
     expect(body.unreadable).toEqual([
       {
         recoveryPointId: ids[1],
-        problem: expect.stringContaining(ids[1]!),
+        code: 'vault-digest-mismatch',
+        reason: expect.stringContaining(ids[1]!),
         hint: expect.stringContaining(`POST vms/${vmKey}/recovery-points/${ids[1]}/expire`),
       },
     ])

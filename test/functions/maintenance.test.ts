@@ -62,15 +62,49 @@ describe('POST maintenance', () => {
     const shown = await ask(vaultMaintenance, fakeWorld(), fakeInstances(), { method: 'GET' })
     expect(shown).toMatchObject({ status: 200, body: { state: 'neverRun', progress: null } })
   })
+
+  it('tells code, reason and hint of what a pass could not do', async () => {
+    const instances = fakeInstances()
+    const problem = { stage: 'scrub', reason: 'known-damage', message: 'Some is damaged.', hint: 'Look.' }
+    const customStatus = { stage: 'ended', problems: [problem] }
+    instances.statuses.set('maintenance', { state: 'ended', runtimeStatus: 'Completed', customStatus })
+    const { body } = await ask(vaultMaintenance, fakeWorld(), instances, { method: 'GET' })
+    expect(body.progress).toEqual({
+      stage: 'ended',
+      problems: [{ stage: 'scrub', code: 'known-damage', reason: 'Some is damaged.', hint: 'Look.' }],
+    })
+  })
 })
 
+const { message, ...common } = report
+const told = {
+  ...common,
+  code: 'vault-digest-mismatch',
+  reason: message,
+  hint: expect.stringContaining('Back the VM up'),
+}
+
 describe('GET damage', () => {
+  it('says what to do about each kind, and that nothing is lost where nothing is touched', async () => {
+    const world = fakeWorld()
+    const kinds = ['record', 'key', 'index', 'data', 'directory', 'sidecar'] as const
+    for (const kind of kinds) await writeDamage(world.control, { ...report, name: kind, kind })
+    await writeDamage(world.control, { ...report, name: 'untouched', touches: [] })
+    const { body } = await ask(listVaultDamage, world, fakeInstances(), { method: 'GET' })
+    const hintOf = new Map((body.damage as { name: string; hint: string }[]).map(({ name, hint }) => [name, hint]))
+    expect(hintOf.get('record')).toContain(`POST vms/${report.vmKey}/recovery-points/r1/expire`)
+    expect(hintOf.get('index')).toContain('POST maintenance')
+    expect(hintOf.get('key')).toContain('wrapping key')
+    expect(hintOf.get('untouched')).toContain('Everything can be restored')
+    expect(hintOf.size).toBe(7)
+  })
+
   it('names damaged objects and the recovery points that they touch', async () => {
     const world = fakeWorld()
     await writeDamage(world.control, report)
     await writeDamage(world.control, { ...report, name: 'layers/r1/os' })
     const all = await ask(listVaultDamage, world, fakeInstances(), { method: 'GET' })
-    expect(all.body).toMatchObject({ more: false, damage: expect.arrayContaining([report]) })
+    expect(all.body).toMatchObject({ more: false, damage: expect.arrayContaining([told]) })
     const one = await ask(listVaultDamage, world, fakeInstances(), { method: 'GET', query: { top: '1' } })
     expect(one.body).toMatchObject({ more: true })
     expect(one.body.damage).toHaveLength(1)
@@ -88,7 +122,7 @@ describe('GET damage', () => {
     await writeDamage(world.control, report)
     await writeDamage(world.control, { ...report, vmKey: 'db-1-b0300031b42c' })
     const asked = (vmKey: string) => ask(listVaultDamage, world, fakeInstances(), { method: 'GET', query: { vmKey } })
-    expect((await asked(report.vmKey)).body).toEqual({ more: false, damage: [report] })
+    expect((await asked(report.vmKey)).body).toEqual({ more: false, damage: [told] })
     expect(await asked('mail-1-b0300031b42c')).toMatchObject({ status: 404, body: { errors: [{ field: 'vmKey' }] } })
     expect(await asked('../x')).toMatchObject({ status: 400, body: { errors: [{ field: 'vmKey' }] } })
   })

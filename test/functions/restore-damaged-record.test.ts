@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { startRestore } from '../../functions/http/start-restore.ts'
+import { listVmRecoveryPoints } from '../../functions/http/vms.ts'
 import { encodeSealedJson } from '../../shared/format/sealed-json.ts'
 import { fakeInstances, sampleVm } from '../jobs/world.ts'
 import { backedUpWorld } from './backed-up-world.ts'
@@ -60,7 +61,29 @@ describe('POST restores where a commit record is damaged', () => {
   it('says so where the VM has no other', async () => {
     const made = await worldWith(1)
     made.damage(made.ids[0]!)
-    expect(await made.restore('latest')).toMatchObject(refusal(made, 0, null))
+    const refused = await made.restore('latest')
+    expect(refused).toMatchObject(refusal(made, 0, null))
+    expect(refused.body).toMatchObject({ code: 'damaged-recovery-point', reason: expect.stringContaining('damaged') })
+    expect(refused.body.hint).toContain('soft-deleted')
+    expect(refused.body.hint).toContain('it is a full one')
+    expect(refused.body.hint).not.toContain('Its revision')
+  })
+
+  it('names the whole revision below a damaged newest one, where there is no other point', async () => {
+    const made = await worldWith(1)
+    const [id = ''] = made.ids
+    const first = made.world.vault.objects.get(made.nameOf(id))!
+    const broken = Uint8Array.from(first.bytes)
+    broken[200]! ^= 1
+    made.world.vault.objects.set(made.nameOf(id, 2), { ...first, bytes: broken })
+    const refused = await made.restore('latest')
+    expect(refused).toMatchObject({ status: 409, started: 0, body: { newestReadableRecoveryPointId: null } })
+    expect(refused.body.hint).toContain('Its revision 1 is whole')
+    expect(refused.body.hint).toContain(made.nameOf(id, 2))
+    const asked = { method: 'GET', params: { vmKey } }
+    const { body } = await ask(listVmRecoveryPoints, made.world, fakeInstances(), asked)
+    expect(body).toMatchObject({ recoveryPoints: [], unreadable: [{ recoveryPointId: id }] })
+    expect(JSON.stringify(body.unreadable)).toContain('Its revision 1 is whole')
   })
 
   it('sends those who ask for a record of a later format to the release that wrote it', async () => {

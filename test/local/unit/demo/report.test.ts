@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest'
 import { deltaVerdict, runTable, type VmResult } from '../../../../local/demo/report.ts'
-import type { DiskReport } from '../../../../shared/domain/job.ts'
+import type { ToldDisk } from '../../../../shared/jobs/told-outcome.ts'
 
 const mebibyte = 1024 * 1024
 
-const disk = (changes: Partial<DiskReport> = {}): DiskReport => ({
+const disk = (changes: Partial<ToldDisk> = {}): ToldDisk => ({
   disk: 'os',
   kind: 'transferred',
   transfer: 'incremental',
@@ -18,12 +18,13 @@ const disk = (changes: Partial<DiskReport> = {}): DiskReport => ({
   storedPlainBytes: 4 * mebibyte,
   storedBytes: 2 * mebibyte,
   milliseconds: 1500,
+  code: null,
   reason: null,
   hint: null,
   ...changes,
 })
 
-const result = (report: DiskReport, changedBytes: number | null): VmResult => ({
+const result = (report: ToldDisk, changedBytes: number | null): VmResult => ({
   vm: 'web-01',
   vmKey: 'web-01-0123456789ab',
   statusUrl: 'http://127.0.0.1:7071/api/jobs/backup-1',
@@ -60,7 +61,7 @@ describe('the table of a run', () => {
   })
 
   it('gives reason and hint of a VM that failed', () => {
-    const outcome = { kind: 'failed', reason: 'disk-failed', message: 'No.', hint: 'Look.', disks: [disk()] } as const
+    const outcome = { kind: 'failed', code: 'disk-failed', reason: 'No.', hint: 'Look.', disks: [disk()] } as const
     const text = runTable([{ ...result(disk(), 0), outcome }]).join('\n')
     expect(text).toMatch(/web-01 +failed/)
     expect(text).toContain('disk-failed: No. Look.')
