@@ -9,6 +9,7 @@ import { type EmulatorContext, timestamp } from './emulator-context.ts'
 import { requestedId } from './find-record.ts'
 import { accepted } from './operation-status.ts'
 import type { OperationAction } from './operations.ts'
+import { requireIdle } from './provisioning.ts'
 import type { DiskRecord, JsonObject, OperationRecord } from './records.ts'
 import { normalLocation, parseBody, requireLocation } from './request-body.ts'
 import { requireDiskName } from './resource-names.ts'
@@ -56,8 +57,7 @@ export const createOrUpdateDisk = (context: EmulatorContext, request: ArmRequest
 }
 
 const refuseOtherOrigin = (existing: DiskRecord, body: DiskBody): void => {
-  if (existing.provisioningState !== 'Succeeded' && existing.provisioningState !== 'Failed')
-    throw conflict(`Another operation on disk '${existing.name}' is in progress.`)
+  requireIdle('disks', existing)
   if (normalLocation(body.location) !== existing.location) throw propertyChangeNotAllowed('location')
   for (const [name, value] of Object.entries(body.properties.creationData))
     if (existing.creationData[name] !== value) throw propertyChangeNotAllowed(`properties.creationData.${name}`)

@@ -7,6 +7,7 @@ import { acceptedDisk, viewOfDisk } from './disk-view.ts'
 import type { EmulatorContext } from './emulator-context.ts'
 import { accepted } from './operation-status.ts'
 import type { OperationAction } from './operations.ts'
+import { markFailed, requireIdle } from './provisioning.ts'
 import type { DiskRecord, JsonObject } from './records.ts'
 import { sizeInGb } from './virtual-machine-view.ts'
 
@@ -25,8 +26,7 @@ export const updateDisk = (
   disk: DiskRecord,
   patch: DiskPatch,
 ): ArmReply => {
-  if (disk.provisioningState !== 'Succeeded' && disk.provisioningState !== 'Failed')
-    throw conflict(`Another operation on disk '${disk.name}' is in progress.`)
+  requireIdle('disks', disk)
   const properties = patch.properties ?? {}
   const sizeBytes = grownBytes(context, disk, properties.diskSizeGB)
   const changed = changedDisk(disk, patch)
@@ -97,8 +97,5 @@ export const updateDiskAction: OperationAction = {
     context.state.put('disks', made)
     return viewOfDisk(context, made)
   },
-  undo: (context, operation) => {
-    const disk = context.state.get('disks', operation.resourceId)
-    if (disk !== null) context.state.put('disks', { ...disk, provisioningState: 'Failed' })
-  },
+  undo: markFailed('disks'),
 }

@@ -1,13 +1,12 @@
-import { accessIsLive } from './access-state.ts'
-import { conflict, operationNotAllowed } from './arm-error.ts'
-import { type ArmReply, type ArmRequest, inGroup, inSubscription, param, type Route } from './arm-request.ts'
+import { operationNotAllowed } from './arm-error.ts'
+import { type ArmReply, type ArmRequest, inGroup, inSubscription, type Route } from './arm-request.ts'
+import { beginDeletion, deletionAction } from './begin-deletion.ts'
 import { diskPatchSchema } from './disk-body.ts'
 import { createOrUpdateDisk } from './disk-create.ts'
 import { updateDisk } from './disk-update.ts'
 import { viewOfDisk } from './disk-view.ts'
 import type { EmulatorContext } from './emulator-context.ts'
 import { findRecord, listPrefix, requestedId } from './find-record.ts'
-import { accepted } from './operation-status.ts'
 import type { OperationAction } from './operations.ts'
 import { pageOf } from './paging.ts'
 import { parseBody } from './request-body.ts'
@@ -25,42 +24,14 @@ const deleteDisk = (context: EmulatorContext, request: ArmRequest): ArmReply => 
   if (disk === null) return { status: 204 }
   if (disk.managedBy !== undefined)
     throw operationNotAllowed(`Disk '${disk.name}' is attached to VM '${nameOf(disk.managedBy)}'. Detach it first.`)
-  if (accessIsLive(context, disk))
-    throw conflict(`Disk '${disk.name}' has an active shared access signature. Call endGetAccess on it first.`)
-  if (disk.provisioningState === 'Updating' || disk.provisioningState === 'Deleting')
-    throw conflict(`Another operation on disk '${disk.name}' is in progress.`)
-  const operation = context.state.transaction(() => {
-    context.state.put('disks', { ...disk, provisioningState: 'Deleting' })
-    return context.operations.begin(request, {
-      action: 'deleteDisk',
-      service: 'disk',
-      subscriptionId: param(request, 'subscriptionId'),
-      location: disk.location,
-      resourceId: disk.id,
-      input: {},
-    })
-  })
-  return accepted(context, request, operation, { status: 202, location: true })
+  return beginDeletion(context, request, 'disks', disk)
 }
 
-/** Frees a disk's bytes and forgets it. A fleet disk's raw file is left; a disk made anew in its place gets new ids. */
-export const deleteDiskAction: OperationAction = {
-  work: async (context, operation) => {
-    const disk = context.state.get('disks', operation.resourceId)
-    if (disk !== null) await context.disks.remove(disk.contentId)
-    return undefined
-  },
-  settle: (context, operation) => {
-    context.state.remove('disks', operation.resourceId)
-    const generation = `generation ${operation.resourceId.toLowerCase()}`
-    context.state.setFact(generation, String(Number(context.state.getFact(generation) ?? '0') + 1))
-    return undefined
-  },
-  undo: (context, operation) => {
-    const disk = context.state.get('disks', operation.resourceId)
-    if (disk !== null) context.state.put('disks', { ...disk, provisioningState: 'Failed' })
-  },
-}
+/** A fleet disk's raw file is left; a disk made anew in its place gets new ids. */
+export const deleteDiskAction: OperationAction = deletionAction('disks', (context, resourceId) => {
+  const generation = `generation ${resourceId.toLowerCase()}`
+  context.state.setFact(generation, String(Number(context.state.getFact(generation) ?? '0') + 1))
+})
 
 const listDisks = (context: EmulatorContext, request: ArmRequest): ArmReply =>
   pageOf(context, request, context.state.list('disks', listPrefix(request, 'disks')), (disk) =>

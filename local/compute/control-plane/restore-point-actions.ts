@@ -1,6 +1,7 @@
 import { conflict } from './arm-error.ts'
 import type { EmulatorContext } from './emulator-context.ts'
 import type { OperationAction } from './operations.ts'
+import { markFailed } from './provisioning.ts'
 import type { ConsistencyMode, DiskRestorePointRecord, OperationRecord, RestorePointRecord } from './records.ts'
 import type { PlannedDisk } from './restore-point-create.ts'
 
@@ -105,8 +106,5 @@ export const deleteRestorePointAction: OperationAction = {
     context.state.remove('restorePoints', operation.resourceId)
     return undefined
   },
-  undo: (context, operation) => {
-    const point = context.state.get('restorePoints', operation.resourceId)
-    if (point !== null) context.state.put('restorePoints', { ...point, provisioningState: 'Failed' })
-  },
+  undo: markFailed('restorePoints'),
 }

@@ -8,6 +8,7 @@ import { type EmulatorContext, timestamp } from './emulator-context.ts'
 import { requestedId } from './find-record.ts'
 import { accepted } from './operation-status.ts'
 import type { OperationAction } from './operations.ts'
+import { requireIdle } from './provisioning.ts'
 import type { DiskRecord, JsonObject, SnapshotRecord } from './records.ts'
 import { normalLocation, parseBody, requireLocation } from './request-body.ts'
 import { requireResourceName } from './resource-names.ts'
@@ -47,8 +48,7 @@ export const createOrUpdateSnapshot = (context: EmulatorContext, request: ArmReq
 }
 
 const refuseOtherOrigin = (existing: SnapshotRecord, body: SnapshotBody): void => {
-  if (existing.provisioningState !== 'Succeeded' && existing.provisioningState !== 'Failed')
-    throw conflict(`Another operation on snapshot '${existing.name}' is in progress.`)
+  requireIdle('snapshots', existing)
   if (normalLocation(body.location) !== existing.location) throw propertyChangeNotAllowed('location')
   if ((body.properties.incremental ?? false) !== existing.incremental)
     throw propertyChangeNotAllowed('properties.incremental')

@@ -1,8 +1,8 @@
-import { conflict } from './arm-error.ts'
 import { type ArmReply, type ArmRequest, param } from './arm-request.ts'
 import type { EmulatorContext } from './emulator-context.ts'
 import { accepted } from './operation-status.ts'
 import type { OperationAction } from './operations.ts'
+import { markFailed, requireIdle } from './provisioning.ts'
 import type { SnapshotRecord } from './records.ts'
 import { acceptedSnapshot, viewOfSnapshot } from './snapshot-view.ts'
 
@@ -21,8 +21,7 @@ export const updateSnapshot = (
   snapshot: SnapshotRecord,
   patch: SnapshotPatch,
 ): ArmReply => {
-  if (snapshot.provisioningState !== 'Succeeded' && snapshot.provisioningState !== 'Failed')
-    throw conflict(`Another operation on snapshot '${snapshot.name}' is in progress.`)
+  requireIdle('snapshots', snapshot)
   const changed: Partial<SnapshotRecord> = {
     ...(patch.tags === undefined ? {} : { tags: patch.tags }),
     ...(patch.sku === undefined ? {} : { sku: patch.sku.name }),
@@ -58,8 +57,5 @@ export const updateSnapshotAction: OperationAction = {
     context.state.put('snapshots', made)
     return viewOfSnapshot(context, made)
   },
-  undo: (context, operation) => {
-    const snapshot = context.state.get('snapshots', operation.resourceId)
-    if (snapshot !== null) context.state.put('snapshots', { ...snapshot, provisioningState: 'Failed' })
-  },
+  undo: markFailed('snapshots'),
 }

@@ -1,10 +1,9 @@
-import { accessIsLive } from './access-state.ts'
-import { conflict, invalidParameter } from './arm-error.ts'
-import { type ArmReply, type ArmRequest, inGroup, inSubscription, param, type Route } from './arm-request.ts'
+import { invalidParameter } from './arm-error.ts'
+import { type ArmReply, type ArmRequest, inGroup, inSubscription, type Route } from './arm-request.ts'
+import { beginDeletion, deletionAction } from './begin-deletion.ts'
 import { snapshotPatchSchema } from './disk-body.ts'
 import type { EmulatorContext } from './emulator-context.ts'
 import { findRecord, listPrefix, requestedId } from './find-record.ts'
-import { accepted } from './operation-status.ts'
 import type { OperationAction } from './operations.ts'
 import { pageOf } from './paging.ts'
 import { parseBody } from './request-body.ts'
@@ -27,40 +26,10 @@ const patchSnapshot = (context: EmulatorContext, request: ArmRequest): ArmReply 
 const deleteSnapshot = (context: EmulatorContext, request: ArmRequest): ArmReply => {
   const snapshot = context.state.get('snapshots', snapshotId(request))
   if (snapshot === null) return { status: 204 }
-  if (accessIsLive(context, snapshot))
-    throw conflict(`Snapshot '${snapshot.name}' has an active shared access signature. Call endGetAccess on it first.`)
-  if (snapshot.provisioningState === 'Updating' || snapshot.provisioningState === 'Deleting')
-    throw conflict(`Another operation on snapshot '${snapshot.name}' is in progress.`)
-  const operation = context.state.transaction(() => {
-    context.state.put('snapshots', { ...snapshot, provisioningState: 'Deleting' })
-    return context.operations.begin(request, {
-      action: 'deleteSnapshot',
-      service: 'disk',
-      subscriptionId: param(request, 'subscriptionId'),
-      location: snapshot.location,
-      resourceId: snapshot.id,
-      input: {},
-    })
-  })
-  return accepted(context, request, operation, { status: 202, location: true })
+  return beginDeletion(context, request, 'snapshots', snapshot)
 }
 
-/** Frees a snapshot's bytes and forgets it. */
-export const deleteSnapshotAction: OperationAction = {
-  work: async (context, operation) => {
-    const snapshot = context.state.get('snapshots', operation.resourceId)
-    if (snapshot !== null) await context.disks.remove(snapshot.contentId)
-    return undefined
-  },
-  settle: (context, operation) => {
-    context.state.remove('snapshots', operation.resourceId)
-    return undefined
-  },
-  undo: (context, operation) => {
-    const snapshot = context.state.get('snapshots', operation.resourceId)
-    if (snapshot !== null) context.state.put('snapshots', { ...snapshot, provisioningState: 'Failed' })
-  },
-}
+export const deleteSnapshotAction: OperationAction = deletionAction('snapshots')
 
 const listSnapshots = (context: EmulatorContext, request: ArmRequest): ArmReply =>
   pageOf(context, request, context.state.list('snapshots', listPrefix(request, 'snapshots')), (snapshot) =>

@@ -7,6 +7,7 @@ import { type EmulatorContext, timestamp } from './emulator-context.ts'
 import { findRecord, requestedId } from './find-record.ts'
 import { accepted } from './operation-status.ts'
 import type { OperationAction } from './operations.ts'
+import { markFailed } from './provisioning.ts'
 import type { DiskRecord, VmRecord } from './records.ts'
 import { normalLocation, parseBody, requireLocation, tagsSchema } from './request-body.ts'
 import { requireResourceName } from './resource-names.ts'
@@ -181,10 +182,7 @@ export const deleteVmAction: OperationAction = {
     context.state.remove('virtualMachines', vm.id)
     return undefined
   },
-  undo: (context, operation) => {
-    const vm = context.state.get('virtualMachines', operation.resourceId)
-    if (vm !== null) context.state.put('virtualMachines', { ...vm, provisioningState: 'Failed' })
-  },
+  undo: markFailed('virtualMachines'),
 }
 
 /** Making and deleting VMs. */
