@@ -185,6 +185,39 @@ export const describeLimitsAndFaults = (world: () => World): void => {
       await restorePointCollections.delete(resourceGroup, 'failing', poll)
     })
 
+    it('may let the change or the removal of a disk or a snapshot fail, which leaves it Failed, and changeable', async () => {
+      const { disks, snapshots } = world().client
+      const creationData = { createOption: 'Empty' } as const
+      await disks.createOrUpdate(resourceGroup, 'unlucky', { location, creationData, diskSizeGB: 1 }, poll)
+      const source = { createOption: 'Copy', sourceResourceId: idOf('disks', 'unlucky') } as const
+      await snapshots.createOrUpdate(
+        resourceGroup,
+        'unlucky',
+        { location, creationData: source, incremental: true },
+        poll,
+      )
+      const failOperation = { code: 'InternalExecutionError', message: 'An emulated failure.' }
+      for (const [name, resources] of [
+        ['Disks', disks],
+        ['Snapshots', snapshots],
+      ] as const) {
+        const change = () => resources.update(resourceGroup, 'unlucky', { tags: { a: 'b' } }, poll)
+        const remove = () => resources.delete(resourceGroup, 'unlucky', poll)
+        for (const [operation, act] of [
+          ['Update', change],
+          ['Delete', remove],
+        ] as const) {
+          await post({ operation: `${name}_${operation}`, failOperation })
+          await expect(act()).rejects.toThrow(/An emulated failure/)
+          expect((await resources.get(resourceGroup, 'unlucky')).provisioningState).toBe('Failed')
+        }
+        await change()
+        expect((await resources.get(resourceGroup, 'unlucky')).provisioningState).toBe('Succeeded')
+      }
+      await snapshots.delete(resourceGroup, 'unlucky', poll)
+      await disks.delete(resourceGroup, 'unlucky', poll)
+    })
+
     it('is refused when it is none, and settings likewise', async () => {
       const wrong = await post({ operation: 'Disks_Get', status: 200 })
       refusedAnswer(world(), 'a fault with status 200', wrong, 400, 'InvalidParameter')
