@@ -281,7 +281,7 @@ describe('a collection under the rules of a storage account', () => {
       const { at, kind, swept } = await collect({ ...world, vault: through }, 'pass', { from, hasTime: () => false })
       ended.push(`${kind} ${swept.retained}`)
       from = at
-    } while (from !== null)
+    } while (from !== null && ended.length < 5)
     expect(ended).toEqual(['more 1000', 'more 1000', 'done 500'])
   })
 
