@@ -1,6 +1,8 @@
+import type { Job, JobOutcome } from '../../shared/domain/job.ts'
 import { cancelJob } from '../../shared/jobs/cancel-job.ts'
 import { recentJobs } from '../../shared/jobs/job-records.ts'
 import { jobStatus } from '../../shared/jobs/job-status.ts'
+import { toldOutcome } from '../../shared/jobs/told-outcome.ts'
 import { type Endpoint, json } from './endpoint.ts'
 import { idParameter, topParameter } from './parameters.ts'
 import { notFound, ProblemError } from './problem.ts'
@@ -40,11 +42,20 @@ export const listJobs: Endpoint = {
         startedAt,
         endedAt,
         state: outcome?.kind ?? 'running',
+        ...toldEnding(job, outcome),
         statusUrl: statusUrl(call, job.jobId),
       }))
       return json(200, { jobs })
     },
   },
+}
+
+/** Code, reason and hint of a job that ended without what it was started for; null for any other. */
+const toldEnding = (job: Job, outcome: JobOutcome | null) => {
+  const told = outcome === null ? null : toldOutcome(job, outcome)
+  if (told === null || told.kind === 'completed') return { code: null, reason: null, hint: null }
+  const { code, reason, hint } = told
+  return { code, reason, hint }
 }
 
 /** POST: asks a job to stop. It ends as cancelled within seconds; what it wrote is kept. */

@@ -248,6 +248,10 @@ describe('VMs and recovery points', () => {
       targets,
       outcome: { kind: 'failed', code: 'disk-exists', reason: expect.stringContaining('It is there: another.') },
     })
+    const { body: list } = await ask(listJobs, world, instances, { method: 'GET' })
+    const jobs = list.jobs as { kind: string; code: string | null; hint: string | null }[]
+    expect(jobs.find(({ kind }) => kind === 'restore')).toMatchObject({ code: 'disk-exists', hint: 'Name another.' })
+    expect(jobs.find(({ kind }) => kind === 'backup')).toMatchObject({ code: null, reason: null, hint: null })
     const { disks, hint } = body.outcome as { disks: Record<string, unknown>[]; hint: string }
     expect(hint).toBe('Name another.')
     expect(disks.map(({ disk, targetDiskId }) => ({ disk, targetDiskId }))).toEqual(targets)
