@@ -6,6 +6,7 @@ const pieceBytes = 256 * 1024
 /** The smallest block worth a request of its own; Azure Blob Storage takes at most 50,000 blocks in one blob (Put Block List). */
 export const blockBytesMin = 4 * 1024 * 1024
 
+/** Bytes of all parts together. */
 export const lengthOf = (parts: readonly Uint8Array[]): number => parts.reduce((sum, part) => sum + part.byteLength, 0)
 
 /** One request body of several parts, which are not put together in memory. The function makes a new stream for each try. */

@@ -39,6 +39,7 @@ export type AttemptFailure =
   | { readonly kind: 'network'; readonly detail: string }
   | { readonly kind: 'short'; readonly expectedBytes: number; readonly actualBytes: number }
 
+/** One try of a request that failed; whether there is another is for the caller to say. The URL, a secret, is not in it. */
 export class AttemptError extends Error {
   override readonly name = 'AttemptError'
   readonly failure: AttemptFailure

@@ -34,9 +34,11 @@ export const recoveryPointIdOf = (beganAt: Date, jobId: string): string =>
 export const isRecoveryPointOf = (recoveryPointId: string, jobId: string): boolean =>
   recoveryPointId.endsWith(`-${jobId.slice(-markCharacters)}`)
 
+/** `restore-<vmKey>-20261122t020000z-<10 hex>`: a restore is asked for once, so the cause is a random text. */
 export const restoreJobIdOf = (at: Date, vmKey: string, cause: string): string =>
   `restore-${vmKey}-${stampOf(at)}-${digestOf(`${vmKey}\n${cause}`, 10)}`
 
+/** `compare-<vmKey>-20261122t020000z-<10 hex>`: as of a restore. */
 export const compareJobIdOf = (at: Date, vmKey: string, cause: string): string =>
   `compare-${vmKey}-${stampOf(at)}-${digestOf(`${vmKey}\n${cause}`, markCharacters)}`
 

@@ -27,6 +27,7 @@ export type Failed = {
 /** The job was asked to stop, and the step obeyed. */
 export type Stopped = { readonly kind: 'stopped'; readonly reason: StopReason }
 
+/** What the steps of a claimed job are told of it. */
 export const refOf = ({ job, token }: Pick<Claim, 'job' | 'token'>): JobRef => ({
   jobId: job.jobId,
   vmKey: job.vmKey,
@@ -34,6 +35,9 @@ export const refOf = ({ job, token }: Pick<Claim, 'job' | 'token'>): JobRef => (
   token,
 })
 
+/** @param reason a stable code, for programs
+ * @param message what happened, in sentences
+ * @param hint what the operator can do */
 export const failed = (reason: string, message: string, hint: string): Failed => ({
   kind: 'failed',
   reason,

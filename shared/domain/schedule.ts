@@ -10,6 +10,7 @@ export type Schedule =
   /** Every so many hours of the wall clock, counted from midnight; a divisor of 24. */
   | { readonly kind: 'hourly'; readonly everyHours: number; readonly timeZone: string }
 
+/** In the order of Date.getUTCDay. */
 export const weekdays = ['sunday', 'monday', 'tuesday', 'wednesday', 'thursday', 'friday', 'saturday'] as const
 export type Weekday = (typeof weekdays)[number]
 

@@ -26,6 +26,9 @@ export interface ByteReader {
   fail(detail: string): never
 }
 
+/** @param bytes not copied: what is read as `raw` is a view of them
+ * @param origin where the bytes began, for faults
+ * @param from first byte to be read */
 export const createByteReader = (bytes: Uint8Array, origin: Origin, from = 0): ByteReader => {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   let at = from

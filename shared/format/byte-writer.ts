@@ -19,6 +19,7 @@ export interface ByteWriter {
   clear(): void
 }
 
+/** @param capacityBytes to begin with; doubled when it is used up */
 export const createByteWriter = (capacityBytes = 1024): ByteWriter => {
   let buffer = Buffer.allocUnsafeSlow(capacityBytes)
   let length = 0

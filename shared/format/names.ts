@@ -27,6 +27,7 @@ export const segmentName = (key: SliceKey, attempt: number, n: number): string =
 /** Its creation commits the slice. */
 export const sliceIndexName = (key: SliceKey): string => `slices/${diskPath(key)}/${digits(key.slice, 6)}`
 
+/** `<id>/<disk>`: how commit records name a layer. */
 export const layerIdOf = (key: DiskKey): string => diskPath(key)
 
 /** @param layerId as in a LayerReference: `<id>/<disk>`, the id a recovery point's or a compaction's */
@@ -47,22 +48,30 @@ export const dataKeysPrefix = 'keys/'
 export const dataKeyName = (keyId: string, revision: number): string =>
   `${dataKeysPrefix}${checked(keyId)}/${digits(revision, 4)}.json`
 
+/** Below it lie the VM's commit records, sorted by recovery point, then revision. */
 export const recoveryPointsPrefix = (vmKey: string): string => `${recoveryPointsRoot}${checked(vmKey)}/`
 
+/** Below it lie the revisions of one recovery point. */
 export const revisionsPrefix = (vmKey: string, recoveryPointId: string): string =>
   `${recoveryPointsPrefix(vmKey)}${checked(recoveryPointId)}/`
 
+/** @param revision from 1; the creation of the first one is the commit */
 export const recoveryPointName = (vmKey: string, recoveryPointId: string, revision: number): string =>
   `${revisionsPrefix(vmKey, recoveryPointId)}${digits(revision, 4)}.json`
 
 /** Object names of the control container. */
 export const planSummaryName = (key: DiskKey): string => `plans/${diskPath(key)}/summary.json`
 
+/** Says which caller the planning run belongs to.
+ * @param run from 1 */
 export const planRunMarker = (key: DiskKey, run: number): string => `plans/${diskPath(key)}/${digits(run, 4)}/run`
 
+/** Ranges of one slice as that planning run cut them. */
 export const slicePlanName = (key: SliceKey, run: number): string =>
   `plans/${diskPath(key)}/${digits(run, 4)}/${digits(key.slice, 6)}`
 
+/** Says which run of a step the attempt number belongs to.
+ * @param attempt from 1 */
 export const attemptMarker = (key: SliceKey, attempt: number): string =>
   `attempts/${diskPath(key)}/${digits(key.slice, 6)}/${digits(attempt, 4)}`
 
@@ -71,11 +80,13 @@ export const storedDamageName = (key: DiskKey): string => `plans/${diskPath(key)
 
 export const intentsPrefix = 'intents/'
 
+/** @param id a recovery point's, a compaction's or a job's */
 export const intentName = (id: string): string => `${intentsPrefix}${checked(id)}.json`
 
 /** What one collection pass is about to delete. */
 export const condemnedPrefix = 'condemned/'
 
+/** @param passId of the collection pass */
 export const condemnedName = (passId: string): string => `${condemnedPrefix}${checked(passId)}.json`
 
 /** What collection has read of a VM's recovery points. */

@@ -55,6 +55,7 @@ export const joinSegmentRanges = (ranges: Iterable<SegmentRange>): SegmentRange[
   return joined
 }
 
+/** @param ranges as joinSegmentRanges makes them */
 export const writeSegmentRanges = (writer: ByteWriter, ranges: readonly SegmentRange[]): void => {
   for (const range of ranges) {
     writer.text(range.recoveryPointId)

@@ -49,6 +49,7 @@ const firstSectorMax = 2 ** 40 - 1
 /** A run names its frame in 16 bits. */
 export const framesMax = 65_535
 
+/** Its assertions hold for any disk below 512 TiB: a run has 40 bits for its first sector. */
 export const createShardBuilder = (): ShardBuilder => {
   const runList = createByteWriter(4096)
   const frameTable = createByteWriter(4096)

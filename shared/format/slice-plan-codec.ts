@@ -35,6 +35,7 @@ export interface SlicePlanEncoder {
   finish(head: SlicePlanHead): readonly Uint8Array[]
 }
 
+/** Starts with a plan without ranges. */
 export const createSlicePlanEncoder = (): SlicePlanEncoder => {
   const ranges = createByteWriter(64 * 1024)
   let isFinished = false

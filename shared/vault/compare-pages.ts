@@ -22,6 +22,7 @@ export interface PageFilter {
   close(): Promise<void>
 }
 
+/** Damage that newer data can hide is kept and told, not thrown; every other fault passes through. */
 export const createPageFilter = (comparer: PageComparer): PageFilter => {
   let damage: VaultError | null = null
   const isHeld = async (bytes: Buffer, offsetBytes: number): Promise<boolean> => {

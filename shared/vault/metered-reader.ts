@@ -6,6 +6,7 @@ export interface MeteredReader extends BlobReader {
   readonly readBytes: number
 }
 
+/** Counts from 0. A call that fails counts as a call. */
 export const meteredReader = (reader: BlobReader): MeteredReader => {
   let calls = 0
   let readBytes = 0

@@ -47,6 +47,7 @@ export const requireFormat = (record: unknown, name: string): void => {
     throw new VaultError({ code: 'unsupported-version', name, version: format })
 }
 
+/** Key: the name; `exists` where somebody made the object before, whose content stays. @throws StorageError of the port */
 export const createSealed = (
   creator: ObjectCreator,
   name: string,

@@ -30,6 +30,7 @@ export interface RewriteRequest {
   readonly segmentBytes?: number
 }
 
+/** Before the first rewrite. */
 export const nothingMoved: MovedFrames = { find: () => null }
 
 /** Copies whole frames, header and payload unchanged, out of sparse segments into full ones. Each frame is proven when it is read, each new

@@ -18,6 +18,7 @@ const directoriesMax = 512
 /** One read from the end has most directories. */
 const tailBytes = 32 * 1024
 
+/** Keeps what it lists and reads, as far as the limits above go; for one pass over neighbouring frames. */
 export const createSegmentDirectories = (reader: BlobReader, options: CallOptions): SegmentDirectories => {
   const listing = remembering(listingsMax, (prefix) => lengthsOf(reader, prefix, options))
   const directory = remembering(directoriesMax, async (name) => {

@@ -15,6 +15,7 @@ interface Numbers {
   bits: Uint8Array
 }
 
+/** Empty. Memory: one bit for each number up to the largest of each attempt. */
 export const createSegmentSet = (): SegmentSet => {
   const attempts = new Map<string, Numbers>()
   let last = ''

@@ -49,6 +49,8 @@ export const findSlice = async (
   return index === null ? null : statsOf(index.footer, index.bytes.length)
 }
 
+/** The whole index, which a slice has once it is committed; null before. At most 64 MiB, as ObjectReader.read has it.
+ * @throws VaultError where the footer is damaged or that of another slice */
 export const readSliceIndex = async (
   vault: ObjectReader,
   key: SliceKey,

@@ -13,6 +13,7 @@ export interface ImageCache {
   close(): Promise<void>
 }
 
+/** Empty; closed when the store is. */
 export const createImageCache = (): ImageCache => {
   const entries = new Map<string, { readonly image: OpenImage; users: number; isDropped: boolean }>()
   const closeUnused = async (): Promise<void> => {

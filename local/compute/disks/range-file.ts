@@ -81,6 +81,7 @@ export async function* readRangeFile(path: string): AsyncGenerator<ChangedRange>
   }
 }
 
+/** False also where it cannot be looked at: it is made anew then. */
 export const rangeFileExists = async (path: string): Promise<boolean> =>
   stat(path).then(
     () => true,

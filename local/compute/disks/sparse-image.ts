@@ -45,6 +45,7 @@ const moveIntoFolder = async (file: string, folder: ImageLayout): Promise<void> 
   if (first !== undefined) await rename(file, first.path).catch(ignoreMissing)
 }
 
+/** Repeatable. */
 export const removeImage = async (layout: ImageLayout): Promise<void> => {
   await rm(layout.path, { recursive: true, force: true })
 }

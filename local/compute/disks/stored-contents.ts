@@ -116,6 +116,7 @@ export const readFooter = async (state: StoreState, record: ContentRecord): Prom
     ? await readFile(footerPathOf(state, record.uniqueId)).catch(() => Buffer.alloc(footerBytes))
     : makeFooter(record.image.sizeBytes, new Date(record.createdAt), record.uniqueId)
 
+/** Where the footer of an upload lies. */
 export const footerPathOf = (state: StoreState, uniqueId: string): string =>
   join(state.rangesFolder, `${uniqueId}.footer`)
 

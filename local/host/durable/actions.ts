@@ -37,6 +37,7 @@ export interface Action {
   readonly compoundActions?: readonly Action[]
 }
 
+/** Task.any or Task.all. */
 export const isCompound = (action: Action): boolean =>
   action.actionType === actionType.whenAny || action.actionType === actionType.whenAll
 

@@ -8,7 +8,9 @@ export interface Reply {
   readonly body?: unknown
 }
 
+/** Without a body. */
 export const emptyReply = (status: number): Reply => ({ status })
+/** With a body that is written as JSON. */
 export const jsonReply = (status: number, body: unknown, headers: Readonly<Record<string, string>> = {}): Reply => ({
   status,
   headers,
@@ -19,6 +21,7 @@ export const jsonReply = (status: number, body: unknown, headers: Readonly<Recor
 export const errorReply = (status: number, message: string, exception: string, type: string): Reply =>
   jsonReply(status, { Message: message, ExceptionMessage: exception, ExceptionType: type, StackTrace: '' })
 
+/** Writes the answer and ends it. */
 export function sendReply(response: ServerResponse, reply: Reply): void {
   if (reply.body === undefined) {
     response.writeHead(reply.status, { ...reply.headers, 'content-length': '0' }).end()

@@ -4,6 +4,7 @@ import { schemaText, schemaVersion } from './schema.ts'
 /** OrchestrationStatus of DurableTask.Core; the first three are live. */
 export type InstanceStatus = 'Pending' | 'Running' | 'Suspended' | 'Completed' | 'Failed' | 'Terminated'
 
+/** True for an instance that can still do something. */
 export const isLive = (status: InstanceStatus): boolean =>
   status === 'Pending' || status === 'Running' || status === 'Suspended'
 

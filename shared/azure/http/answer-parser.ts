@@ -22,6 +22,8 @@ export interface AnswerParser {
 const headBytesMax = 32 * 1024
 const endOfHead = Buffer.from('\r\n\r\n')
 
+/** @param isBodiless of an answer to HEAD: its lengths are told and no body comes
+ * @param takerOf is asked once the head is there, for what takes the body */
 export const createAnswerParser = (isBodiless: boolean, takerOf: AnswerTaker): AnswerParser => {
   let pending: Buffer | null = null
   let head: AnswerHead | null = null

@@ -13,6 +13,7 @@ const lineBytesMax = 4096
 const trailerLinesMax = 64
 const lineFeed = 10
 
+/** For one body. Its `push` throws UnreadableAnswer where the bytes are no chunks, or a line or all trailers are longer than the limits above. */
 export const createChunkedBody = (): ChunkedBody => {
   let state: 'size' | 'content' | 'contentEnd' | 'trailer' | 'done' = 'size'
   let line = ''
