@@ -6,14 +6,14 @@ import type { ArrivedRead } from './read-ahead.ts'
 /** Runs in order of offset and, if any of them is data, the plain bytes of their frame. */
 export interface GatheredFrame {
   readonly runs: readonly Run[]
-  /** Empty where all runs are zero. The receiver calls `free` when it no longer needs the bytes. */
+  /** Empty where all runs are zero. Good until the next frame is asked for; the receiver calls `free` when it no longer needs the bytes. */
   readonly plain: Buffer
   free(): void
 }
 
 /** Turns what was read into frames: pages of zeros become zero runs, the rest is gathered until a frame is full. */
 export interface FrameGatherer {
-  /** Yields each frame that is complete; the read's bytes are copied. */
+  /** Yields each frame that is complete. A frame that lies whole in the read is a view of its bytes, all else is copied. */
   add(arrived: ArrivedRead): Generator<GatheredFrame>
   finish(): Generator<GatheredFrame>
 }
@@ -46,9 +46,21 @@ export const createFrameGatherer = (capacityBytes: number): FrameGatherer => {
     plain = Buffer.alloc(0)
     return frame
   }
+  /** A frame of bytes that need not be gathered. */
+  const closeWith = (whole: Buffer): GatheredFrame => {
+    const frame = { runs, plain: whole, free: () => undefined }
+    runs = []
+    return frame
+  }
   function* addData(offsetBytes: number, bytes: Buffer): Generator<GatheredFrame> {
     let at = 0
     while (at < bytes.length) {
+      if (filledBytes === 0 && bytes.length - at >= capacityBytes) {
+        addRun(offsetBytes + at, capacityBytes, false)
+        yield closeWith(bytes.subarray(at, at + capacityBytes))
+        at += capacityBytes
+        continue
+      }
       if (plain.length === 0) plain = takeMemory(capacityBytes)
       const count = Math.min(bytes.length - at, capacityBytes - filledBytes)
       bytes.copy(plain, filledBytes, at, at + count)

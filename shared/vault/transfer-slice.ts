@@ -210,11 +210,19 @@ const tuningOf = (request: TransferSliceRequest): TransferTuning => ({ ...defaul
 
 const changedBytesOf = (read: PlannedRead): number => read.parts.reduce((sum, part) => sum + part.lengthBytes, 0)
 
+/** A slice has about so many segments, so that most of it is uploaded while it is still read. */
+const segmentsMin = 8
+/** Smaller ones would cost more requests than they save time. */
+const segmentBytesMin = 4 * 1024 * 1024
+/** Room for the headers of their frames. */
+const headerBytes = 16 * 1024
+
 /** No more than the slice can fill: a small slice should not hold the memory of a large one. */
 const segmentBytesFor = (plan: SlicePlan, tuning: TransferTuning): number => {
   const frames = Math.ceil(plan.dataBytes / tuning.frameCapacityBytes) + Math.ceil(plan.rangeCount / runsPerFrameMax)
   return Math.min(
     tuning.segmentBytes,
+    Math.max(segmentBytesMin, Math.ceil(plan.dataBytes / segmentsMin)) + headerBytes,
     plan.dataBytes + (frames + 1) * storedBytesMax(plan, 0) + Math.ceil(plan.dataBytes / 256),
   )
 }
