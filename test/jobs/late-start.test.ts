@@ -82,6 +82,7 @@ const endings: Readonly<Record<string, { end(world: FakeWorld): Promise<unknown>
       const instances = fakeInstances()
       expect(await resumeJob({ ...world, instances }, first.jobId)).toMatchObject({ kind: 'resumed' })
       await runJob(world, instances.started[0]!)
+      expect(await readUnfinished(world.control, vmKey)).toBeNull()
     },
     outcome: 'completed',
   },
@@ -148,6 +149,21 @@ describe('a late start of a slot', () => {
     const instances = fakeInstances()
     expect(await resumeJob({ ...world, instances }, later.jobId)).toMatchObject({ kind: 'resumed' })
     expect((await runJob(world, instances.started[0]!)).outcome).toMatchObject({ kind: 'completed' })
+  })
+
+  it('finds the slot done whose job is given up just then', async () => {
+    const world = fakeWorld()
+    written(world)
+    await runJob(world, await begin(world, first), failing)
+    const other = { ...world, vault: world.vault.reopen(), control: world.control.reopen() }
+    const late = await begin(world, slotJob('2026-03-10T02:05:00Z'))
+    world.control.pause = async ({ operation, name }) => {
+      if (operation !== 'read' || !name.startsWith('unfinished/')) return
+      world.control.pause = async () => undefined
+      await giveUnfinishedUp(other, first)
+    }
+    expect((await runJob(world, late)).outcome).toMatchObject({ kind: 'failed', reason: 'job-ended' })
+    expect((await stateOf(world)).points).toEqual([first.recoveryPointId])
   })
 
   it('is not made by a sweep that finds the slot done', async () => {
