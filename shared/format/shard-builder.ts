@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { type ByteWriter, createByteWriter } from './byte-writer.ts'
 import type { FramePlace } from './frame.ts'
+import { createFrameTable } from './frame-table.ts'
 import { formatVersion, sectorBytes } from './sectors.ts'
 
 /** A part of a disk that is either all zero or takes its bytes from the next plain bytes of the frames. */
@@ -46,19 +47,12 @@ export const runEntryBytes = 12
 /** 23 bits of length; a whole number of pages, so that the parts of a run that is split begin at pages if it does. */
 const runSectorsMax = 2 ** 23 - 8
 const firstSectorMax = 2 ** 40 - 1
-/** A run names its frame in 16 bits. */
-export const framesMax = 65_535
 
 /** Its assertions hold for any disk below 512 TiB: a run has 40 bits for its first sector. */
 export const createShardBuilder = (): ShardBuilder => {
   const runList = createByteWriter(4096)
-  const frameTable = createByteWriter(4096)
-  const births = createTable()
-  const segments = createTable()
-  const placed = new Map<string, number>()
-  const known = new Map<FramePlace, number>()
+  const table = createFrameTable()
   let runs = 0
-  let frames = 0
   let firstBytes = 0
   let endBytes = 0
   /** @param positionBytes where the run's bytes begin in the frame's plain bytes */
@@ -80,36 +74,15 @@ export const createShardBuilder = (): ShardBuilder => {
       runs += 1
     }
   }
-  const addFrame = (frame: FramePlace): number => {
-    assert(frames < framesMax, 'a shard has 65,535 frames at most')
-    frameTable.u16(segments.numberOf(frame.segment, (writer) => writer.text(frame.segment)))
-    frameTable.u16(births.numberOf(birthKey(frame), (writer) => writeBirth(writer, frame)))
-    frameTable.u32(frame.placeBytes)
-    frameTable.u32(frame.storedBytes)
-    frameTable.u32(frame.plainBytes)
-    frameTable.u32(frame.birth.ordinal)
-    frameTable.zeros(4)
-    frameTable.raw(frame.digest)
-    frames += 1
-    return frames - 1
-  }
-  /** A frame that another object of the same place has listed is listed already. */
-  const addPlacedFrame = (frame: FramePlace): number => {
-    const key = `${frame.segment}@${frame.placeBytes}`
-    const number = placed.get(key) ?? addFrame(frame)
-    placed.set(key, number)
-    known.set(frame, number)
-    return number
-  }
   const header = (): Buffer => {
     const writer = createByteWriter(64)
     writer.raw(shardMagic)
     writer.u8(formatVersion)
     writer.zeros(3)
     writer.u32(runs)
-    writer.u32(frames)
-    writer.u16(births.count())
-    writer.u16(segments.count())
+    writer.u32(table.frames)
+    writer.u16(table.births)
+    writer.u16(table.segments)
     writer.u32(runList.lengthBytes)
     writer.zeros(4)
     writer.u64(firstBytes / sectorBytes)
@@ -117,19 +90,19 @@ export const createShardBuilder = (): ShardBuilder => {
     return writer.finish()
   }
   const clear = (): void => {
-    for (const part of [runList, frameTable, births, segments, placed, known]) part.clear()
+    runList.clear()
+    table.clear()
     runs = 0
-    frames = 0
   }
   return {
     get runs() {
       return runs
     },
     get frames() {
-      return frames
+      return table.frames
     },
     add: (added, frame) => {
-      const number = frame === null ? 0 : addFrame(frame)
+      const number = frame === null ? 0 : table.add(frame)
       let positionBytes = 0
       for (const run of added) {
         addRun(run, number, positionBytes)
@@ -138,13 +111,13 @@ export const createShardBuilder = (): ShardBuilder => {
       assert(positionBytes === (frame?.plainBytes ?? 0), 'the data runs use up their frame')
     },
     addPlaced: ({ offsetBytes, lengthBytes, frame, framePosition }) => {
-      const number = frame === null ? 0 : (known.get(frame) ?? addPlacedFrame(frame))
+      const number = frame === null ? 0 : table.numberOf(frame)
       addRun({ offsetBytes, lengthBytes, isZero: frame === null }, number, framePosition)
     },
     finish: () => {
       if (runs === 0) return null
-      const bytes = Buffer.concat([header(), births.view(), segments.view(), frameTable.view(), runList.view()])
-      const shard = { bytes, firstBytes, endBytes, frames, runs }
+      const bytes = Buffer.concat([header(), ...table.parts(), runList.view()])
+      const shard = { bytes, firstBytes, endBytes, frames: table.frames, runs }
       clear()
       return shard
     },
@@ -155,35 +128,4 @@ const writeRun = (runList: ByteWriter, sector: number, sectors: number, isZero: 
   const high = Math.floor(sector / 2 ** 32)
   runList.u32(sector % 2 ** 32)
   runList.u32(high + sectors * 2 ** 8 + (isZero ? 2 ** 31 : 0))
-}
-
-const birthKey = ({ birth }: FramePlace): string =>
-  `${birth.recoveryPointId}/${birth.disk}/${birth.slice}/${birth.attempt}`
-
-const writeBirth = (writer: ByteWriter, { birth }: FramePlace): void => {
-  writer.text(birth.recoveryPointId)
-  writer.text(birth.disk)
-  writer.u32(birth.slice)
-  writer.u32(birth.attempt)
-}
-
-/** Entries that frames name by number; each is written once. */
-const createTable = () => {
-  const writer = createByteWriter(256)
-  const numbers = new Map<string, number>()
-  return {
-    numberOf: (key: string, write: (to: typeof writer) => void): number => {
-      const known = numbers.get(key)
-      if (known !== undefined) return known
-      write(writer)
-      numbers.set(key, numbers.size)
-      return numbers.size - 1
-    },
-    count: () => numbers.size,
-    view: () => writer.view(),
-    clear: () => {
-      writer.clear()
-      numbers.clear()
-    },
-  }
 }

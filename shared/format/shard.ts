@@ -4,9 +4,10 @@ import { type ByteReader, createByteReader, type Origin } from './byte-reader.ts
 import { checkShard, frameEntryBytes } from './check-shard.ts'
 import type { FramePlace } from './frame.ts'
 import type { AttemptKey } from './frame-cipher.ts'
+import { framesMax } from './frame-table.ts'
 import { createRunCursor, type RunCursor, type ShardHeader, type ShardTables } from './run-cursor.ts'
 import { frameCapacityBytesMax, sectorBytes } from './sectors.ts'
-import { framesMax, type PlacedRun, runEntryBytes, shardMagic } from './shard-builder.ts'
+import { type PlacedRun, runEntryBytes, shardMagic } from './shard-builder.ts'
 
 /** One shard's bytes, opened and checked. Runs are decoded as they are asked for. */
 export interface Shard extends ShardHeader {
