@@ -132,6 +132,20 @@ describe('what happens between marking and removal', () => {
     expect(namesIn(world, 'layers/')).toHaveLength(4)
   })
 
+  it('a backup that commits while the list of the condemned is written is found by the look behind it', async () => {
+    await markAll(world)
+    await expire('r3')
+    let late: Chain[number] | null = null
+    world.control.pause = async ({ operation, name }) => {
+      if (operation !== 'create' || !name.startsWith('condemned/')) return
+      const next = { recoveryPointId: 'r4', base: made(2).point, before: made(2).truth }
+      late ??= await backUpWrites(reopen(world), next, (_, size) => pageWrites(seededRandom(seed), size, 3))
+    }
+    await collect(world, 'pass')
+    if (late === null) throw new Error('nothing was condemned')
+    expect(await expectRestores(world, late)).toBe(true)
+  })
+
   it('a backup that runs keeps its base by its intent', async () => {
     await markAll(world)
     await writeIntent(world.control, { kind: 'backup', id: 'r4', vmKey, dependsOn: ['r3'] })
