@@ -8,7 +8,7 @@ import { openShard, type Shard } from '../format/shard.ts'
 import type { PlacedRun } from '../format/shard-builder.ts'
 import { VaultError } from '../format/vault-error.ts'
 import type { CallOptions, ObjectReader } from '../ports/blob-store.ts'
-import { readExactly } from './objects.ts'
+import { readExactly, readFooter } from './objects.ts'
 import { checkKey } from './slice-index.ts'
 
 /** A layer whose footer is in memory and proven. */
@@ -24,17 +24,7 @@ export const openLayer = async (
   options: CallOptions,
 ): Promise<Layer> => {
   const name = layerName(reference.layerId)
-  const offsetBytes = reference.lengthBytes - reference.footerBytes
-  const bytes = await readExactly(reader, name, { offsetBytes, lengthBytes: reference.footerBytes }, options)
-  const footer = openIndexFooter(bytes, { name, place: offsetBytes }, reference.lengthBytes)
-  if (footer.digest !== reference.digest)
-    throw new VaultError({
-      code: 'digest-mismatch',
-      name,
-      place: offsetBytes,
-      expected: reference.digest,
-      actual: footer.digest,
-    })
+  const footer = await readFooter(reader, name, reference, openIndexFooter, options)
   const [recoveryPointId = '', disk = ''] = reference.layerId.split('/')
   checkKey(footer, { recoveryPointId, disk }, name, 'layer')
   return { name, footer }

@@ -1,3 +1,4 @@
+import type { Origin } from '../format/byte-reader.ts'
 import { decodeSealedJson, encodeSealedJson } from '../format/sealed-json.ts'
 import { formatVersion } from '../format/sectors.ts'
 import { VaultError } from '../format/vault-error.ts'
@@ -31,6 +32,25 @@ export const readExactly = async (
       throw new VaultError({ code: 'short', name, place }, { cause: error })
     throw error
   }
+}
+
+/** The footer at the end of an object, proven to be the one that a commit record names.
+ * @param open proves all but that, as openIndexFooter does
+ * @throws VaultError */
+export const readFooter = async <Footer extends { readonly digest: string }>(
+  reader: ObjectReader,
+  name: string,
+  reference: { readonly lengthBytes: number; readonly footerBytes: number; readonly digest: string },
+  open: (bytes: Uint8Array, origin: Origin, objectBytes: number) => Footer,
+  options: CallOptions,
+): Promise<Footer> => {
+  const place = reference.lengthBytes - reference.footerBytes
+  const range = { offsetBytes: place, lengthBytes: reference.footerBytes }
+  const footer = open(await readExactly(reader, name, range, options), { name, place }, reference.lengthBytes)
+  const { digest: actual } = footer
+  const { digest: expected } = reference
+  if (actual !== expected) throw new VaultError({ code: 'digest-mismatch', name, place, expected, actual })
+  return footer
 }
 
 /** The record of a sealed JSON object, its digest checked; null where there is no such object. */

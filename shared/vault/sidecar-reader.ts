@@ -12,7 +12,7 @@ import {
 } from '../format/sidecar.ts'
 import { VaultError } from '../format/vault-error.ts'
 import type { BlobReader, CallOptions, ObjectReader } from '../ports/blob-store.ts'
-import { readExactly } from './objects.ts'
+import { readExactly, readFooter } from './objects.ts'
 
 /** A sidecar whose footer is in memory and proven. */
 export interface Sidecar {
@@ -28,12 +28,7 @@ export const openSidecar = async (
 ): Promise<Sidecar> => {
   const [recoveryPointId = '', disk = ''] = reference.sidecarId.split('/')
   const name = sidecarName({ recoveryPointId, disk })
-  const offsetBytes = reference.lengthBytes - reference.footerBytes
-  const bytes = await readExactly(reader, name, { offsetBytes, lengthBytes: reference.footerBytes }, options)
-  const footer = openSidecarFooter(bytes, { name, place: offsetBytes }, reference.lengthBytes)
-  const { digest: expected } = reference
-  const { digest: actual } = footer
-  if (actual !== expected) throw new VaultError({ code: 'digest-mismatch', name, place: offsetBytes, expected, actual })
+  const footer = await readFooter(reader, name, reference, openSidecarFooter, options)
   return { name, footer }
 }
 
