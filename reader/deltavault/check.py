@@ -70,7 +70,7 @@ class Check:
 
         def read(name: str) -> None:
             _, digest = parsed_record(self.store, name)
-            if name == listed.revisions[0]:
+            if name.endswith('/0001.json'):
                 self.first_digests[(listed.vm_key, listed.recovery_point_id)] = digest
 
         point = None

@@ -47,7 +47,7 @@ class Listed:
 
 
 def listed_points(store: Store, vm_key: str | None = None) -> Iterator[Listed]:
-    """Recovery points whose first revision is there, in order of their names; the ended and the fenced among them."""
+    """Recovery points in order of their names; the ended and the fenced among them."""
     current: Listed | None = None
     for name in store.names('recovery-points/' if vm_key is None else f'recovery-points/{vm_key}/'):
         match = RECORD_PATTERN.match(name)
@@ -56,16 +56,15 @@ def listed_points(store: Store, vm_key: str | None = None) -> Iterator[Listed]:
         if current is None or (current.vm_key, current.recovery_point_id) != (match[1], match[2]):
             if current is not None:
                 yield current
-            current = Listed(match[1], match[2], []) if match[3] == '0001' else None
-        if current is not None:
-            current.revisions.append(name)
+            current = Listed(match[1], match[2], [])
+        current.revisions.append(name)
     if current is not None:
         yield current
 
 
 def read_point(store: Store, listed: Listed) -> RecoveryPoint | None:
-    """The highest revision; None where the recovery point was fenced or has expired. A first revision that is damaged keeps no later one from
-    being read; one that is whole must not be a fence, which has no later ones."""
+    """The highest revision; None where the recovery point was fenced or has expired. A first revision that is damaged or gone keeps no later one
+    from being read; one that is whole must not be a fence, which has no later ones."""
     point = parsed_record(store, listed.revisions[-1])[0]
     if point is not None and len(listed.revisions) > 1 and is_fence(store, listed.revisions[0]):
         raise Refused('malformed', listed.revisions[0], 'record', 'a fence has no later revisions')

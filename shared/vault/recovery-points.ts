@@ -14,7 +14,7 @@ export interface RecoveryPointKey {
 /** A commit record as it was read. */
 export interface FoundRecoveryPoint {
   readonly recoveryPoint: RecoveryPoint
-  /** SHA-256 of all bytes of the FIRST revision, hex: what the next record names as `previous`. Null where that revision is damaged: later ones
+  /** SHA-256 of all bytes of the FIRST revision, hex: what the next record names as `previous`. Null where that revision is damaged or gone: later ones
    * say by themselves what is to be restored, and what the chain should hold is unknown. */
   readonly digest: string | null
 }
@@ -74,8 +74,12 @@ export const rereadRecoveryPoint = async (
   return newest === 0 ? null : ((await readNewest(reader, seen, newest, options))?.recoveryPoint ?? null)
 }
 
-/** 0 where there is none. */
-const newestRevision = async (reader: BlobReader, key: RecoveryPointKey, options: CallOptions): Promise<number> => {
+/** The highest revision there is; 0 where there is none. */
+export const newestRevision = async (
+  reader: BlobReader,
+  key: RecoveryPointKey,
+  options: CallOptions,
+): Promise<number> => {
   let newest = 0
   for await (const { name } of reader.list(revisionsPrefix(key.vmKey, key.recoveryPointId), options)) {
     const parsed = parseVaultName(name)
@@ -106,10 +110,23 @@ const readNewest = async (
   const found = await readRevision(reader, key, newest, options)
   if (found === null || !('disks' in found.record)) return null
   const first = newest === 1 ? found : await readFirst(reader, key, options)
-  if (first === null) return null
+  if (first === null) return readWithoutFirst(reader, key, found.record, options)
   if (first === 'damaged') return { recoveryPoint: found.record, digest: null }
   if (!('disks' in first.record)) throw revisedFence(key)
   return { recoveryPoint: found.record, digest: first.digest }
+}
+
+/** A first revision goes before the newest one alone where the recovery point has ended; else it was lost, and the newest one says by itself what is to
+ * be restored. */
+const readWithoutFirst = async (
+  reader: BlobReader,
+  key: RecoveryPointKey,
+  found: RecoveryPoint,
+  options: CallOptions,
+): Promise<FoundRecoveryPoint | null> => {
+  const newest = await newestRevision(reader, key, options)
+  if (newest === found.revision) return { recoveryPoint: found, digest: null }
+  return newest === 0 ? null : readNewest(reader, key, newest, options)
 }
 
 /** For the chain alone, where there is a later revision. */

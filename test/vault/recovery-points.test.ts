@@ -142,10 +142,23 @@ describe('a commit record', () => {
     expect(found?.recoveryPoint.revision).toBe(4)
   })
 
-  it('does not exist once its first revision is gone', async () => {
+  it('is restored by a later revision where its first one was lost', async () => {
     const world = await worldWith('r1')
     put(world, nameOf('r1', 2), { ...world.made[0], revision: 2 })
     world.vault.objects.delete(nameOf('r1', 1))
+    const found = await readRecoveryPoint(world.vault, { vmKey, recoveryPointId: 'r1' })
+    expect(found).toMatchObject({ recoveryPoint: { revision: 2 }, digest: null })
+  })
+
+  it('has ended where its first revision went between two looks as its end was collected', async () => {
+    const world = await worldWith('r1')
+    put(world, nameOf('r1', 2), { ...world.made[0], revision: 2 })
+    world.vault.fault = ({ operation, name }) => {
+      if (operation !== 'read' || name !== nameOf('r1', 1)) return null
+      put(world, nameOf('r1', 3), expiredRecord('r1', 3))
+      world.vault.objects.delete(nameOf('r1', 1))
+      return null
+    }
     expect(await readRecoveryPoint(world.vault, { vmKey, recoveryPointId: 'r1' })).toBeNull()
   })
 
