@@ -1,4 +1,4 @@
-import { attemptsRoot, intentsPrefix } from '../format/names.ts'
+import { attemptsRoot, intentsPrefix, recoveryPointName } from '../format/names.ts'
 import { VaultError } from '../format/vault-error.ts'
 import type { BlobCreator, BlobEntry, BlobReader, CallOptions, ControlStore } from '../ports/blob-store.ts'
 import { commitRevision } from './commit-revision.ts'
@@ -39,10 +39,20 @@ export const fenceCompaction = async (
   settled: readonly PlannedRevision[] = [],
 ): Promise<void> => {
   for (const revision of intent.revisions ?? [])
-    if (!settled.some((one) => isSame(one, revision))) await commitRevision(deps.vault, revision, [], options)
+    if (!settled.some((one) => isSame(one, revision))) await takeRevision(deps.vault, revision, options)
   for (const { name } of await marked(deps.control, intent.id, options))
     await deps.control.remove(name, undefined, options)
   await dropIntent(deps.control, intent.id, options)
+}
+
+/** Where the record before it is damaged, somebody else may have taken it: who ended the recovery point. @throws VaultError where nobody has */
+const takeRevision = async (vault: BlobCreator, revision: PlannedRevision, options: CallOptions): Promise<void> => {
+  try {
+    await commitRevision(vault, revision, [], options)
+  } catch (error) {
+    const name = recoveryPointName(revision.vmKey, revision.recoveryPointId, revision.revision)
+    if (!(error instanceof VaultError) || (await vault.readRange(name, 0, 1, options)) === null) throw error
+  }
 }
 
 /** Listed whole before any of them goes. */
