@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { projectFolder } from '../support/documents.ts'
@@ -5,7 +6,7 @@ import { loadGoldenVault } from '../support/golden-vault.ts'
 import { seedOf } from '../support/seed-of.ts'
 import { seededRandom } from '../support/seeded-random.ts'
 import { vmKey } from '../support/vault-world.ts'
-import { type Changes, framesOf, sealRecord } from './support/objects.ts'
+import { type Changes, framesOf, recordOf, sealRecord } from './support/objects.ts'
 import { type ReaderBatch, type ReaderFindings, readerIsMissing, startReaderBatch } from './support/python-reader.ts'
 
 /** What a check says of damage is held against restores: it is needed where one of them is refused, and touches the disks that are. The golden
@@ -59,6 +60,19 @@ const worlds: readonly World[] = [
 
 const folder = (kind: string): string => join(projectFolder, 'test/golden/vectors/v1', kind)
 
+/** The first recovery point's disk is smaller than that of the last, which lies on its layer. */
+const smallerFirst = (kind: string): World => {
+  const record = JSON.parse(recordOf(readFileSync(join(folder(kind), 'vault', recordName('r1', 1)))))
+  record.disks[0].sizeBytes = 512 * 12
+  const smaller: [string, Buffer] = [recordName('r1', 1), sealRecord(JSON.stringify(record))]
+  return {
+    what: 'the first, of a smaller disk, and the last',
+    points: ['r1', 'r3'],
+    changes: new Map<string, Buffer | null>([smaller, ended('r2', 2), [unfolded, null]]),
+    hidesFrames: true,
+  }
+}
+
 describe.skipIf(missing !== null)('damage and what restores need', () => {
   let batch: ReaderBatch
   beforeAll(() => {
@@ -90,7 +104,7 @@ describe.skipIf(missing !== null)('damage and what restores need', () => {
       .flatMap((what) => (what.split(' ').length === 3 ? [what] : [`${what} os`, `${what} lun-0`]))
 
   for (const kind of ['raw', 'encrypted'] as const)
-    it.each(worlds)(`are held against each other: ${kind}, $what`, async (world) => {
+    it.each([...worlds, smallerFirst(kind)])(`are held against each other: ${kind}, $what`, async (world) => {
       batch.load(kind, folder(kind))
       const { vault } = await loadGoldenVault(folder(kind))
       const objects = [...vault.objects].filter(
