@@ -1,156 +1,249 @@
-/** The world of the collection model. One old recovery point `P` with one layer over its data; two backups that build on it; a fold that
- * gives it another layer over the same data; a restore of it; its expiry; two collectors. What one storage call does is one step, and
- * a crash is an actor that takes no further step: every such state is visited. */
-export interface Backup {
-  /** 0 chooseBase, 1 writeIntent, 2 and 3 checkBase and readCondemned, 4 sealDisk, 5 commitRecoveryPoint, 6 dropIntent, 7 ended. */
-  readonly at: number
-  /** The layer that it builds on; `none` for a full transfer. */
-  readonly base: number
-  readonly intent: number
+import { createCodec } from './pack.ts'
+
+/** The world of the collection model. Four recovery points: the first one stands in the vault, the others are backups, each of which builds on the newest
+ * one that it finds; a compaction that makes one layer of a stack, by two runs under one id; a restore; expiries; two collectors. A layer and
+ * the segments that it names are objects of their own. What one storage call does is one step, and a crash is an actor that takes no further
+ * step: every such state is visited. */
+export interface Point {
   readonly record: number
+  /** Layers below its own one, as it was planned. */
+  readonly below: number
+  /** What its backup does next, see backupSteps. */
+  readonly at: number
+  /** The recovery point that its backup builds on, 0 for none, else its index and 1. */
+  readonly base: number
+  /** 0 absent, 1 names nothing, else the index of what it names, and 2. */
+  readonly intent: number
   /** What the supervisor has done to it as abandoned: 0 nothing, 1 fenced, 2 its intent dropped. It may run all the same. */
   readonly fence: number
 }
 
-export interface Collector {
-  /** 0 listObjects, 1 readIntents, 2 readRecords, 3 writeCondemned, 4 and 5 the readings again, 6 purge and dropCondemned, 7 ended. */
+/** Both runs are of one id, as they found the same to do. */
+export interface Run {
   readonly at: number
+  readonly attempt: number
+}
+
+export interface Compaction {
+  /** The recovery point whose stack becomes one layer: 0 not chosen, else its index and 1. */
+  readonly target: number
+  readonly intent: number
+  /** What whoever finds it stale has done: 0 nothing, 1 created the revision, 2 removed the markers. */
+  readonly fence: number
+  /** Bits: markers of attempts. */
+  readonly markers: number
+  /** Bits: which run wrote the segment of each attempt. */
+  readonly writers: number
+  /** What the slice index names, and what the layer was made of: 0 for nothing, else see `madeOf`. */
+  readonly index: number
+  readonly layer: number
+  readonly runs: readonly [Run, Run]
+}
+
+export interface Restore {
+  readonly at: number
+  readonly target: number
+  readonly intent: number
+  readonly layers: number
+}
+
+/** What a pass has learnt. It only ever grows, until all is put together in `removable`. */
+export interface Collector {
+  readonly at: number
+  /** Two bits for each recovery point, see `seen`. */
+  readonly seen: number
+  /** The compaction had made something. */
+  readonly knowsCompaction: number
+  /** Ids that intents speak for: bits of recovery points, then of the compaction. */
+  readonly protectedIds: number
+  readonly layers: number
+  readonly segments: number
+  /** How far a look at intents has come, and what it is to ask for next: intents, then recovery points. */
+  readonly part: number
+  readonly asked: number
+  /** Layers, and recovery points whose older records go: its own list, and the lists of others that it takes up. */
   readonly condemned: number
-  /** Before `purge`: what is kept all the same. From then on: what is still to be removed. */
-  readonly objects: number
+  readonly condemnedPoints: number
+  readonly begun: number
+  readonly begunPoints: number
+  readonly hasList: number
+  /** 0: it goes on with another's pass. 1: it has a list of its own. 2: the same, under the name of another that runs. */
+  readonly isNew: number
+  readonly removable: number
 }
 
 export interface World {
   /** Bits: which objects exist. */
   readonly objects: number
-  /** The newest revision of `P`. */
-  readonly point: number
-  readonly backups: readonly [Backup, Backup]
-  /** 0 writeIntent, 1 readCondemned, 2 readRecord, 3 mergeLayers, 4 repoint, 5 dropIntent, 6 ended. */
-  readonly fold: { readonly at: number; readonly intent: number; readonly fence: number }
-  /** 0 writeIntent, 1 readRecord, 2 restoreRange, 3 dropIntent, 4 ended. */
-  readonly restore: { readonly at: number; readonly intent: number; readonly layer: number }
+  readonly points: readonly [Point, Point, Point, Point]
+  readonly compaction: Compaction
+  readonly restore: Restore
   readonly collectors: readonly [Collector, Collector]
-  /** 1 where the second collector took up the pass of the first. */
-  readonly samePass: number
-  /** The one mark of the variant in which collectors share it. */
-  readonly sharedMark: number
 }
 
 export const none = 0
-const data = 1
-export const oldLayer = 2
-export const foldedLayer = 4
-export const ownLayers = [8, 16] as const
-const baseOf = [none, oldLayer, foldedLayer] as const
+export const pointsMax = 4
+export const records = {
+  absent: 0,
+  aborted: 1,
+  first: 2,
+  folded: 3,
+  fenced: 4,
+  firstExpired: 5,
+  foldedExpired: 6,
+  fencedExpired: 7,
+} as const
+export const expiredFromLive = records.firstExpired - records.first
 
-export const points = { first: 0, folded: 1, fenced: 2, expired: 3, foldedExpired: 4, fencedExpired: 5 } as const
-export const intents = { absent: 0, alone: 1, onPoint: 2 } as const
-export const records = { absent: 0, aborted: 1, full: 2, onOldLayer: 3, onFoldedLayer: 4 } as const
+/** Bits of objects, in the order in which a sweep removes them: earlier records of a recovery point (all that its end leaves are
+ * taken for one), layers, the compaction's slice index, segments. */
+export const recordOf = (point: number): number => 1 << point
+export const allRecords = 15
+export const layerOf = (point: number): number => 16 << point
+export const foldedLayer = 16 << pointsMax
+export const allLayers = 0x1f0
+export const sliceIndex = 1 << 9
+export const segmentOf = (point: number): number => 1 << (10 + point)
+/** The first recovery point's second segment: no compaction moves its frames. */
+export const keptSegment = 1 << 14
+export const movedSegment = (attempt: number): number => 1 << (14 + attempt)
+export const allSegments = 0x1fc00
+export const orderOfSweep = [allRecords, allLayers, sliceIndex, allSegments] as const
 
-export const isLive = ({ point }: World): boolean => point <= points.fenced
-/** The layer that the newest revision of `P` names, or named before it expired. */
-export const layerOfPoint = ({ point }: World): number =>
-  point === points.folded || point === points.foldedExpired ? foldedLayer : oldLayer
-/** The layers of all revisions of `P`. */
-export const layersOfAllRevisions = (world: World): number => oldLayer | layerOfPoint(world)
+/** What a run of an attempt gathered: frames of both differ, be it by their key. */
+export const madeOf = (attempt: number, run: number): number => 1 + (attempt - 1) * 2 + run
 
-export const recordOf = (base: number): number =>
-  base === oldLayer ? records.onOldLayer : base === foldedLayer ? records.onFoldedLayer : records.full
-const layersOfRecord = (record: number, own: number): number =>
-  record <= records.aborted
-    ? none
-    : own | (record === records.onOldLayer ? oldLayer : record === records.onFoldedLayer ? foldedLayer : none)
-
-/** Both layers of `P` lie over the same data: a fold moves none. */
-export const withData = (layers: number): number => ((layers & (oldLayer | foldedLayer)) === 0 ? layers : layers | data)
-
-/** Everything that the commit records name. */
-export const namedByRecords = (world: World): number =>
-  withData(
-    (isLive(world) ? layerOfPoint(world) : none) |
-      layersOfRecord(world.backups[0].record, ownLayers[0]) |
-      layersOfRecord(world.backups[1].record, ownLayers[1]),
-  )
+const idlePoint: Point = { record: records.absent, below: none, at: 0, base: 0, intent: 0, fence: 0 }
+export const idleCollector: Collector = {
+  at: 0,
+  seen: 0,
+  knowsCompaction: 0,
+  protectedIds: 0,
+  layers: none,
+  segments: none,
+  part: 0,
+  asked: 0,
+  condemned: none,
+  condemnedPoints: 0,
+  begun: none,
+  begunPoints: 0,
+  hasList: 0,
+  isNew: 0,
+  removable: none,
+}
 
 export const start: World = {
-  objects: data | oldLayer,
-  point: points.first,
-  backups: [
-    { at: 0, base: none, intent: intents.absent, record: records.absent, fence: 0 },
-    { at: 0, base: none, intent: intents.absent, record: records.absent, fence: 0 },
-  ],
-  fold: { at: 0, intent: 0, fence: 0 },
-  restore: { at: 0, intent: 0, layer: none },
-  collectors: [
-    { at: 0, condemned: none, objects: none },
-    { at: 0, condemned: none, objects: none },
-  ],
-  samePass: 0,
-  sharedMark: none,
+  objects: recordOf(0) | layerOf(0) | segmentOf(0),
+  points: [{ ...idlePoint, record: records.first }, idlePoint, idlePoint, idlePoint],
+  compaction: {
+    target: 0,
+    intent: 0,
+    fence: 0,
+    markers: 0,
+    writers: 0,
+    index: 0,
+    layer: 0,
+    runs: [
+      { at: 0, attempt: 0 },
+      { at: 0, attempt: 0 },
+    ],
+  },
+  restore: { at: 0, target: 0, intent: 0, layers: none },
+  collectors: [idleCollector, idleCollector],
 }
+
+const point = createCodec<Point>({ record: 3, below: 9, at: 4, base: 3, intent: 3, fence: 2 })
+const run = createCodec<Run>({ at: 5, attempt: 2 })
+const compaction = createCodec<Omit<Compaction, 'runs'>>({
+  target: 3,
+  intent: 1,
+  fence: 2,
+  markers: 2,
+  writers: 2,
+  index: 3,
+  layer: 3,
+})
+const restore = createCodec<Restore>({ at: 3, target: 3, intent: 1, layers: 9 })
+const heard = createCodec<Pick<Collector, 'at' | 'seen' | 'knowsCompaction' | 'protectedIds' | 'layers'>>({
+  at: 4,
+  seen: 8,
+  knowsCompaction: 1,
+  protectedIds: 5,
+  layers: 9,
+})
+const looking = createCodec<Pick<Collector, 'segments' | 'part' | 'asked'>>({ segments: 17, part: 2, asked: 6 })
+const listed = createCodec<
+  Pick<Collector, 'condemned' | 'condemnedPoints' | 'begun' | 'begunPoints' | 'hasList' | 'isNew'>
+>({
+  condemned: 9,
+  condemnedPoints: 4,
+  begun: 9,
+  begunPoints: 4,
+  hasList: 1,
+  isNew: 2,
+})
 
 /** Words that a world is packed into. */
-export const worldWords = 4
+export const worldWords = 15
+const firstCollector = 7
+const secondCollector = 11
 
-const packBackup = ({ at, base, intent, record, fence }: Backup): number =>
-  at | (baseOf.indexOf(base as 0) << 3) | (intent << 5) | (record << 7) | (fence << 10)
-const unpackBackup = (word: number): Backup => ({
-  at: word & 7,
-  base: baseOf[(word >>> 3) & 3] as number,
-  intent: (word >>> 5) & 3,
-  record: (word >>> 7) & 7,
-  fence: (word >>> 10) & 3,
-})
-const packCollector = ({ at, condemned, objects }: Collector): number => at | (condemned << 3) | (objects << 8)
-const unpackCollector = (word: number): Collector => ({
-  at: word & 7,
-  condemned: (word >>> 3) & 31,
-  objects: (word >>> 8) & 31,
-})
+const collectorWords = 4
 
-const swapOwn = (objects: number): number => (objects & 7) | ((objects & 8) << 1) | ((objects & 16) >>> 1)
-const swapped = (collector: Collector): Collector => ({
-  ...collector,
-  condemned: swapOwn(collector.condemned),
-  objects: swapOwn(collector.objects),
-})
-
-/** The two backups may change places, and the two collectors: such worlds are one state. One that has not begun comes second. */
-const canonical = (world: World): World => {
-  const [first, second] = world.backups
-  const turned =
-    packBackup(first) >= packBackup(second)
-      ? world
-      : {
-          ...world,
-          objects: swapOwn(world.objects),
-          sharedMark: swapOwn(world.sharedMark),
-          backups: [second, first] as const,
-          collectors: [swapped(world.collectors[0]), swapped(world.collectors[1])] as const,
-        }
-  const [one, other] = turned.collectors
-  return packCollector(one) >= packCollector(other) ? turned : { ...turned, collectors: [other, one] }
+const packCollector = (of: Collector, into: Uint32Array, at: number): void => {
+  into[at] = heard.pack(of)
+  into[at + 1] = listed.pack(of)
+  into[at + 2] = looking.pack(of)
+  into[at + 3] = of.removable
 }
 
+const withRunsSwapped = (world: World): World['compaction'] => {
+  const { runs, writers, index, layer, ...rest } = world.compaction
+  const swapped = (made: number): number => (made === 0 ? 0 : ((made - 1) ^ 1) + 1)
+  const isThere = [1, 2].map((attempt) => ((world.objects & movedSegment(attempt)) === 0 ? 0 : attempt))
+  const written = isThere.reduce((all, bit) => all | bit, 0)
+  return {
+    ...rest,
+    writers: ~writers & written,
+    index: swapped(index),
+    layer: swapped(layer),
+    runs: [runs[1], runs[0]],
+  }
+}
+
+/** Actors of one kind may change places: such worlds are one state, as every step and every rule treats both collectors alike, and both runs, but for
+ * what says which of them wrote something, which changes with them. So in a way to a bad state the one that is further is the first. */
 export const packWorld = (world: World, into: Uint32Array): void => {
-  const { objects, point, backups, fold, restore, collectors, samePass, sharedMark } = canonical(world)
-  into[0] = packBackup(backups[0]) | (packBackup(backups[1]) << 12) | (objects << 24)
-  into[1] = packCollector(collectors[0]) | (packCollector(collectors[1]) << 13) | (sharedMark << 26)
-  into[2] = point | (fold.at << 3) | (fold.intent << 6) | (fold.fence << 7) | (samePass << 9)
-  into[3] = restore.at | (restore.intent << 3) | (baseOf.indexOf(restore.layer as 0) << 4)
+  const { points, collectors } = world
+  const isTurned = run.pack(world.compaction.runs[0]) < run.pack(world.compaction.runs[1])
+  const of = isTurned ? withRunsSwapped(world) : world.compaction
+  into[0] = world.objects
+  for (let index = 0; index < pointsMax; index += 1) into[1 + index] = point.pack(points[index] as Point)
+  into[5] = compaction.pack(of) | (run.pack(of.runs[0]) << 16)
+  into[6] = restore.pack(world.restore) | (run.pack(of.runs[1]) << 16)
+  packCollector(collectors[0], into, firstCollector)
+  packCollector(collectors[1], into, secondCollector)
+  let at = 0
+  while (at < collectorWords && into[firstCollector + at] === into[secondCollector + at]) at += 1
+  if (at === collectorWords || (into[firstCollector + at] as number) > (into[secondCollector + at] as number)) return
+  packCollector(collectors[1], into, firstCollector)
+  packCollector(collectors[0], into, secondCollector)
 }
+
+const unpackCollector = (words: Uint32Array, at: number): Collector => ({
+  ...heard.unpack(words[at] as number),
+  ...listed.unpack(words[at + 1] as number),
+  ...looking.unpack(words[at + 2] as number),
+  removable: words[at + 3] as number,
+})
 
 export const unpackWorld = (words: Uint32Array): World => {
-  const [first = 0, second = 0, third = 0, fourth = 0] = words
+  const at = (index: number): number => words[index] as number
   return {
-    objects: (first >>> 24) & 31,
-    point: third & 7,
-    backups: [unpackBackup(first & 0xfff), unpackBackup((first >>> 12) & 0xfff)],
-    fold: { at: (third >>> 3) & 7, intent: (third >>> 6) & 1, fence: (third >>> 7) & 3 },
-    restore: { at: fourth & 7, intent: (fourth >>> 3) & 1, layer: baseOf[(fourth >>> 4) & 3] as number },
-    collectors: [unpackCollector(second & 0x1fff), unpackCollector((second >>> 13) & 0x1fff)],
-    samePass: (third >>> 9) & 1,
-    sharedMark: (second >>> 26) & 31,
+    objects: at(0),
+    points: [1, 2, 3, 4].map((index) => point.unpack(at(index))) as unknown as World['points'],
+    compaction: { ...compaction.unpack(at(5) & 0xffff), runs: [run.unpack(at(5) >>> 16), run.unpack(at(6) >>> 16)] },
+    restore: restore.unpack(at(6) & 0xffff),
+    collectors: [unpackCollector(words, firstCollector), unpackCollector(words, secondCollector)],
   }
 }

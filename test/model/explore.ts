@@ -19,8 +19,9 @@ export interface Exploration {
 
 /** Visits every state that can be reached, breadth first. States behind a bad one are visited too, so that bad states can be counted.
  * @param statesMax more are taken for a model that was made too large
+ * @param isEnough true to end at the first bad state: `states` and `badStates` then count what was found so far
  * @throws Error above `statesMax` */
-export const explore = <State>(model: Model<State>, statesMax = 6_000_000): Exploration => {
+export const explore = <State>(model: Model<State>, statesMax = 6_000_000, isEnough = false): Exploration => {
   const { words } = model
   const found = createStateTable(words)
   const packed = new Uint32Array(words)
@@ -35,6 +36,7 @@ export const explore = <State>(model: Model<State>, statesMax = 6_000_000): Expl
     if (violation !== null) {
       badStates += 1
       firstBad ??= { index, violation }
+      if (isEnough) break
     }
     for (const { step, next } of model.steps(state)) {
       model.pack(next, packed)
