@@ -2,6 +2,7 @@ import * as v from 'valibot'
 import { VaultError } from '../../shared/format/vault-error.ts'
 import type { BlobReader } from '../../shared/ports/blob-store.ts'
 import { expireRecoveryPoint } from '../../shared/vault/expire-recovery-points.ts'
+import { giveUpLost } from '../../shared/vault/lost-records.ts'
 import { listRecoveryPoints, type RecoveryPointKey, readRevision } from '../../shared/vault/recovery-points.ts'
 import { newerFormat } from './asked-recovery-point.ts'
 import { type Endpoint, json } from './endpoint.ts'
@@ -14,7 +15,7 @@ const requestSchema = v.strictObject({
   evenIfLast: v.optional(v.boolean('Expected true or false.'), false),
 })
 
-/** POST: ends one recovery point by hand, also one whose record is damaged. The body may be empty. Key: the recovery point; repeatable. */
+/** POST: ends one recovery point by hand, also one whose record is damaged or gone. The body may be empty. Key: the recovery point; repeatable. */
 export const expireRecoveryPointNow: Endpoint = {
   name: 'expireRecoveryPointNow',
   route: 'vms/{vmKey}/recovery-points/{recoveryPointId}/expire',
@@ -27,6 +28,8 @@ export const expireRecoveryPointNow: Endpoint = {
       const listed: Listed[] = []
       for await (const entry of listRecoveryPoints(deps.vault, vmKey)) listed.push(entry)
       const asked = listed.find((entry) => entry.recoveryPointId === recoveryPointId)
+      if (asked === undefined && (await giveUpLost(deps, key)) === 'given-up')
+        return json(200, { ...key, result: 'expired' })
       const state = asked === undefined ? 'aborted' : await stateOf(deps.vault, vmKey, asked)
       if (asked === undefined || state === 'aborted') throw unknownPoint(key)
       if (state === 'newer-format')

@@ -4,6 +4,8 @@ import type { BlobEntry, CallOptions, ControlStore, VaultStore } from '../ports/
 import type { Clock } from '../ports/clock.ts'
 import { collectControl } from './collect-control.ts'
 import { type Condemned, dropCondemned, findCondemned, listPasses, writeCondemned } from './condemned.ts'
+import type { Intent } from './intents.ts'
+import { idsWithIndexes, reportedLost } from './lost-records.ts'
 import { addUnnamedLayer, readCompactions, readIntents, readRecords, readRecordsAgain } from './mark-reachable.ts'
 import { callOptions } from './objects.ts'
 import { createReachability, type Reachability, type Unreadable } from './reachability.ts'
@@ -35,6 +37,9 @@ export interface Collected {
   /** Records and layers that cannot be read. While there are any, only what belongs to recovery points that never were is removed:
    * nobody knows what they name. Ending those recovery points, or bringing the objects back, lets the next pass go on. */
   readonly unreadable: readonly Unreadable[]
+  /** Recovery points that have no commit record and no job that could still make one, and that layers, slices or a later record tell of. What they named
+   * is known no better than what an unreadable record names, and the same is kept. Bringing the record back, or giving them up, lets the next pass go on. */
+  readonly lostRecords: readonly string[]
 }
 
 export interface CollectDeps {
@@ -59,13 +64,15 @@ export const collectGarbage = async (deps: CollectDeps, request: CollectRequest)
   await readCompactions(deps, reach, options)
   const begun = await unfinishedPasses(deps.control, options)
   const isNew = !begun.some((condemned) => condemned.passId === passId)
-  const passes = isNew ? [...begun, await condemn(deps, reach, passId, options)] : begun
+  const made = await idsWithIndexes(deps.vault, options)
+  const passes = isNew ? [...begun, await condemn(deps, reach, { passId, made }, options)] : begun
   const intents = await readIntents(deps, reach, options)
   await readRecordsAgain(deps.vault, reach, options)
+  const lostRecords = await noteLost(deps.control, reach, { made, intents }, options)
   const condemned = together(passes)
   await keepOtherLayers(deps, reach, condemned, options)
   const { cutAt, ...swept } = await sweepVault(deps, reach, condemned, request, options)
-  const ended = { swept, unreadable: reach.unreadable }
+  const ended = { swept, unreadable: reach.unreadable, lostRecords }
   if (cutAt !== null) return { kind: 'more', at: cutAt, removedFromControl: 0, ...ended }
   const cleared = await collectControl(deps.control, reach, { intents, ...request }, options)
   const removedFromControl = cleared.removed
@@ -73,6 +80,22 @@ export const collectGarbage = async (deps: CollectDeps, request: CollectRequest)
   if (isNew) await dropCondemned(deps.control, passId, options)
   await dropEmptied(deps, begun, options)
   return { kind: 'done', at: null, removedFromControl, ...ended }
+}
+
+/** @param made ids that were seen before the intents and the records were read
+ * @returns ids of recovery points whose commit record is gone */
+const noteLost = async (
+  control: ControlStore,
+  reach: Reachability,
+  { made, intents }: { readonly made: ReadonlySet<string>; readonly intents: readonly Intent[] },
+  options: CallOptions,
+): Promise<readonly string[]> => {
+  const working = new Set(intents.map(({ id }) => id))
+  const lost = new Set([...made].filter((id) => !working.has(id)))
+  for await (const id of reportedLost(control, options)) lost.add(id)
+  for (const id of lost) if (reach.points.has(id)) lost.delete(id)
+  reach.hasLost = lost.size > 0
+  return [...lost]
 }
 
 const unfinishedPasses = async (control: ControlStore, options: CallOptions): Promise<Condemned[]> => {
@@ -108,7 +131,7 @@ const dropEmptied = async (deps: CollectDeps, passes: readonly Condemned[], opti
 const condemn = async (
   deps: CollectDeps,
   reach: Reachability,
-  passId: string,
+  { passId, made }: { readonly passId: string; readonly made: ReadonlySet<string> },
   options: CallOptions,
 ): Promise<Condemned> => {
   const listed: string[] = []
@@ -116,8 +139,9 @@ const condemn = async (
     if (isGarbage) listed.push(layerId)
     if (listed.length === layersMax) break
   }
-  await readIntents(deps, reach, options)
+  const intents = await readIntents(deps, reach, options)
   await readRecordsAgain(deps.vault, reach, options)
+  await noteLost(deps.control, reach, { made, intents }, options)
   const layerIds = listed.filter((layerId) => isGarbageLayer(reach, layerId))
   const recoveryPointIds = [...reach.points].flatMap(([id, { state, hasOlder }]) =>
     state === 'expired' && hasOlder && reach.isDecided(id) ? [id] : [],

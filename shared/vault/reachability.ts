@@ -33,6 +33,8 @@ export interface Reachability {
    * has an intent, and one that comes later is not here. */
   readonly compactions: Set<string>
   readonly unreadable: Unreadable[]
+  /** A commit record is gone whose recovery point nobody ended: what it named is not known. */
+  hasLost: boolean
   addSegments(ranges: Iterable<SegmentRange>): void
   needsSegment(segment: VaultName & { readonly kind: 'segment' }): boolean
   /** True for what may be given up as soon as nobody names it. */
@@ -50,16 +52,17 @@ export const createReachability = (): Reachability => {
     const state = points.get(id)?.state
     // No record that can be read, or cannot, names anything of a recovery point that never was.
     if (state === 'aborted') return true
-    if (unreadable.length > 0 || state === 'unreadable') return false
+    if (unreadable.length > 0 || reach.hasLost || state === 'unreadable') return false
     return state !== undefined || compactions.has(id)
   }
-  return {
+  const reach: Reachability = {
     points,
     protectedIds,
     layers: new Set(),
     sidecars: new Set(),
     compactions,
     unreadable,
+    hasLost: false,
     addSegments: (ranges) => {
       for (const range of ranges) {
         const key = sliceKeyOf(range.recoveryPointId, range)
@@ -74,6 +77,7 @@ export const createReachability = (): Reachability => {
     },
     isDecided: isOutOfDoubt,
   }
+  return reach
 }
 
 const sliceKeyOf = (id: string, { disk, slice }: { readonly disk: string; readonly slice: number }): string =>

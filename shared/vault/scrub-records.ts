@@ -1,8 +1,8 @@
 import type { CommittedDisk, RecoveryPoint } from '../domain/recovery-point.ts'
-import { recoveryPointName } from '../format/names.ts'
+import { recoveryPointName, revisionsPrefix } from '../format/names.ts'
 import { VaultError } from '../format/vault-error.ts'
 import type { BlobReader, CallOptions } from '../ports/blob-store.ts'
-import { listRecoveryPoints, type RecoveryPointKey, readRevision } from './recovery-points.ts'
+import { listRecoveryPoints, newestRevision, type RecoveryPointKey, readRevision } from './recovery-points.ts'
 
 /** A recovery point that can be restored, as far as its record tells. */
 export interface CheckedPoint {
@@ -24,15 +24,18 @@ export interface CheckedRecords {
 }
 
 /** Reads and proves what a restore needs of the VM's commit records, the newest revisions and the first ones, and the chain that runs through the
- * first ones. Where the first one is gone, the recovery point cannot be restored; where it is damaged below a later one, it can, and is checked.
- * A record that is gone leaves no trace: it may have ended and been collected.
+ * first ones. Where the first one is damaged or gone below a later one, the recovery point can be restored, and is checked.
+ * Of a recovery point whose only record is gone the next one's tells.
  * @throws VaultError `unsupported-version` where a record is of a later format */
 export const checkRecords = async (vault: BlobReader, vmKey: string, options: CallOptions): Promise<CheckedRecords> => {
   const points: CheckedPoint[] = []
   const damaged: DamagedRecord[] = []
   const firstDigests = new Map<string, string>()
+  const listed = new Set<string>()
+  const named = new Set<string>()
   for await (const { recoveryPointId, revision } of listRecoveryPoints(vault, vmKey, options)) {
     const key = { vmKey, recoveryPointId }
+    listed.add(recoveryPointId)
     const tell = (error: VaultError, isNeeded = true): void => void damaged.push({ recoveryPointId, error, isNeeded })
     const found = await orTold(readRevision(vault, key, revision, options), tell)
     if (found === null || (found !== 'damaged' && !('disks' in found.record))) continue
@@ -41,15 +44,32 @@ export const checkRecords = async (vault: BlobReader, vmKey: string, options: Ca
     if (first !== null && first !== 'damaged') firstDigests.set(recoveryPointId, first.digest)
     if (found === 'damaged' || !('disks' in found.record)) continue
     if (first === null) {
-      tell(new VaultError({ code: 'object-missing', name: nameOf(key, 1) }))
-      continue
+      if ((await newestRevision(vault, key, options)) !== revision) continue
+      tell(new VaultError({ code: 'object-missing', name: nameOf(key, 1) }), false)
     }
-    const broken = first === 'damaged' ? null : brokenChain(found.record, firstDigests)
+    const broken = first === null || first === 'damaged' ? null : brokenChain(found.record, firstDigests)
     if (broken !== null) tell(broken)
     points.push(found.record)
+    if (found.record.previous !== null) named.add(found.record.previous.recoveryPointId)
   }
+  for (const recoveryPointId of named)
+    if (!listed.has(recoveryPointId) && (await isLost(vault, { vmKey, recoveryPointId }, options)))
+      damaged.push(lostOf({ vmKey, recoveryPointId }))
   return { points, damaged }
 }
+
+/** Asked behind the record that names it, which was created later. */
+const isLost = async (vault: BlobReader, key: RecoveryPointKey, options: CallOptions): Promise<boolean> => {
+  for await (const _ of vault.list(revisionsPrefix(key.vmKey, key.recoveryPointId), options)) return false
+  return true
+}
+
+/** Nothing removes the newest record of a recovery point, be it one that tells of its end. */
+const lostOf = (key: RecoveryPointKey): DamagedRecord => ({
+  recoveryPointId: key.recoveryPointId,
+  error: new VaultError({ code: 'object-missing', name: nameOf(key, 1) }),
+  isNeeded: true,
+})
 
 const orTold = async <Value>(read: Promise<Value>, tell: (error: VaultError) => void): Promise<Value | 'damaged'> => {
   try {

@@ -102,7 +102,7 @@ describe('collection', () => {
     await world.vault.put(recoveryPointName(first, recoveryPointId, 2), encodeSealedJson(later))
     const name = recoveryPointName(first, recoveryPointId, 1)
     world.vault.objects.get(name)!.bytes[200]! ^= 1
-    await writeIntent(world.control, { kind: 'restore', id: 'restore-a', vmKey: first, dependsOn: [recoveryPointId] })
+    await writeIntent(world.control, { kind: 'compaction', id: 'fold-a', vmKey: first, dependsOn: [recoveryPointId] })
     const { problems = [] } = (await collectVault(world, step)) as { readonly problems?: readonly StepProblem[] }
     expect(problems).toMatchObject([
       { reason: 'unreadable-older-revisions', message: expect.stringContaining(`1 object cannot be read: ${name}.`) },

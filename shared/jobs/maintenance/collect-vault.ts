@@ -14,6 +14,7 @@ import { readJobRecord } from '../job-records.ts'
 import { ControlObjectError } from '../json-object.ts'
 import { collectJobs } from './collect-jobs.ts'
 import { stepMilliseconds } from './each-vm.ts'
+import { endOrphans } from './end-orphans.ts'
 import { markVault } from './mark-vault.ts'
 
 /** Objects that one step removes: minutes, at a few hundred requests a second. */
@@ -76,6 +77,7 @@ const partsOf = (deps: CollectDeps, passId: string, hasTime: () => boolean) => {
     return { ...outcome, next: outcome.kind === 'more' ? `${marking}${outcome.cursor}` : removal }
   }
   const remove = async (from: string | null): Promise<PartDone> => {
+    if (from === null) await endOrphans(deps)
     const collected = await collectGarbage(deps, { passId, objectsMax, hasTime, from, hasEnded })
     const { removed, retained, early } = collected.swept
     const counts = { removed: removed + collected.removedFromControl, retained: retained + early }
@@ -107,7 +109,7 @@ const unreadJob = ({ message }: ControlObjectError): StepProblem => ({
   hint: 'What the job left in the control container is kept until then; nothing else waits for it.',
 })
 
-const problemsOf = ({ unreadable }: Collected): readonly StepProblem[] => {
+const problemsOf = ({ unreadable, lostRecords }: Collected): readonly StepProblem[] => {
   const namesOf = (isSuperseded: boolean): readonly string[] => [
     ...new Set(unreadable.flatMap((one) => (one.isSuperseded === isSuperseded ? one.name : []))),
   ]
@@ -120,6 +122,19 @@ const problemsOf = ({ unreadable }: Collected): readonly StepProblem[] => {
       reason: 'unreadable-older-revisions',
       hint: 'Their recovery points restore by a later revision that is whole: nothing is lost, and nothing is to be done. Once the jobs that use these recovery points have ended, a pass removes again what nothing needs.',
     }),
+    ...lostRecordsProblem(lostRecords),
+  ]
+}
+
+const lostRecordsProblem = (ids: readonly string[]): readonly StepProblem[] => {
+  if (ids.length === 0) return []
+  const shown = ids.slice(0, namesMax).join(', ')
+  return [
+    {
+      reason: 'lost-commit-records',
+      message: `${ids.length === 1 ? '1 recovery point has' : `${ids.length} recovery points have`} layers and no commit record: ${shown}${ids.length > namesMax ? ' and more' : ''}. What belongs to them is kept.`,
+      hint: 'Bring recovery-points/{vmKey}/{recoveryPointId}/0001.json back from soft delete or an earlier version; GET jobs tells which VM it was. Or give the recovery point up by POST vms/{vmKey}/recovery-points/{recoveryPointId}/expire.',
+    },
   ]
 }
 
