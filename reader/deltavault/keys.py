@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from .names import KEY_PATTERN
 from .refusal import Refused, demand
-from .sealed import read_sealed
+from .sealed import is_revision, read_sealed
 from .stores import Store
 
 
@@ -150,7 +150,7 @@ def read_key_record(store: Store, name: str) -> KeyRecord:
     match = KEY_PATTERN.match(name)
     demand(match is not None, name, '', 'is no name of a key')
     record = read_sealed(store, name, KEY_RECORD_BYTES_MAX)[0]
-    born = match is not None and (record.get('keyId'), record.get('revision')) == (match[1], int(match[2]))
+    born = match is not None and record.get('keyId') == match[1] and is_revision(record, match[2])
     if not born:
         raise Refused('wrong-birth', name, 'keyId', 'the key is not the one that its name says')
     wrappings = record.get('wrappings')

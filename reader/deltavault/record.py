@@ -9,7 +9,7 @@ from typing import Any
 from .layer import LayerReference
 from .names import DIGEST_PATTERN, DISK_PATTERN, ID_AND_DISK_PATTERN, ID_PATTERN, KEY_ID_PATTERN, RECORD_PATTERN
 from .refusal import Refused, demand
-from .sealed import is_whole, read_sealed
+from .sealed import is_revision, is_whole, read_sealed
 from .stores import Store
 
 
@@ -104,14 +104,16 @@ def parsed_record(store: Store, name: str) -> tuple[RecoveryPoint | None, str]:
     record, stored = read_sealed(store, name)
     match = RECORD_PATTERN.match(name)
     named = match is not None and (record.get('vmKey'), record.get('recoveryPointId')) == (match[1], match[2])
-    if not named or match is None or record.get('revision') != int(match[3]):
+    if not named or match is None or not is_revision(record, match[3]):
         raise Refused('wrong-birth', name, 'record', 'the record is not the one that its name says')
     digest = hashlib.sha256(stored).hexdigest()
     if record.get('aborted') is True or record.get('expired') is True:
         return None, digest
     disks = [disk_of(value, name, f'disks[{at}]') for at, value in enumerate(list_of(record, 'disks', name, ''))]
     demand(len({disk.disk for disk in disks}) == len(disks), name, 'disks', 'a disk is named twice')
-    key_id = record.get('keyId')
+    for field in ('keyId', 'previous'):
+        demand(field in record, name, field, 'is missing')
+    key_id = record['keyId']
     demand(key_id is None or matches(key_id, KEY_ID_PATTERN), name, 'keyId', 'is no id of a key')
     if record.get('merkleRoot') != merkle_root(disks):
         raise Refused('digest-mismatch', name, 'merkleRoot', 'is not that of the stacks')
@@ -124,7 +126,7 @@ def parsed_record(store: Store, name: str) -> tuple[RecoveryPoint | None, str]:
         match[2],
         text_of(record, 'takenAt', name, ''),
         vm_name if isinstance(vm_name, str) else '',
-        previous_of(record.get('previous'), name),
+        previous_of(record['previous'], name),
         disks,
     )
     return point, digest

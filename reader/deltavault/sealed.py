@@ -42,3 +42,9 @@ def no_constant(word: str) -> float:
 def is_whole(value: object) -> bool:
     """A whole number of the format: no fraction, not negative, at most 2^53 - 1."""
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**53
+
+
+def is_revision(record: dict[str, Any], digits: str) -> bool:
+    """Whether the record is of the revision that its name says; `true`, which equals 1 in this language, is none."""
+    revision = record.get('revision')
+    return is_whole(revision) and revision == int(digits)

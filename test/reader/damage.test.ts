@@ -94,6 +94,30 @@ describe.skipIf(missing !== null)('a check by the second reader', () => {
   })
 })
 
+describe.skipIf(missing !== null)('a record whose digest is right', () => {
+  const breaks: readonly [string, (record: Record<string, unknown>) => unknown][] = [
+    ['without the field previous', ({ previous: _, ...rest }) => rest],
+    ['without the field keyId', ({ keyId: _, ...rest }) => rest],
+    ['with true for its revision', (record) => ({ ...record, revision: true })],
+    ['of another format', (record) => ({ ...record, format: 2 })],
+  ]
+  it.each(breaks)('is refused by both readers %s', async (_, change) => {
+    const batch = startReaderBatch()
+    const folder = join(projectFolder, 'test/golden/vectors/v1/raw')
+    batch.load('raw', folder)
+    const { vault } = await loadGoldenVault(folder)
+    const name = `recovery-points/${vmKey}/r1/0001.json`
+    const record = JSON.parse(recordOf(Buffer.from(vault.objects.get(name)?.bytes ?? [])))
+    const bytes = sealRecord(JSON.stringify(change(record)))
+    vault.objects.set(name, { bytes, etag: 'other' })
+    const of = { vmKey, recoveryPointId: 'r1', disk: 'os' }
+    expect(await restoreOurs(vault, async () => noKeys, of)).toMatchObject({ outcome: 'refused', name })
+    const theirs = await batch.ask({ ...nothing, ...of, base: 'raw', objects: new Map([[name, bytes]]) })
+    expect(theirs).toMatchObject({ outcome: 'refused', name })
+    await batch.finish()
+  })
+})
+
 describe.skipIf(missing !== null)('a disk smaller than the one that its layers are of', () => {
   it('shows nothing behind its end, in both readers', async () => {
     const batch = startReaderBatch()
