@@ -91,6 +91,8 @@ class FolderStore:
             entries = list(os.scandir(os.path.join(self.folder, *name.split('/'))))
         except (FileNotFoundError, NotADirectoryError):
             return
+        except OSError as error:
+            raise Refused('unreadable', name, '', error.strerror or 'cannot be listed') from None
         for entry in entries:
             child = f'{name}/{entry.name}'
             if entry.is_dir():
