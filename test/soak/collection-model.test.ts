@@ -19,6 +19,7 @@ it.each<[WorldName, Partial<Protocol>]>([
   // Second nets: each of these rules may be missing where the others hold.
   ['a backup, two collections', { readsCondemned: false }],
   ['a backup, two collections', { endsLists: 'always' }],
+  ['a backup, two collections', { handshake: 'exists', resumesPasses: false }],
   ['two backups one after the other, a fold, a restore, a collection', { readsCondemned: false }],
   ['two backups one after the other, a fold, a restore, a collection', { keepsUnnamed: 'nothing' }],
 ])('collection never removes what anybody needs: %s %j', (world, change) => {
@@ -26,4 +27,13 @@ it.each<[WorldName, Partial<Protocol>]>([
   console.log(`${world}: ${states} states`)
   expect(counterexample).toBeNull()
   expect(states).toBeGreaterThan(150_000)
+})
+
+it.each<[WorldName, Partial<Protocol>]>([
+  ['a backup, two collections', { handshake: 'exists', resumesPasses: false, mark: 'shared' }],
+  ['two backups one after the other, a fold, a restore, a collection', { marksFoundLater: 'none' }],
+])('collection that is wrong is found to lose data: %s %j', (world, change) => {
+  const { counterexample } = explore(collectionModel(inWorld(world, change)), 16_000_000, true)
+  console.log(counterexample?.steps.join('\n  '))
+  expect(counterexample?.violation).toMatch(/gone|misses/)
 })

@@ -36,31 +36,19 @@ describe('the protocol of collection', () => {
   ])('is safe by a second rule where one is left out: %s', (_, world, change) => {
     expect(explore(collectionModel(inWorld(world, change))).counterexample).toBeNull()
   })
-
-  it('is safe for one backup also where it only looks whether objects are there, as long as a pass has one process', () => {
-    const protocol = inWorld('a backup, two collections', { handshake: 'exists', resumesPasses: false })
-    expect(explore(collectionModel(protocol)).badStates).toBe(0)
-  })
 })
 
 describe('the protocol of collection, with a rule left out,', () => {
-  const twoPasses = 'a backup, two collections'
   const chain = 'two backups one after the other, a fold, a restore, a collection'
   it.each<[string, WorldName, Partial<Protocol>]>([
     [
-      'one condemned list that collections share, where backups do not read their base again',
-      twoPasses,
-      { handshake: 'exists', resumesPasses: false, mark: 'shared' },
-    ],
-    [
       'a pass taken up by a second process, where backups do not read their base again',
-      twoPasses,
+      'a backup, two collections',
       { handshake: 'exists' },
     ],
     ['commit records read before the intents', 'a backup, a fold, a collection', { order: 'recordsThenIntents' }],
     ['intents read again, commit records not', 'a backup, a fold, a collection', { looksAgain: 'atIntents' }],
     ['nothing read again', 'a backup, a fold, a collection', { looksAgain: 'atNothing' }],
-    ['newest revisions alone of what a later look finds', chain, { marksFoundLater: 'none' }],
     ['newest revisions alone of what a later look finds and no intent names', chain, { marksFoundLater: 'named' }],
   ])('loses data: %s', (name, world, change) => {
     const { states, counterexample } = explore(collectionModel(inWorld(world, change)), undefined, true)
