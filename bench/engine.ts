@@ -170,10 +170,19 @@ const run = async (
   return backUp(services, steps, order.kind === 'backup' ? vmIdOf(order.vm) : order.vmId)
 }
 
-const perform = async (order: EngineOrder): Promise<EngineResult> => {
-  const replace = (real: () => Services): Services =>
+/** What of the app's services is replaced for an order. */
+const replacing =
+  (order: EngineOrder) =>
+  (real: () => Services): Services =>
     order.kind === 'platformBackup' ? real() : { ...real(), ...stillCompute(order, vmKeyOf(vmIdOf(order.vm))) }
-  const { app, services } = await loadBuiltApp(replace)
+
+const perform = async (order: EngineOrder): Promise<EngineResult> => {
+  const { app, use } = await loadBuiltApp(replacing(order))
+  if (order.kind === 'backup' && order.sourceBefore !== undefined) {
+    const before = { ...order, source: order.sourceBefore }
+    await run(before, use(replacing(before)), stepsOf(app))
+  }
+  const services = use(replacing(order))
   const steps = stepsOf(app)
   const idleRssBytes = memory('VmRSS')
   const cpuBefore = cpuSeconds()

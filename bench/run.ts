@@ -91,7 +91,7 @@ const contestants = async (
     })
   return [
     await ours('azurite', azuriteStorage, operations),
-    await ours('sink', sinkStorage, ['full', 'dayA', 'dayB', 'restore']),
+    await ours('sink', sinkStorage, ['full', 'dayA', 'again', 'dayB', 'restore']),
     ...(await Promise.all(peers.map(([name, enter]) => enter(place(name), images)))),
   ]
 }

@@ -1,8 +1,8 @@
 import type { WorkImage, WorkImages } from './work-images.ts'
 
-/** `late`: day A again, with 10 ms of source latency. `original`: the first VM of a marketplace image, whose pages are noted for the VMs that
+/** `late`: day A once more, with 10 ms of source latency. `again`: day A once more, in a process that has just made a backup. `original`: the first VM of a marketplace image, whose pages are noted for the VMs that
  * come from the same one; `clone`: the second. */
-export const operations = ['full', 'dayA', 'late', 'dayB', 'restore', 'original', 'clone'] as const
+export const operations = ['full', 'dayA', 'late', 'again', 'dayB', 'restore', 'original', 'clone'] as const
 export type Operation = (typeof operations)[number]
 
 /** One run of one operation by one program. */

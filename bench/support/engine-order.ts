@@ -16,6 +16,8 @@ type AnyOrder =
       readonly sizeBytes: number
       /** What the restore point of this backup is called; a key of `sources`. */
       readonly source: string
+      /** Source of a backup of the same VM that the process makes first; it is not measured. */
+      readonly sourceBefore?: string
       /** URL by name of every source that the VM's recovery points were made from. */
       readonly sources: Readonly<Record<string, string>>
     }

@@ -21,19 +21,26 @@ export interface BuiltApp {
   activity(name: string, input: unknown): Promise<unknown>
 }
 
-/** Loads the app with the services of its settings, some of them replaced. Once in a process.
- * @param replace what stands in for the parts that are not measured */
+/** What stands in for the parts that are not measured. */
+type Replacing = (real: () => Services) => Partial<Services>
+
+/** Loads the app with the services of its settings, some of them replaced. Once in a process; `use` replaces others later, in services that
+ * keep their connections and threads. */
 export const loadBuiltApp = async (
-  replace: (real: () => Services) => Partial<Services>,
+  replace: Replacing,
   log: (line: string) => void = () => undefined,
-): Promise<{ readonly app: BuiltApp; readonly services: Services }> => {
+): Promise<{ readonly app: BuiltApp; readonly services: Services; readonly use: (replace: Replacing) => Services }> => {
   const loaded = emptyApp()
   const tell = ({ message }: { readonly message: string }) => log(message)
   installCoreModule(loaded, (_level, _category, message) => log(message))
   await loadApp(loaded, projectFolder)
   const { services: real, provideServices } = (await built('functions/services.js')) as ServicesModule
-  const services = replace(real) as Services
-  provideServices(services)
+  const use = (replacing: Replacing): Services => {
+    const services = replacing(real) as Services
+    provideServices(services)
+    return services
+  }
+  const services = use(replace)
   const activity = async (name: string, input: unknown): Promise<unknown> => {
     const bindings = loaded.functions.get(name.toLowerCase())?.metadata.bindings ?? {}
     const [binding = 'input'] = Object.keys(bindings).filter((key) => bindings[key]?.direction === 'in')
@@ -51,5 +58,5 @@ export const loadBuiltApp = async (
     const { json, string } = result.returnValue ?? {}
     return JSON.parse(json ?? string ?? 'null')
   }
-  return { app: { loaded, activity }, services }
+  return { app: { loaded, activity }, services, use }
 }

@@ -32,6 +32,8 @@ export interface OurBackup {
   readonly image: WorkImage
   /** Name of the source, one for each backup. */
   readonly source: string
+  /** See `EngineOrder`; a name of its own, for the same image. */
+  readonly sourceBefore?: string
   readonly latencyMs?: number
 }
 
@@ -61,11 +63,12 @@ export const ourContestant = async (parts: OurParts): Promise<Ours> => {
     return { sample, result }
   }
 
-  const backUp = async ({ vm, imageReference = null, image, source: name, latencyMs = 0 }: OurBackup) => {
+  const backUp = async ({ vm, imageReference = null, image, source: name, latencyMs = 0, ...before }: OurBackup) => {
     const { path, sizeBytes, allocatedPath, changedPath } = image
     const url = diskUrl(source.origin, { kind: 'file', path, sizeBytes, allocatedPath, changedPath, latencyMs })
-    sources[vm] = { ...sources[vm], [name]: url }
-    const order = { vm, imageReference, sizeBytes, source: name, sources: sources[vm] }
+    const { sourceBefore } = before
+    sources[vm] = { ...sources[vm], [name]: url, ...(sourceBefore === undefined ? {} : { [sourceBefore]: url }) }
+    const order = { vm, imageReference, sizeBytes, source: name, ...before, sources: sources[vm] }
     return measured({ kind: 'backup', ...order })
   }
 
@@ -92,7 +95,8 @@ export const ourContestant = async (parts: OurParts): Promise<Ours> => {
       const imageReference = isOfImage ? 'bench:image:1' : null
       const latencyMs = operation === 'late' ? lateMs : 0
       const image = imageOf(images, operation)
-      const { sample, result } = await backUp({ vm, imageReference, image, source: operation, latencyMs })
+      const before = operation === 'again' ? { sourceBefore: 'before' } : {}
+      const { sample, result } = await backUp({ vm, imageReference, image, source: operation, latencyMs, ...before })
       recoveryPoints[operation] = result.recoveryPointId
       return sample
     },

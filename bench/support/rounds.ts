@@ -46,9 +46,11 @@ export const runRound = async (
 
 /** All before the last one that is wanted: each builds on those before it. */
 const neededFor = (wanted: ReadonlySet<Operation>): readonly Operation[] => {
-  const isIncremental = ['dayA', 'late', 'dayB', 'restore'].some((operation) => wanted.has(operation as Operation))
+  const isIncremental = ['dayA', 'late', 'again', 'dayB', 'restore'].some((operation) =>
+    wanted.has(operation as Operation),
+  )
   const needed = new Set<Operation>(isIncremental ? ['full'] : [])
-  if (wanted.has('late') || wanted.has('restore')) needed.add('dayA')
+  if (wanted.has('late') || wanted.has('again') || wanted.has('restore')) needed.add('dayA')
   if (wanted.has('clone')) needed.add('original')
   for (const operation of wanted) needed.add(operation)
   return operations.filter((operation) => needed.has(operation))
