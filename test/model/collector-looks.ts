@@ -13,7 +13,8 @@ import {
 import { isLive, newestStackOf, pointAt, segmentsOf, stacksOfRevisions } from './names-in-vault.ts'
 import type { Protocol } from './protocols.ts'
 
-/** The calls of collectGarbage, those of condemn in their place. Marks that are remembered are left out: whoever has none looks less, so keeps less. */
+/** The calls of collectGarbage, those of condemn in their place. Left out is what can only make a pass keep more: marks that are remembered, and
+ * commit records that are found to be lost. */
 export const passOrder = [
   'readRecords',
   'readCompactions',
