@@ -82,6 +82,12 @@ const curableHint =
 const keyHint =
   'What names or holds a data key is damaged. Look for the object among earlier versions in the storage account. POST keys/rotate with {"what": "wrapping-key"} makes the record of a data key whole again while an earlier revision of it is. Where nothing helps, give new backups another key by {"what": "data-key", "evenIfLocked": true} and run POST maintenance: the next backups store anew what they cannot read.'
 
+const jobHint =
+  'What this job has noted in the control container is damaged or gone. Start a new one. Check that nothing but the function app changes or removes objects there.'
+
+const controlHint =
+  'The object of the control container cannot be read. Bring it back from an earlier version; or, once no job and no maintenance pass is running, remove it and run POST maintenance.'
+
 const hintOf = (fault: VaultFault): string => {
   switch (fault.code) {
     case 'unsupported-version':
@@ -98,6 +104,8 @@ const hintOf = (fault: VaultFault): string => {
       return 'Another key than the one this was written under goes by the same id. Configure the wrapping key of this very vault.'
     default:
       if (fault.name.startsWith('keys/')) return keyHint
+      if (/^(attempts|plans)\//.test(fault.name)) return jobHint
+      if (/^(condemned|intents)\//.test(fault.name)) return controlHint
       return /^(layers|segments)\//.test(fault.name) ? curableHint : damagedHint
   }
 }

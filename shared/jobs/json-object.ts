@@ -1,3 +1,4 @@
+import { decodeSealedJson, encodeSealedJson } from '../format/sealed-json.ts'
 import type { BlobCreator, ObjectReader } from '../ports/blob-store.ts'
 import { createRemembered, remembering } from '../vault/remembered-objects.ts'
 
@@ -42,13 +43,33 @@ export const createOrRead = async <Value>(control: BlobCreator, name: string, va
   return existing === null ? value : existing.value
 }
 
+/** A decision carries the digest of its bytes, as commit records are made of decisions. Those of version 0.2 have none.
+ * @throws VaultError where the bytes are not those that were written */
+const decodeDecision = (bytes: Uint8Array, name: string): unknown => {
+  const plain = plainOf(bytes)
+  return plain === null || 'sha256' in plain || 'record' in plain ? decodeSealedJson(bytes, name) : plain
+}
+
+/** Null for what is no JSON object. */
+const plainOf = (bytes: Uint8Array): object | null => {
+  try {
+    const value = decodeJson(bytes)
+    return typeof value === 'object' ? value : null
+  } catch {
+    return null
+  }
+}
+
 /** What was decided once for all attempts of a job; null where nothing is yet. A process asks for it until it is there, then remembers it:
- * it never changes, and nobody removes it before the job is over. */
-export const readDecision = async <Value>(control: ObjectReader, name: string): Promise<Value | null> =>
-  (await readJson<Value>(remembering(control, decodeJson), name))?.value ?? null
+ * it never changes, and nobody removes it before the job is over.
+ * @throws VaultError where it is damaged */
+export const readDecision = async <Value>(control: ObjectReader, name: string): Promise<Value | null> => {
+  const content = await remembering(control, decodeDecision).read(name)
+  return content === null ? null : (decodeDecision(content.bytes, name) as Value)
+}
 
 /** Decides, or takes what somebody else decided first. Key: the name. */
 export const decideOnce = async <Value>(control: BlobCreator, name: string, value: Value): Promise<Value> => {
-  if ((await createRemembered(control, name, encodeJson(value))) === 'created') return value
+  if ((await createRemembered(control, name, encodeSealedJson(value))) === 'created') return value
   return (await readDecision<Value>(control, name)) ?? value
 }

@@ -2,6 +2,7 @@ import type { DiskSource } from '../domain/disk-source.ts'
 import type { DiskReport } from '../domain/job.ts'
 import type { DiskRef, Failed, Pending, Stopped } from '../domain/job-ref.ts'
 import type { LayerReference } from '../domain/recovery-point.ts'
+import { slicesRoot } from '../format/names.ts'
 import { VaultError } from '../format/vault-error.ts'
 import type { BlobReader } from '../ports/blob-store.ts'
 import { type DiskReader, SourceError } from '../ports/disk-reader.ts'
@@ -14,7 +15,7 @@ import { planDiskAnew } from '../vault/plan-disk.ts'
 import { sealUnchanged } from '../vault/seal-disk.ts'
 import { openStack } from '../vault/stack.ts'
 import { noteStoredDamage } from '../vault/stored-damage.ts'
-import { findDisk, type PlannedBase } from './backup-plan.ts'
+import { findDisk, type PlannedBase, planMissing } from './backup-plan.ts'
 import { crossesDiffBoundary } from './choose-base.ts'
 import { fullReasonName } from './control-names.ts'
 import type { JobDeps } from './job-deps.ts'
@@ -44,11 +45,24 @@ type PlanDeps = Pick<JobDeps, 'access' | 'clock' | 'control' | 'limits' | 'openR
 export const planDiskTransfer = async (deps: PlanDeps, ref: DiskRef): Promise<DiskPlanned> => {
   const stored = ref.attempt === 1 ? null : await readDiskPlan(deps.control, ref)
   if (stored !== null) return plannedOf(deps, stored)
+  if (ref.attempt !== 1 && (await hasSlices(deps, ref))) return planAgain(deps, ref)
   const disk = await findDisk(deps.control, ref)
   if ('kind' in disk) return disk
   const { source, planned } = disk
   const base = await usableBase(deps, ref, source, planned.base)
   return listTolerantly(deps, ref, source, { base, comparison: planned.comparison })
+}
+
+/** Slices of a plan that is gone: another list may be cut in other places, and they would not fit together. */
+const hasSlices = async ({ vault }: PlanDeps, { recoveryPointId, disk }: DiskRef): Promise<boolean> => {
+  for await (const _ of vault.list(`${slicesRoot}${recoveryPointId}/${disk}/`)) return true
+  return false
+}
+
+/** A twin may have planned the disk since the first look. */
+const planAgain = async (deps: PlanDeps, ref: DiskRef): Promise<DiskPlanned> => {
+  const stored = await readDiskPlan(deps.control, ref)
+  return stored === null ? planMissing : plannedOf(deps, stored)
 }
 
 /** What the source is listed against. */

@@ -3,14 +3,23 @@ import type { BackupJob } from '../domain/job.ts'
 import { type Failed, failed, jobEnded, refOf, superseded } from '../domain/job-ref.ts'
 import type { RecoveryPoint } from '../domain/recovery-point.ts'
 import type { VmDescription } from '../domain/vm.ts'
+import { plansRoot } from '../format/names.ts'
 import type { BlobReader } from '../ports/blob-store.ts'
 import { checkBase } from '../vault/check-base.ts'
 import { writeIntent } from '../vault/intents.ts'
 import { latestReadableRecoveryPoint } from '../vault/recovery-points.ts'
-import { type BackupPlan, decidePlan, readBackupPlan, type Unfinished, windowEndOf } from './backup-plan.ts'
+import {
+  type BackupPlan,
+  decidePlan,
+  planMissing,
+  readBackupPlan,
+  type Unfinished,
+  windowEndOf,
+} from './backup-plan.ts'
 import { chooseBase } from './choose-base.ts'
 import { chooseComparisons, findImageDisks, type ImageDisk } from './choose-comparison.ts'
 import { claimOf } from './claim.ts'
+import { vmPlanName } from './control-names.ts'
 import type { JobDeps } from './job-deps.ts'
 import { readEnding } from './job-records.ts'
 import { planEncoding } from './plan-encoding.ts'
@@ -37,8 +46,20 @@ export const planVmBackup = async (deps: PlanDeps, { job, token }: PlanInput): P
   const claim = await claimOf(deps.control, refOf({ job, token }))
   if ('kind' in claim) return claim
   // Asked for every time: a late twin that decided again would write the intent of a job that may be over.
-  const plan = (await readBackupPlan(deps.control, job.recoveryPointId)) ?? (await decide(deps, job)).plan
+  const found = await readBackupPlan(deps.control, job.recoveryPointId)
+  if (found === null && (await hasLostPlan(deps.control, job.recoveryPointId))) return planMissing
+  const plan = found ?? (await decide(deps, job)).plan
   return 'kind' in plan ? plan : plannedOf(plan, job)
+}
+
+/** True where others of the backup's notes are there, which come behind its plan: by another plan what they stand for would lie on another base. */
+const hasLostPlan = async (control: BlobReader, recoveryPointId: string): Promise<boolean> => {
+  let hasOthers = false
+  for await (const { name } of control.list(`${plansRoot}${recoveryPointId}/`)) {
+    if (name === vmPlanName(recoveryPointId)) return false
+    hasOthers = true
+  }
+  return hasOthers && (await readBackupPlan(control, recoveryPointId)) === null
 }
 
 /** The same, with the first ask for the platform's copies. Of a first attempt everything is decided at once, without a look for what an earlier run may
