@@ -13,8 +13,6 @@ export interface RestoreLane {
   readonly disk: CommittedDisk
   /** A part ends soon after so many bytes of it were written. */
   readonly budgetBytes: number
-  /** Batches of stored frames in memory at a time: 1 reads only when the last is used up, 2 meanwhile. */
-  readonly batches: number
   /** Told what came of the part before, null at first. @returns null where nothing is left to do */
   readonly nextPart: (written: WrittenPart | null) => Promise<Extent | null>
   readonly signal?: AbortSignal
@@ -33,8 +31,8 @@ export interface RestoreLaneDeps {
   readonly keys?: KeyRing
 }
 
-/** Writes parts of a disk until none is left. Memory: its batches of 6 MiB each, and some 8 MiB, whatever the size of the disk. Nothing is in flight when it ends, in
- * whatever way.
+/** Writes parts of a disk until none is left; most frames are expanded into the write itself. Memory: some 18 MiB, whatever the size of the
+ * disk. Nothing is in flight when it ends, in whatever way.
  * @throws VaultError where stored bytes are damaged: nothing unproven is written; SourceError and StorageError of the ports */
 export const restoreLane = async (deps: RestoreLaneDeps, lane: RestoreLane): Promise<void> => {
   const options = callOptions(lane.signal)
@@ -50,13 +48,13 @@ const writePart = async (
   writer: DiskWriter,
   stack: OpenStack,
   part: Extent,
-  { budgetBytes, batches }: RestoreLane,
+  { budgetBytes }: RestoreLane,
   options: CallOptions,
 ): Promise<WrittenPart> => {
   const joiner = createWriteJoiner(writer, options)
   let nextOffsetBytes = part.offsetBytes
   try {
-    for await (const read of readStack(stack, part, { ...options, batches })) {
+    for await (const read of readStack(stack, part, { ...options, memoryAt: joiner.memoryAt })) {
       if (read.bytes !== null) await joiner.add(read.offsetBytes, read.bytes)
       nextOffsetBytes = read.offsetBytes + read.lengthBytes
       if (joiner.writtenBytes >= budgetBytes) break

@@ -51,11 +51,10 @@ export const restoreRange = async (
   await allOrNone(signal, (until) => {
     const nextPart: RestoreLane['nextPart'] = async (written) => parts.take(written)
     const lane = { disk, budgetBytes, nextPart, signal: until }
-    const elsewhere = pieces.length > 1 ? (deps.startLanes?.({ ...lane, batches: 1 }) ?? []) : []
+    const elsewhere = pieces.length > 1 ? (deps.startLanes?.(lane) ?? []) : []
     lanes += elsewhere.length
     const known = elsewhere.map((ended) => ended.catch((error: unknown) => Promise.reject(knownHere(error, deps.keys))))
-    // While one of several waits for what it reads, the others work.
-    return [restoreLane(deps, { ...lane, batches: elsewhere.length > 0 ? 1 : 2 }), ...known]
+    return [restoreLane(deps, lane), ...known]
   })
   const { nextOffsetBytes, writtenBytes } = parts.result()
   const kind = nextOffsetBytes === disk.sizeBytes ? 'written' : 'more'

@@ -29,8 +29,10 @@ export interface DiskPart extends Extent {
 }
 
 export interface ReadStackOptions extends CallOptions {
-  /** Batches in memory at a time, 2 where absent: one is read from while the next arrives. */
-  readonly batches?: number
+  /** Asked for memory for a frame's plain bytes and one more, where the disk shows all of them from an offset on, but for those that newer
+   * layers hide: these follow as parts of their own, to be put on top. Null where there is none. The parts before that offset have been
+   * used by then; what is given belongs to the reading until a part behind those bytes is handed out. */
+  readonly memoryAt?: (offsetBytes: number, plainBytes: number) => Promise<Buffer | null>
 }
 
 /** Reads and proves the footers of all layers. A layer of a smaller disk just ends earlier. @throws VaultError */
@@ -58,7 +60,6 @@ export async function* readStack(
   const load = createFrameLoader(stack.reader, { signal })
   const wanted = newlyWanted()
   const frames = createOpenFrames(stack.keys)
-  const batchesMax = options.batches ?? 2
   const memory = createBatchMemory(readBytesMax, batchesMax)
   const layers = stack.layers.map((layer) => layerRuns(stack.reader, layer, window, { signal }))
   const batches = inBatches(mergeLayers(layers, window))
@@ -72,7 +73,7 @@ export async function* readStack(
       }
       const head = waiting.shift()
       if (head === undefined) break
-      yield* partsOf(head, frames, load)
+      yield* partsOf(head, { frames, load, memoryAt: options.memoryAt ?? noMemory })
       // Its memory is for another batch from here on.
       await Promise.allSettled(head.stored.values())
     }
@@ -91,6 +92,8 @@ interface LoadedBatch {
   readonly stored: Map<FramePlace, Promise<StoredFrame>>
 }
 
+/** In memory at a time: one is read from while the next arrives. */
+const batchesMax = 2
 const batchRunsMax = 4096
 
 /** Runs whose frames are fetched together: as many as one read may bring. Where that is nearly so, a batch ends with a segment, so that
@@ -141,20 +144,62 @@ const newlyWanted = () => {
   }
 }
 
-async function* partsOf(batch: LoadedBatch, frames: OpenFrames, load: FrameLoader): AsyncGenerator<DiskPart> {
-  const open = async (frame: FramePlace): Promise<Uint8Array> => {
+interface PartsDeps {
+  readonly frames: OpenFrames
+  readonly load: FrameLoader
+  readonly memoryAt: NonNullable<ReadStackOptions['memoryAt']>
+}
+
+const noMemory = async (): Promise<null> => null
+
+async function* partsOf(batch: LoadedBatch, { frames, load, memoryAt }: PartsDeps): AsyncGenerator<DiskPart> {
+  const inOnePlace = framesInOnePlace(batch.runs)
+  const lent = new Set<FramePlace>()
+  const open = async (frame: FramePlace, offsetBytes: number): Promise<Uint8Array> => {
     // Where more were open than there may be, it was closed and has to be read again.
     const stored = await (batch.stored.get(frame) ?? load([frame]).get(frame))
     batch.stored.delete(frame)
     assert(stored !== undefined)
-    const plain = frames.open(frame, stored.bytes)
+    const target = inOnePlace.delete(frame) ? await memoryAt(offsetBytes, frame.plainBytes) : null
+    if (target !== null) lent.add(frame)
+    const plain = frames.open(frame, stored.bytes, target)
     stored.done()
     return plain
   }
   for (const { offsetBytes, lengthBytes, frame, framePosition } of batch.runs) {
-    const plain = frame === null ? null : (frames.find(frame) ?? (await open(frame)))
+    const plain = frame === null ? null : (frames.find(frame) ?? (await open(frame, offsetBytes)))
     const bytes = plain?.subarray(framePosition, framePosition + lengthBytes) ?? null
     assert(frame === null || bytes?.length === lengthBytes, 'a run lies inside its frame')
     yield { offsetBytes, lengthBytes, bytes }
+    // Its memory is the caller's again.
+    if (frame !== null && framePosition + lengthBytes === frame.plainBytes && lent.has(frame)) frames.drop(frame)
   }
+}
+
+interface ShownPlace {
+  /** Of the frame's first byte. */
+  readonly offsetBytes: number
+  readonly zeroRunsBefore: number
+}
+
+/** Frames whose bytes the disk shows from the first to the last at one place, but for those that data of other frames hide. */
+const framesInOnePlace = (runs: readonly MergedRun[]): Set<FramePlace> => {
+  const places = new Map<FramePlace, ShownPlace | null>()
+  const whole = new Set<FramePlace>()
+  let zeroRunsBefore = 0
+  for (const { offsetBytes, lengthBytes, frame, framePosition } of runs) {
+    if (frame === null) {
+      zeroRunsBefore += 1
+      continue
+    }
+    if (!places.has(frame)) places.set(frame, framePosition === 0 ? { offsetBytes, zeroRunsBefore } : null)
+    const place = places.get(frame) ?? null
+    const isInPlace =
+      place?.offsetBytes === offsetBytes - framePosition && place.zeroRunsBefore === zeroRunsBefore && !whole.has(frame)
+    if (!isInPlace) {
+      places.set(frame, null)
+      whole.delete(frame)
+    } else if (framePosition + lengthBytes === frame.plainBytes) whole.add(frame)
+  }
+  return whole
 }

@@ -56,6 +56,19 @@ describe('open frames', () => {
     expect(Buffer.compare(opened, noise.plain)).toBe(0)
   })
 
+  it('lie where they are wanted, and are open until they are dropped', () => {
+    const frames = createOpenFrames(noKeys)
+    for (const plain of [text('packed'), random.bytes(8192)]) {
+      const { place, stored } = sample(0, 0, plain)
+      const target = Buffer.alloc(plain.length + 1)
+      const opened = frames.open(place, stored, target)
+      expect([opened.buffer, opened.byteOffset]).toEqual([target.buffer, target.byteOffset])
+      expect(Buffer.compare(frames.find(place) ?? Buffer.alloc(0), plain)).toBe(0)
+      frames.drop(place)
+      expect(frames.find(place)).toBeNull()
+    }
+  })
+
   it('of any size are opened', () => {
     const frames = createOpenFrames(noKeys)
     const large = sample(0, 1, text('large', 3 * 1024 * 1024))

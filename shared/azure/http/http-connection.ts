@@ -50,7 +50,9 @@ export interface HttpConnection {
  * they belong. */
 const ownBufferBytes = 16 * 1024
 /** A body handed to TLS in one piece is encrypted whole into memory; in pieces of this size it is not. */
-const writePieceBytes = 256 * 1024
+const tlsPieceBytes = 256 * 1024
+/** Without TLS a body goes out from where it lies, and each piece costs a turn of its own. */
+const plainPieceBytes = 1024 * 1024
 /** A connection nobody used for so long is closed; the services do so after some minutes. */
 const idleMsMax = 60_000
 
@@ -187,9 +189,10 @@ const send = async (
   socket.cork()
   socket.write(head, 'latin1')
   process.nextTick(() => socket.uncork())
+  const pieceBytes = 'encrypted' in socket ? tlsPieceBytes : plainPieceBytes
   for (const part of body)
-    for (let at = 0; at < part.length; at += writePieceBytes) {
-      const isTaken = socket.write(part.subarray(at, at + writePieceBytes))
+    for (let at = 0; at < part.length; at += pieceBytes) {
+      const isTaken = socket.write(part.subarray(at, at + pieceBytes))
       if (!isTaken) await drained(socket)
       if (!isWanted()) return false
     }
