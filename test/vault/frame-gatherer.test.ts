@@ -1,7 +1,7 @@
-import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { createFrameGatherer } from '../../shared/vault/frame-gatherer.ts'
 import type { ArrivedRead } from '../../shared/vault/read-ahead.ts'
+import { fc } from '../support/fast-check.ts'
 import { mib } from '../support/vault-world.ts'
 
 const page = 4096
