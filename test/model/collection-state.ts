@@ -40,7 +40,7 @@ export interface Compaction {
   readonly runs: readonly [Run, Run]
 }
 
-export interface Restore {
+interface Restore {
   readonly at: number
   readonly target: number
   readonly intent: number
@@ -98,7 +98,7 @@ export const expiredFromLive = records.firstExpired - records.first
 /** Bits of objects, in the order in which a sweep removes them: earlier records of a recovery point (all that its end leaves are
  * taken for one), layers, the compaction's slice index, segments. */
 export const recordOf = (point: number): number => 1 << point
-export const allRecords = 15
+const allRecords = 15
 export const layerOf = (point: number): number => 16 << point
 export const foldedLayer = 16 << pointsMax
 export const allLayers = 0x1f0
@@ -107,7 +107,7 @@ export const segmentOf = (point: number): number => 1 << (10 + point)
 /** The first recovery point's second segment: no compaction moves its frames. */
 export const keptSegment = 1 << 14
 export const movedSegment = (attempt: number): number => 1 << (14 + attempt)
-export const allSegments = 0x1fc00
+const allSegments = 0x1fc00
 export const orderOfSweep = [allRecords, allLayers, sliceIndex, allSegments] as const
 
 /** What a run of an attempt gathered: frames of both differ, be it by their key. */

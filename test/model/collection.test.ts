@@ -23,13 +23,12 @@ describe('the protocol of collection', () => {
     expect(states).toBeGreaterThanOrEqual(statesMin)
   })
 
-  it.each<WorldName>([
-    'a restore, a collection',
-    'a backup, a collection',
-    'a rewrite that is fenced, a collection',
-  ])('leaves no garbage after two quiet passes, wherever all die: %s', (world) => {
-    expect(explore(withQuietPasses(inWorld(world))).counterexample).toBeNull()
-  })
+  it.each<WorldName>(['a restore, a collection', 'a backup, a collection', 'a rewrite that is fenced, a collection'])(
+    'leaves no garbage after two quiet passes, wherever all die: %s',
+    (world) => {
+      expect(explore(withQuietPasses(inWorld(world))).counterexample).toBeNull()
+    },
+  )
 })
 
 /** Each is found with one rule wrong, or with two where one is the other's second net: see below which those are. */

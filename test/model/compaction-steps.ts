@@ -36,7 +36,7 @@ export const runOrder = [
 ] as const
 type RunStep = (typeof runOrder)[number]
 
-export const runAt = (step: RunStep): number => runOrder.indexOf(step)
+const runAt = (step: RunStep): number => runOrder.indexOf(step)
 
 type Compaction = World['compaction']
 

@@ -18,7 +18,6 @@ import type { Protocol } from './protocols.ts'
 
 export const pointAt = (world: World, index: number): Point => world.points[index] as Point
 export const isLive = ({ record }: Point): boolean => record >= records.first && record <= records.fenced
-export const isExpired = ({ record }: Point): boolean => record >= records.firstExpired
 /** Attempt and run of `madeOf`. */
 const attemptIn = (made: number): number => ((made - 1) >> 1) + 1
 const runIn = (made: number): number => (made - 1) & 1
