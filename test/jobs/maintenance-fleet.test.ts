@@ -6,6 +6,7 @@ import { encodeJson } from '../../shared/jobs/json-object.ts'
 import { collectVault } from '../../shared/jobs/maintenance/collect-vault.ts'
 import { compactVault } from '../../shared/jobs/maintenance/compact-vault.ts'
 import { expireVault } from '../../shared/jobs/maintenance/expire-vault.ts'
+import { scrubWithinBudget } from '../../shared/jobs/maintenance/scrub-vault.ts'
 import { startJob } from '../../shared/jobs/start-job.ts'
 import type { BlobContent } from '../../shared/ports/blob-store.ts'
 import { writeDamage } from '../../shared/vault/damage-reports.ts'
@@ -116,6 +117,23 @@ describe('a pass over a fleet of which nothing changed', () => {
     expect([records, footers]).toEqual([1, 1])
     const collected = await callsOf(collectVault)
     expect(collected['read recovery-points']).toBeUndefined()
+  })
+})
+
+describe('a scrub of several VMs', () => {
+  it('writes each note of what was checked once, and what was checked lately is left alone by the next', async () => {
+    const notes = async (): Promise<readonly string[]> => {
+      const deps = reopened()
+      expect(await scrubWithinBudget(deps, step)).toMatchObject({ kind: 'done', counts: { damaged: 0 } })
+      const segments = deps.vault.calls.filter(({ operation, name }) => operation === 'read' && name.startsWith('seg'))
+      const puts = deps.control.calls.filter(({ operation }) => operation === 'put').map(({ name }) => name)
+      expect(new Set(puts).size).toBe(puts.length)
+      return segments.map(({ name }) => name)
+    }
+    const first = await notes()
+    expect(new Set(first).size).toBe(first.length)
+    expect(first.length).toBeGreaterThan(vmIds.length)
+    expect(await notes()).toEqual([])
   })
 })
 
