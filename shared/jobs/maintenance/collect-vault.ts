@@ -39,6 +39,7 @@ export const collectVault = async (deps: CollectDeps, step: MaintenanceStep): Pr
     counts = plusCounts(counts, part.counts)
     problems.push(...part.problems)
     at = part.next
+    if (!part.isWhole) break
   } while (at !== null && workedMs() < anotherPartWithinMs)
   const unread = parts.unread().slice(0, namesMax).map(unreadJob)
   const done = { counts, problems: [...problems, ...unread] }
@@ -56,6 +57,8 @@ const anotherPartWithinMs = 30_000
 interface PartDone {
   readonly counts: Partial<MaintenanceCounts>
   readonly problems: readonly StepProblem[]
+  /** False where more of the same part is left for the next step: what this one holds in memory is given up first. */
+  readonly isWhole: boolean
   /** Cursor of what is to be done next; null at the stage's end. */
   readonly next: string | null
 }
@@ -74,7 +77,8 @@ const partsOf = (deps: CollectDeps, passId: string, hasTime: () => boolean) => {
   }
   const mark = async (after: string): Promise<PartDone> => {
     const outcome = await markVault(deps, after === '' ? null : after)
-    return { ...outcome, next: outcome.kind === 'more' ? `${marking}${outcome.cursor}` : removal }
+    const isWhole = outcome.kind === 'done'
+    return { ...outcome, isWhole, next: isWhole ? removal : `${marking}${outcome.cursor}` }
   }
   const remove = async (from: string | null): Promise<PartDone> => {
     if (from === null) await endOrphans(deps)
@@ -82,12 +86,12 @@ const partsOf = (deps: CollectDeps, passId: string, hasTime: () => boolean) => {
     const { removed, retained, early } = collected.swept
     const counts = { removed: removed + collected.removedFromControl, retained: retained + early }
     const next = collected.at === null ? jobRecords : `${removal}${collected.at}`
-    return { counts, problems: problemsOf(collected), next }
+    return { counts, problems: problemsOf(collected), isWhole: collected.at === null, next }
   }
   const endJobs = async (): Promise<PartDone> => {
     const jobs = await collectJobs(deps, { jobDays: deps.jobDays ?? jobDaysDefault, recordsMax: jobRecordsMax })
     for (const error of jobs.unreadable) unread.set(error.message, error)
-    return { counts: { removed: jobs.removed }, problems: [], next: null }
+    return { counts: { removed: jobs.removed }, problems: [], isWhole: true, next: null }
   }
   return {
     next: (at: string): Promise<PartDone> => {
