@@ -70,7 +70,6 @@ export const worlds = {
   },
   'a fold, a restore, a collection, the supervisor': { backups: 0, collectors: 1 },
   'a rewrite that is fenced, two collections': { backups: 0, compaction: 'rewrite', restore: false },
-  'a rewrite that is fenced, a restore, two collections': { backups: 0, compaction: 'rewrite' },
   'a backup, a rewrite twice under one id, a collection': {
     backups: 1,
     compaction: 'rewrite',
@@ -79,7 +78,15 @@ export const worlds = {
     fences: false,
     collectors: 1,
   },
-  'a backup, a fold, a collection, the supervisor': { backups: 1, restore: false, collectors: 1 },
+  /** The backup builds on the first recovery point, which alone is folded and expires. */
+  'a backup, a fold, a collection, the supervisor': {
+    backups: 1,
+    restore: false,
+    collectors: 1,
+    expiring: 1,
+    used: 1,
+    restarts: false,
+  },
   /** The last of the backups' recovery points is folded, and restored, while those before it expire. */
   'two backups one after the other, a fold, a restore, a collection': {
     backups: 2,

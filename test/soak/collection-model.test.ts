@@ -14,7 +14,6 @@ it.each<[WorldName, Partial<Protocol>]>([
   ['a backup, a rewrite twice under one id, a collection', {}],
   ['a backup, a fold, a collection, the supervisor', {}],
   ['a rewrite that is fenced, two collections', {}],
-  ['a rewrite that is fenced, a restore, two collections', {}],
   ['three backups one after the other, a fold, a collection', {}],
   // Second nets: each of these rules may be missing where the others hold.
   ['a backup, two collections', { readsCondemned: false }],
