@@ -2,6 +2,7 @@ import { VaultError } from '../../shared/format/vault-error.ts'
 import { readClaim } from '../../shared/jobs/claim.ts'
 import { endJob } from '../../shared/jobs/finish-job.ts'
 import { readJobRecord } from '../../shared/jobs/job-records.ts'
+import { endOrphans } from '../../shared/jobs/maintenance/end-orphans.ts'
 import { collectGarbage } from '../../shared/vault/collect-garbage.ts'
 import { compactVm } from '../../shared/vault/compact-vm.ts'
 import { damageOf } from '../../shared/vault/damage-reports.ts'
@@ -13,6 +14,7 @@ import { givenUp } from './random-history-backup.ts'
 import { backUp } from './random-history-backups.ts'
 import { damage, expectReportsTrue, heal, mend } from './random-history-damage.ts'
 import { rotateDataKey, rotateWrappingKey } from './random-history-keys.ts'
+import { lose } from './random-history-loss.ts'
 import {
   addDisk,
   addVm,
@@ -122,6 +124,7 @@ const compact: Act = async (history, random) => {
 export const collectOnce = async ({ vault, control, clock }: HistoryDeps, passId: string, objectsMax: number) => {
   const hasEnded = async (jobId: string): Promise<boolean> =>
     ((await readJobRecord(control, jobId))?.outcome ?? null) !== null
+  await endOrphans({ vault, control })
   return collectGarbage({ vault, control, clock }, { passId, objectsMax, hasEnded })
 }
 
@@ -219,7 +222,8 @@ const restore: Act = async (history, random) => {
   const restoreAll = async ({ vault, control, keys }: HistoryDeps): Promise<string> => {
     await writeIntent(control, { kind: 'restore', id, vmKey, dependsOn: [recoveryPointId] })
     const found = await readRecoveryPoint(vault, { vmKey, recoveryPointId })
-    if (found === null && states.get(recoveryPointId) === 'committed') throw new Error(`${recoveryPointId} is gone`)
+    if (found === null && states.get(recoveryPointId) === 'committed' && !history.everUnsure.has(recoveryPointId))
+      throw new Error(`${recoveryPointId} is gone`)
     const revision = found?.recoveryPoint.revision ?? 0
     for (const [disk, bytes] of found === null ? [] : disks) {
       const again = await readRevision(vault, { vmKey, recoveryPointId }, revision, {})
@@ -277,6 +281,7 @@ export const acts = {
   scrub,
   check,
   damage,
+  lose,
   mend,
   heal,
 } as const satisfies Record<string, Act>

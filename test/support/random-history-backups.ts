@@ -1,12 +1,13 @@
 import type { BackupJob, Claim } from '../../shared/domain/job.ts'
+import { refOf } from '../../shared/domain/job-ref.ts'
 import { backupJobOf, defaultChoices } from '../../shared/domain/policy.ts'
 import { type HeldClaim, isCurrent, readClaim, renewClaim } from '../../shared/jobs/claim.ts'
-import { endJob } from '../../shared/jobs/finish-job.ts'
+import { endJob, finishJob } from '../../shared/jobs/finish-job.ts'
 import { readJobRecord } from '../../shared/jobs/job-records.ts'
 import { resumeJob } from '../../shared/jobs/resume-job.ts'
 import { startJob } from '../../shared/jobs/start-job.ts'
 import { readUnfinished } from '../../shared/jobs/unfinished.ts'
-import { protect } from './random-history-backup.ts'
+import { givenUp, protect } from './random-history-backup.ts'
 import { type History, launch, pickVm, quietDeps, writeSome } from './random-history-model.ts'
 import { describeVm, type PlatformVm } from './random-history-platform.ts'
 import type { HistoryDeps } from './random-history-world.ts'
@@ -77,8 +78,11 @@ const backUpBy = (
         committed = recoveryPointId
         return `${recoveryPointId}: ${outcome.story}`
       }
-      if (await isHolder(history, claim))
+      if (!(await isHolder(history, claim))) return `${recoveryPointId}: ${outcome.reason}`
+      if (!hasLostPlan(history, recoveryPointId))
         throw new Error(`the backup ${recoveryPointId} cannot go on: ${outcome.reason}`)
+      await finishJob(deps, { ...refOf(claim), outcome: givenUp })
+      history.givenUp.add(recoveryPointId)
       return `${recoveryPointId}: ${outcome.reason}`
     },
     settled: () => {
@@ -91,6 +95,10 @@ const backUpBy = (
   }
   return mishap === null ? launch(history, random, task, null) : launch(history, random, task)
 }
+
+/** True where notes of the backup were lost: it is not gone on with, another one begins. */
+export const hasLostPlan = ({ everDamaged }: History, recoveryPointId: string): boolean =>
+  [...everDamaged].some((name) => name.startsWith(`plans/${recoveryPointId}/`))
 
 /** True for a job whose outcome was recorded by a run that died before it gave the claim back: that is all that is left to do, as the supervisor does. */
 export const isOver = async (deps: HistoryDeps, held: HeldClaim): Promise<boolean> => {

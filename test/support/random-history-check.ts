@@ -16,7 +16,7 @@ type Objects = ReadonlyMap<string, BlobContent>
 
 /** Names in the vault that nothing needs, and names that are needed and are not there. For moments at which nobody is at work. */
 export const judgeVault = (objects: Objects): { readonly unneeded: string[]; readonly missing: string[] } => {
-  const needed = neededNames(objects)
+  const needed = judgeNeeded(objects)
   const isKept = (name: string): boolean => needed.has(name) || name.startsWith('keys/')
   return {
     unneeded: [...objects.keys()].filter((name) => !isKept(name)).sort(),
@@ -34,10 +34,11 @@ export const uselessInControl = (objects: Objects): string[] =>
 export const abortedIn = (objects: Objects): string[] =>
   [...recordsByPoint(objects).values()].flatMap(([first = '']) => {
     const { aborted, recoveryPointId } = readRecord(objects, first)
-    return aborted === true ? [recoveryPointId] : []
+    return aborted === true && recoveryPointId !== undefined ? [recoveryPointId] : []
   })
 
-const neededNames = (objects: Objects): Set<string> => {
+/** Names in the vault that its commit records need. */
+export const judgeNeeded = (objects: Objects): Set<string> => {
   const needed = new Set<string>()
   for (const revisions of recordsByPoint(objects).values()) {
     const newest = revisions.at(-1) ?? ''
@@ -66,8 +67,14 @@ const recordsByPoint = (objects: Objects): Map<string, string[]> => {
   return points
 }
 
-const readRecord = (objects: Objects, name: string): Record =>
-  (JSON.parse(Buffer.from(objects.get(name)?.bytes ?? []).toString()) as { record: Record }).record
+/** Of a damaged record nothing is known. */
+const readRecord = (objects: Objects, name: string): Partial<Record> => {
+  try {
+    return (JSON.parse(Buffer.from(objects.get(name)?.bytes ?? []).toString()) as { record?: Record }).record ?? {}
+  } catch {
+    return {}
+  }
+}
 
 /** A layer needs the segments in its footer; the slice indexes it was made of are kept with it. */
 const addLayer = (objects: Objects, needed: Set<string>, layerId: string): void => {

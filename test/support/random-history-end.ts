@@ -1,15 +1,19 @@
+import { refOf } from '../../shared/domain/job-ref.ts'
 import { readClaim } from '../../shared/jobs/claim.ts'
+import { finishJob } from '../../shared/jobs/finish-job.ts'
 import { readJobRecord } from '../../shared/jobs/job-records.ts'
 import { resumeJob } from '../../shared/jobs/resume-job.ts'
 import { giveUnfinishedUp, readUnfinished } from '../../shared/jobs/unfinished.ts'
 import { compactVm } from '../../shared/vault/compact-vm.ts'
+import { damageOf } from '../../shared/vault/damage-reports.ts'
 import { expireRecoveryPoint } from '../../shared/vault/expire-recovery-points.ts'
 import { dropIntent } from '../../shared/vault/intents.ts'
+import { giveUpLost } from '../../shared/vault/lost-records.ts'
 import { listRecoveryPoints } from '../../shared/vault/recovery-points.ts'
 import { scrubVault } from '../../shared/vault/scrub-vault.ts'
 import { collectOnce, wake } from './random-history-acts.ts'
-import { protect } from './random-history-backup.ts'
-import { isHolder, isOver, renewed } from './random-history-backups.ts'
+import { givenUp, protect } from './random-history-backup.ts'
+import { hasLostPlan, isHolder, isOver, renewed } from './random-history-backups.ts'
 import { abortedIn, judgeVault, uselessInControl } from './random-history-check.ts'
 import { checkAll, mend } from './random-history-damage.ts'
 import { expectExact, type History, quietDeps } from './random-history-model.ts'
@@ -23,7 +27,10 @@ export const settle = async (history: History, random: SeededRandom): Promise<vo
   while (history.sleepers.length > 0) history.story.push(`wake: ${await wake(history, random)}`)
   if (history.everDamaged.size > 0) {
     await expectExact(history)
+    const isGivenUp = random.below(2) === 0
+    if (isGivenUp) history.story.push(`without: ${await doWithout(history)}`)
     history.story.push(`mend: ${await mend(history)}`)
+    await giveUnsureUp(history)
     await checkAll(history)
   }
   const { control } = quietDeps(history)
@@ -34,10 +41,45 @@ export const settle = async (history: History, random: SeededRandom): Promise<vo
     if (state === 'ending') await expireNow(history, recoveryPointId)
 }
 
+/** What hints name where something cannot be brought back: an object of the control container is removed, a recovery point without its record is
+ * given up. */
+const doWithout = async (history: History): Promise<string> => {
+  const { control } = quietDeps(history)
+  const { vault } = history.world
+  const names: string[] = []
+  for (const [name, { store, after }] of [...history.damaged]) {
+    if (store === 'vault' && !name.startsWith('recovery-points/')) continue
+    // A first revision that is gone below a later one is told, and harms nobody.
+    if (store === 'vault' && vault.objects.has(name.replace('/0001.json', '/0002.json')) && after === null) continue
+    history.damaged.delete(name)
+    names.push(name)
+    if (store === 'control' && after !== null) await control.remove(name)
+  }
+  await giveTouchedUp(history)
+  return names.join(', ') || 'nothing'
+}
+
+const giveTouchedUp = async (history: History): Promise<void> => {
+  const { control } = quietDeps(history)
+  await checkAll(history)
+  for (const { vmKey } of history.world.platform.vms)
+    for (const { kind, touches } of await damageOf(control, vmKey))
+      for (const { recoveryPointId } of kind === 'record' ? touches : [])
+        await expireNow(history, recoveryPointId, vmKey)
+}
+
+/** A recovery point whose lost revision cannot be brought back, as its name is taken, is given up. */
+const giveUnsureUp = async (history: History): Promise<void> => {
+  for (const recoveryPointId of history.unsure) {
+    await expireNow(history, recoveryPointId)
+    history.unsure.delete(recoveryPointId)
+  }
+}
+
 const settleBackup = async (history: History, random: SeededRandom, { vmKey }: PlatformVm): Promise<void> => {
   const deps = quietDeps(history)
   for (const recoveryPointId of abortedIn(history.world.vault.objects))
-    if (!history.givenUp.has(recoveryPointId))
+    if (!history.givenUp.has(recoveryPointId) && !mayBeOrphan(history, recoveryPointId))
       throw new Error(`${recoveryPointId} is fenced off, and nobody gave it up`)
   const ended = await readClaim(deps.control, { jobId: 'backup', vmKey })
   if (ended !== null) await isOver(deps, ended)
@@ -51,10 +93,18 @@ const settleBackup = async (history: History, random: SeededRandom, { vmKey }: P
   const outcome = await protect(deps, claim, random)
   history.story.push(`${recoveryPointId}: ${outcome.kind === 'committed' ? outcome.story : outcome.reason}`)
   if (outcome.kind === 'refused') {
-    if (await isHolder(history, claim)) throw new Error(`the backup ${recoveryPointId} cannot go on: ${outcome.reason}`)
+    if ((await isHolder(history, claim)) && !hasLostPlan(history, recoveryPointId))
+      throw new Error(`the backup ${recoveryPointId} cannot go on: ${outcome.reason}`)
+    await finishJob(deps, { ...refOf(claim), outcome: givenUp })
     return giveUpUnfinished(deps, vmKey)
   }
   if (!history.states.has(recoveryPointId)) history.states.set(recoveryPointId, 'committed')
+}
+
+/** True where what names a backup that is under way, or its record, was lost. */
+const mayBeOrphan = ({ world, everDamaged, everUnsure }: History, recoveryPointId: string): boolean => {
+  const vmKey = world.platform.taken.get(recoveryPointId)?.vmKey ?? ''
+  return everUnsure.has(recoveryPointId) || everDamaged.has(`claims/${vmKey}`) || everDamaged.has(`unfinished/${vmKey}`)
 }
 
 /** As a later backup of the VM would. */
@@ -64,11 +114,16 @@ const giveUpUnfinished = async (deps: HistoryDeps, vmKey: string): Promise<void>
   if (job?.kind === 'backup') await giveUnfinishedUp(deps, job)
 }
 
-const expireNow = async (history: History, recoveryPointId: string): Promise<void> => {
-  const { vault } = quietDeps(history)
-  const vmKey = history.world.platform.taken.get(recoveryPointId)?.vmKey ?? ''
+const expireNow = async (
+  history: History,
+  recoveryPointId: string,
+  vmKey = history.world.platform.taken.get(recoveryPointId)?.vmKey ?? '',
+): Promise<void> => {
+  const { vault, control } = quietDeps(history)
+  if (vmKey === '') return
   for await (const listed of listRecoveryPoints(vault, vmKey))
     if (listed.recoveryPointId === recoveryPointId) await expireRecoveryPoint(vault, { vmKey, ...listed })
+  await giveUpLost({ vault, control }, { vmKey, recoveryPointId })
   history.states.set(recoveryPointId, 'ended')
 }
 
@@ -78,20 +133,29 @@ const expireNow = async (history: History, recoveryPointId: string): Promise<voi
 export const expectSettled = async (history: History): Promise<void> => {
   const { vault, control, ...deps } = quietDeps(history)
   const collect = async (passId: string): Promise<void> => {
-    const { kind, unreadable } = await collectOnce({ ...deps, vault, control }, passId, 100_000)
-    if (kind !== 'done' || unreadable.length > 0) throw new Error(`${passId}: ${kind} ${JSON.stringify(unreadable)}`)
+    const { kind, unreadable, lostRecords } = await collectOnce({ ...deps, vault, control }, passId, 100_000)
+    if (kind !== 'done' || unreadable.length + lostRecords.length > 0)
+      throw new Error(`${passId}: ${kind} ${JSON.stringify({ unreadable, lostRecords })}`)
   }
+  const fold = async (mayWait = false): Promise<void> => {
+    for (const { vmKey } of history.world.platform.vms) {
+      const compacted = await compactVm({ vault, control }, { vmKey, stepsMax: 100, rewriteBytesMax: 100_000 })
+      if (compacted.kind !== 'done' && !mayWait)
+        throw new Error(`the folds of ${vmKey} do not come to an end: ${compacted.kind}`)
+    }
+  }
+  // What a fold that met damage has declared is ended by the next one.
+  if (history.everDamaged.size > 0) await fold(true)
   await collect('first')
   await collect('second')
-  for (const { vmKey } of history.world.platform.vms) {
-    const compacted = await compactVm({ vault, control }, { vmKey, stepsMax: 100, rewriteBytesMax: 100_000 })
-    if (compacted.kind !== 'done') throw new Error(`the folds of ${vmKey} do not come to an end: ${compacted.kind}`)
-  }
+  await fold()
   await collect('quiet-1')
   await collect('quiet-2')
   await expectExact(history)
   const { unneeded, missing } = judgeVault(history.world.vault.objects)
-  const left = [...unneeded, ...uselessInControl(history.world.control.objects)]
+  // A late twin of a backup whose fence was lost may decide once more.
+  const isOfTwin = (name: string): boolean => history.everUnsure.has(name.split('/')[1] ?? '')
+  const left = [...unneeded, ...uselessInControl(history.world.control.objects).filter((name) => !isOfTwin(name))]
   if (left.length > 0) throw new Error(`nothing needs ${left.join(', ')}`)
   if (missing.length > 0) throw new Error(`there is no ${missing.join(', ')}`)
   const everything = { bytesMax: Infinity, callsMax: Infinity, vmBytesMax: Infinity, checkedBefore: null }

@@ -1,6 +1,8 @@
 import { vmKeyOf } from '../../shared/domain/ids.ts'
 import { VaultError } from '../../shared/format/vault-error.ts'
+import { ControlObjectError } from '../../shared/jobs/json-object.ts'
 import type { BlobReader } from '../../shared/ports/blob-store.ts'
+import { CurrentKeyLockedError } from '../../shared/vault/data-keys.ts'
 import { listRecoveryPoints, readRecoveryPoint } from '../../shared/vault/recovery-points.ts'
 import type { PlatformVm } from './random-history-platform.ts'
 import {
@@ -20,6 +22,15 @@ interface Sleeper {
   wake(): Promise<string>
 }
 
+export interface Damaged {
+  readonly store: 'vault' | 'control'
+  readonly before: Uint8Array
+  /** Null where it is gone. */
+  readonly after: Uint8Array | null
+  /** What nothing needed but the commit record that is gone. */
+  readonly alone?: ReadonlySet<string>
+}
+
 /** A history as it goes on: the world, and what must be true of it. */
 export interface History {
   readonly world: HistoryWorld
@@ -30,9 +41,12 @@ export interface History {
   readonly givenUp: Set<string>
   /** Intents of restores that died. */
   readonly deadRestores: string[]
-  /** What storage has damaged: null where it is gone. */
-  readonly damaged: Map<string, { readonly before: Uint8Array; readonly after: Uint8Array | null }>
+  /** What storage has damaged, by name. */
+  readonly damaged: Map<string, Damaged>
   readonly everDamaged: Set<string>
+  /** Recovery points that have lost their newest revision: they may be absent, be what they were before it, or miss what was given up since. */
+  readonly unsure: Set<string>
+  readonly everUnsure: Set<string>
   readonly story: string[]
   readonly counts: { passes: number; restores: number; disks: number; expiries: number }
   /** Disks of more than one slice. */
@@ -136,12 +150,21 @@ const finish = async (history: History, door: Door, task: Task, mishap: Mishap |
   } catch (error) {
     const isOvertaken = mishap?.kind === 'asleep' && task.isOvertaken?.(error) === true
     if (isOvertaken) return `overtaken (${(error as Error).message})`
-    if (metDamage(history, error) && task.mayMeet?.(error.fault.name) === true) return `meets damage (${error.message})`
+    if (metDamage(history, error) && mayMeet(task, error)) {
+      task.died?.()
+      return `meets damage (${error.message})`
+    }
     if (!isMishap(error)) throw error
   }
   task.died?.()
   return 'died'
 }
+
+/** Whatever cannot be read of keys and of the control container may refuse a run. */
+const mayMeet = (task: Task, error: Error): boolean =>
+  !(error instanceof VaultError) || !isData(error.fault.name) || task.mayMeet?.(error.fault.name) === true
+
+const isData = (name: string): boolean => /^(layers|recovery-points|segments|sidecars|slices)\//.test(name)
 
 const mishaps = [
   'crashBefore',
@@ -162,18 +185,36 @@ const drawMishap = (random: SeededRandom): Mishap | null => {
 }
 
 /** True for what a run may end with that met damage, be it that it slept since and all is whole again. */
-export const metDamage = ({ everDamaged }: History, error: unknown): error is VaultError =>
-  error instanceof VaultError && everDamaged.has(error.fault.name)
+export const metDamage = ({ world, everDamaged, everUnsure }: History, error: unknown): error is Error =>
+  namesOneOf(everDamaged, error) || (everUnsure.size > 0 && isOfMissing(world, error))
 
-const isOfDamage = ({ damaged }: History, error: unknown): error is VaultError =>
-  error instanceof VaultError && damaged.has(error.fault.name)
+const isOfDamage = ({ damaged }: History, error: unknown): error is Error => namesOneOf(new Set(damaged.keys()), error)
 
-/** What the work comes to, or the error that it ends with where that names a damaged object. */
-export const damageIn = async <Value>(history: History, work: () => Promise<Value>): Promise<Value | VaultError> => {
+/** What cannot be found where a recovery point has become again what it was before its newest revision. */
+const isOfMissing = ({ vault }: HistoryWorld, error: unknown): error is VaultError =>
+  error instanceof VaultError && error.fault.code === 'object-missing' && !vault.objects.has(error.fault.name)
+
+/** A refusal that names one of the objects; of a data key any of its revisions, as what is left of them may not do. */
+const namesOneOf = (names: ReadonlySet<string>, error: unknown): boolean => {
+  if (error instanceof CurrentKeyLockedError) return namesOneOf(names, error.cause)
+  if (error instanceof ControlObjectError) return [...names].some((name) => error.message.includes(` ${name} `))
+  if (!(error instanceof VaultError)) return false
+  const { name, code } = error.fault
+  const key = code.startsWith('key-') || code === 'wrong-key' ? name.slice(0, name.lastIndexOf('/') + 1) : null
+  return names.has(name) || (key !== null && [...names].some((one) => one.startsWith(key)))
+}
+
+/** What the work comes to, or the error that it ends with where that names a damaged object.
+ * @param isUnsure of a recovery point that has lost its newest revision: what is gone may also be what was given up since */
+export const damageIn = async <Value>(
+  history: History,
+  work: () => Promise<Value>,
+  isUnsure = false,
+): Promise<Value | Error> => {
   try {
     return await work()
   } catch (error) {
-    if (isOfDamage(history, error)) return error
+    if (isOfDamage(history, error) || (isUnsure && isOfMissing(history.world, error))) return error
     throw error
   }
 }
@@ -193,17 +234,21 @@ export const expectExact = async (history: History): Promise<void> => {
   const live = new Set<string>()
   for (const { vmKey } of history.world.platform.vms)
     for (const recoveryPointId of await pointsListed(vault, vmKey)) {
+      const isUnsure = history.unsure.has(recoveryPointId)
       const found = await damageIn(history, () => readRecoveryPoint(vault, { vmKey, recoveryPointId }))
       if (found === null) continue
       live.add(recoveryPointId)
-      if (found instanceof VaultError) continue
-      if (history.states.get(recoveryPointId) === 'ended') throw new Error(`${recoveryPointId} lives on behind its end`)
+      if (found instanceof Error) continue
+      if (history.states.get(recoveryPointId) === 'ended' && !isUnsure)
+        throw new Error(`${recoveryPointId} lives on behind its end`)
       for (const [disk, bytes] of history.world.platform.taken.get(recoveryPointId)?.disks ?? []) {
-        const restored = await damageIn(history, () => restoreDisk(vault, found.recoveryPoint, disk, 100_000, ring))
-        if (!(restored instanceof VaultError) && !restored.equals(bytes))
+        const restore = () => restoreDisk(vault, found.recoveryPoint, disk, 100_000, ring)
+        const restored = await damageIn(history, restore, isUnsure)
+        if (!(restored instanceof Error) && !restored.equals(bytes))
           throw new Error(`${recoveryPointId}/${disk} is not what was copied`)
       }
     }
   for (const [recoveryPointId, state] of history.states)
-    if (state === 'committed' && !live.has(recoveryPointId)) throw new Error(`${recoveryPointId} is gone`)
+    if (state === 'committed' && !live.has(recoveryPointId) && !history.unsure.has(recoveryPointId))
+      throw new Error(`${recoveryPointId} is gone`)
 }

@@ -1,9 +1,10 @@
+import { ControlObjectError } from '../../shared/jobs/json-object.ts'
 import { createFakeKeyWrapper } from './fake-key-wrapper.ts'
 import { createMemoryBlobStore } from './memory-blob-store.ts'
 import { acts } from './random-history-acts.ts'
 import { expectSettled, settle } from './random-history-end.ts'
 import type { History } from './random-history-model.ts'
-import { addVm } from './random-history-model.ts'
+import { addVm, metDamage } from './random-history-model.ts'
 import type { HistoryWorld } from './random-history-world.ts'
 import { withSeededChance } from './seeded-chance.ts'
 import { type SeededRandom, seededRandom } from './seeded-random.ts'
@@ -35,12 +36,16 @@ const quietWeights: Weights = {
   scrub: 3,
   check: 3,
   damage: 0,
+  lose: 0,
   mend: 0,
   heal: 0,
 }
 
 /** In a third of all histories storage damages what it holds. */
 const damagingWeights = { ...quietWeights, check: 6, scrub: 8, restore: 8, damage: 16, mend: 4, heal: 6 }
+
+/** In another sixth records, keys and control objects are lost or damaged, too. */
+const losingWeights = { ...damagingWeights, damage: 3, lose: 14, rotateDataKey: 5, rotateWrappingKey: 5, compact: 30 }
 
 /** A history begins with this many backups. */
 const firstBackups = 3
@@ -62,7 +67,7 @@ const drawActs = (random: SeededRandom, weights: Weights): readonly Act[] => {
 const openHistory = (seed: number): History => {
   const random = seededRandom(seed)
   const names = 3 + random.below(60)
-  const store = () => createMemoryBlobStore(new Map(), createStorageRules(), names)
+  const store = () => createMemoryBlobStore(new Map(), createStorageRules({ softDeleteDays: 30 }), names)
   const world: HistoryWorld = {
     vault: store(),
     control: store(),
@@ -89,6 +94,8 @@ const openHistory = (seed: number): History => {
     deadRestores: [],
     damaged: new Map(),
     everDamaged: new Set(),
+    unsure: new Set(),
+    everUnsure: new Set(),
     story: [],
     counts: { passes: 0, restores: 0, disks: 0, expiries: 0 },
     isWide: random.below(20) === 0,
@@ -110,7 +117,7 @@ const play = (seed: number, script: readonly Act[]): Promise<Played> =>
     try {
       for (const [number, { kind, seed: actSeed }] of script.entries()) {
         history.world.clock.advance(7 * 3600 * 1000)
-        const told = await acts[kind](history, seededRandom(actSeed))
+        const told = await orRefused(history, () => acts[kind](history, seededRandom(actSeed)))
         history.story.push(`${number} ${kind}: ${told}`)
       }
       history.story.push('end')
@@ -121,6 +128,16 @@ const play = (seed: number, script: readonly Act[]): Promise<Played> =>
       return { story: history.story, error: error as Error }
     }
   })
+
+/** An act that looks at the control container by itself may find it damaged, too. */
+const orRefused = async (history: History, act: () => Promise<string>): Promise<string> => {
+  try {
+    return await act()
+  } catch (error) {
+    if (error instanceof ControlObjectError && metDamage(history, error)) return `refused (${error.message})`
+    throw error
+  }
+}
 
 /** Runs that a failure is made smaller by, at most. */
 const shrinkRunsMax = 250
@@ -143,13 +160,18 @@ const shrink = async (seed: number, script: readonly Act[], first: Played): Prom
   return failure
 }
 
+const weightsOf = (seed: number): Weights => {
+  if (seed % 3 === 0) return damagingWeights
+  return seed % 6 === 1 ? losingWeights : quietWeights
+}
+
 /** A history of writes, backups, expiries, folds, collections, restores and changes of keys over one to three VMs, in which processes die, or
- * sleep at any storage call while others go on, and storage damages objects in a third of them. Every recovery point that lives restores to what was copied, all the time; when all have
+ * sleep at any storage call while others go on, and storage damages objects in a third of them; in a sixth records, keys and control objects are lost, too. Every recovery point that lives restores to what was copied, all the time; when all have
  * ended and two collections have passed, nothing is left that nothing needs. The same seed gives the same history.
  * @returns the story
  * @throws Error with the story of the shortest history that still fails */
 export const runRandomHistory = async (seed: number): Promise<readonly string[]> => {
-  const script = drawActs(seededRandom(seed ^ 0x5eed), seed % 3 === 0 ? damagingWeights : quietWeights)
+  const script = drawActs(seededRandom(seed ^ 0x5eed), weightsOf(seed))
   const played = await play(seed, script)
   if (played.error === null) return played.story
   const { story, error } = await shrink(seed, script, played)

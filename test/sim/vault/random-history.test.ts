@@ -31,6 +31,15 @@ const turns = [
   /meets damage/,
   /is whole with [1-9] damaged/,
   /mend: .*segments/,
+  /lose: only record/,
+  /lose: newest record/,
+  /lose: first record/,
+  /lose: .* of keys\/[^/]+\//,
+  /lose: .* of plans\//,
+  /lose: .* of intents\//,
+  /lose: .* of claims\//,
+  /without: .*recovery-points/,
+  /meets damage .*keys\//,
 ]
 
 describe('a random history of a vault', { timeout: 900_000 }, () => {
