@@ -33,11 +33,8 @@ const turns = [
   /mend: .*segments/,
   /lose: only record/,
   /lose: newest record/,
-  /lose: first record/,
   /lose: .* of keys\/[^/]+\//,
   /lose: .* of plans\//,
-  /lose: .* of intents\//,
-  /lose: .* of claims\//,
   /without: .*recovery-points/,
   /meets damage .*keys\//,
 ]
