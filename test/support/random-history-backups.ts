@@ -8,8 +8,9 @@ import { resumeJob } from '../../shared/jobs/resume-job.ts'
 import { startJob } from '../../shared/jobs/start-job.ts'
 import { readUnfinished } from '../../shared/jobs/unfinished.ts'
 import { givenUp, protect } from './random-history-backup.ts'
+import { abortedIn } from './random-history-check.ts'
 import { type History, launch, pickVm, quietDeps, writeSome } from './random-history-model.ts'
-import { describeVm, type PlatformVm } from './random-history-platform.ts'
+import { describeVm, type HistoryPlatform, type PlatformVm } from './random-history-platform.ts'
 import type { HistoryDeps } from './random-history-world.ts'
 import type { SeededRandom } from './seeded-random.ts'
 
@@ -79,7 +80,7 @@ const backUpBy = (
         return `${recoveryPointId}: ${outcome.story}`
       }
       if (!(await isHolder(history, claim))) return `${recoveryPointId}: ${outcome.reason}`
-      if (!hasLostPlan(history, recoveryPointId))
+      if (!mayEnd(history, claim, outcome.reason))
         throw new Error(`the backup ${recoveryPointId} cannot go on: ${outcome.reason}`)
       await finishJob(deps, { ...refOf(claim), outcome: givenUp })
       history.givenUp.add(recoveryPointId)
@@ -96,9 +97,26 @@ const backUpBy = (
   return mishap === null ? launch(history, random, task, null) : launch(history, random, task)
 }
 
-/** True where notes of the backup were lost: it is not gone on with, another one begins. */
-export const hasLostPlan = ({ everDamaged }: History, recoveryPointId: string): boolean =>
-  [...everDamaged].some((name) => name.startsWith(`plans/${recoveryPointId}/`))
+/** True where a backup may say that it cannot go on: where notes of it were lost, and where what names it was, so that another one took its place or a
+ * collection gave it up, before its name was brought back. */
+export const mayEnd = (history: History, { job: { recoveryPointId, vmKey } }: Claim, reason: string): boolean => {
+  if ([...history.everDamaged].some((name) => name.startsWith(`plans/${recoveryPointId}/`))) return true
+  if (!hasLostName(history, vmKey)) return false
+  const { platform, vault } = history.world
+  if (reason === 'copy-gone') return isOvertaken(platform, recoveryPointId)
+  return abortedIn(vault.objects).some((fenced) => fenced.recoveryPointId === recoveryPointId)
+}
+
+/** True where the VM has a later backup: when that is committed the platform's copies of those before it go. */
+const isOvertaken = ({ taken }: HistoryPlatform, recoveryPointId: string): boolean => {
+  const ids = [...taken.keys()]
+  const vmKey = taken.get(recoveryPointId)?.vmKey
+  return ids.slice(ids.indexOf(recoveryPointId) + 1).some((id) => taken.get(id)?.vmKey === vmKey)
+}
+
+/** True where the claim or the note was lost that names the VM's backup which is under way, or can go on. */
+export const hasLostName = ({ everDamaged }: History, vmKey: string): boolean =>
+  everDamaged.has(`claims/${vmKey}`) || everDamaged.has(`unfinished/${vmKey}`)
 
 /** True for a job whose outcome was recorded by a run that died before it gave the claim back: that is all that is left to do, as the supervisor does. */
 export const isOver = async (deps: HistoryDeps, held: HeldClaim): Promise<boolean> => {

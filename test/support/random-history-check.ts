@@ -4,6 +4,7 @@ import type { BlobContent } from '../../shared/ports/blob-store.ts'
 
 interface Record {
   readonly recoveryPointId: string
+  readonly vmKey: string
   readonly expired?: true
   readonly aborted?: true
   readonly disks?: readonly {
@@ -30,11 +31,11 @@ export const uselessInControl = (objects: Objects): string[] =>
     /^(attempts|claims|condemned|damage|intents|plans|progress|stops|unfinished)\//.test(name),
   )
 
-/** Recovery points that were fenced off. */
-export const abortedIn = (objects: Objects): string[] =>
+/** Recovery points that were fenced off, with their VMs. */
+export const abortedIn = (objects: Objects): { readonly recoveryPointId: string; readonly vmKey: string }[] =>
   [...recordsByPoint(objects).values()].flatMap(([first = '']) => {
-    const { aborted, recoveryPointId } = readRecord(objects, first)
-    return aborted === true && recoveryPointId !== undefined ? [recoveryPointId] : []
+    const { aborted, recoveryPointId, vmKey } = readRecord(objects, first)
+    return aborted === true && recoveryPointId !== undefined && vmKey !== undefined ? [{ recoveryPointId, vmKey }] : []
   })
 
 /** Names in the vault that its commit records need. */

@@ -13,7 +13,7 @@ import { listRecoveryPoints } from '../../shared/vault/recovery-points.ts'
 import { scrubVault } from '../../shared/vault/scrub-vault.ts'
 import { collectOnce, wake } from './random-history-acts.ts'
 import { givenUp, protect } from './random-history-backup.ts'
-import { hasLostPlan, isHolder, isOver, renewed } from './random-history-backups.ts'
+import { hasLostName, isHolder, isOver, mayEnd, renewed } from './random-history-backups.ts'
 import { abortedIn, judgeVault, uselessInControl } from './random-history-check.ts'
 import { checkAll, mend } from './random-history-damage.ts'
 import { expectExact, type History, quietDeps } from './random-history-model.ts'
@@ -78,8 +78,8 @@ const giveUnsureUp = async (history: History): Promise<void> => {
 
 const settleBackup = async (history: History, random: SeededRandom, { vmKey }: PlatformVm): Promise<void> => {
   const deps = quietDeps(history)
-  for (const recoveryPointId of abortedIn(history.world.vault.objects))
-    if (!history.givenUp.has(recoveryPointId) && !mayBeOrphan(history, recoveryPointId))
+  for (const { recoveryPointId, vmKey } of abortedIn(history.world.vault.objects))
+    if (!history.givenUp.has(recoveryPointId) && !mayBeOrphan(history, recoveryPointId, vmKey))
       throw new Error(`${recoveryPointId} is fenced off, and nobody gave it up`)
   const ended = await readClaim(deps.control, { jobId: 'backup', vmKey })
   if (ended !== null) await isOver(deps, ended)
@@ -93,7 +93,7 @@ const settleBackup = async (history: History, random: SeededRandom, { vmKey }: P
   const outcome = await protect(deps, claim, random)
   history.story.push(`${recoveryPointId}: ${outcome.kind === 'committed' ? outcome.story : outcome.reason}`)
   if (outcome.kind === 'refused') {
-    if ((await isHolder(history, claim)) && !hasLostPlan(history, recoveryPointId))
+    if ((await isHolder(history, claim)) && !mayEnd(history, claim, outcome.reason))
       throw new Error(`the backup ${recoveryPointId} cannot go on: ${outcome.reason}`)
     await finishJob(deps, { ...refOf(claim), outcome: givenUp })
     return giveUpUnfinished(deps, vmKey)
@@ -102,10 +102,8 @@ const settleBackup = async (history: History, random: SeededRandom, { vmKey }: P
 }
 
 /** True where what names a backup that is under way, or its record, was lost. */
-const mayBeOrphan = ({ world, everDamaged, everUnsure }: History, recoveryPointId: string): boolean => {
-  const vmKey = world.platform.taken.get(recoveryPointId)?.vmKey ?? ''
-  return everUnsure.has(recoveryPointId) || everDamaged.has(`claims/${vmKey}`) || everDamaged.has(`unfinished/${vmKey}`)
-}
+const mayBeOrphan = (history: History, recoveryPointId: string, vmKey: string): boolean =>
+  history.everUnsure.has(recoveryPointId) || hasLostName(history, vmKey)
 
 /** As a later backup of the VM would. */
 const giveUpUnfinished = async (deps: HistoryDeps, vmKey: string): Promise<void> => {
