@@ -15,6 +15,7 @@ import type {
   MaintenanceStage,
   MaintenanceStep,
   MaintenanceStepOutcome,
+  Mended,
 } from '../shared/domain/maintenance.ts'
 import type { Moved } from '../shared/domain/progress.ts'
 import type { Consistency } from '../shared/domain/vm.ts'
@@ -97,6 +98,8 @@ export interface MaintenanceInput extends MaintenancePass {
   readonly cursor: string | null
   readonly counts: MaintenanceCounts
   readonly problems: readonly MaintenanceProblem[]
+  /** Absent where nothing was mended so far. */
+  readonly mended?: readonly Mended[]
 }
 /** `deadline`: when the transfers are stopped; null for never. `sources`: what came of the first ask for the copies, where the step made it. */
 export type BackupPlanOutcome = (VmPlanned & { readonly sources?: SourcesTaken }) | Failed

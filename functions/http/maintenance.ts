@@ -1,6 +1,6 @@
 import * as v from 'valibot'
 import { maintenanceInstanceId, passIdOf } from '../../shared/domain/ids.ts'
-import type { MaintenanceOutcome, MaintenanceProblem } from '../../shared/domain/maintenance.ts'
+import type { MaintenanceOutcome, MaintenanceProblem, Mended } from '../../shared/domain/maintenance.ts'
 import { type Endpoint, json } from './endpoint.ts'
 import { ProblemError } from './problem.ts'
 import { readBody } from './request-body.ts'
@@ -43,10 +43,12 @@ const runningProblem = (): ProblemError =>
     hint: 'Follow the pass that runs by GET maintenance, and begin another one when it has ended.',
   })
 
-/** What a pass shows, its problems with code and words as every other answer has them. */
+/** What a pass shows, its problems with code and words as every other answer has them, apart from what it has mended itself. */
 const toldProgress = (shown: unknown): unknown => {
   const progress = shown as Partial<MaintenanceOutcome> | null
-  return progress?.problems === undefined ? progress : { ...progress, problems: progress.problems.map(toldProblem) }
+  if (progress?.problems === undefined) return progress
+  const { problems, mended = [] } = progress
+  return { ...progress, problems: problems.map(toldProblem), mended: mended.map(toldMended) }
 }
 
 const toldProblem = ({ stage, reason, message, hint }: MaintenanceProblem) => ({
@@ -55,3 +57,5 @@ const toldProblem = ({ stage, reason, message, hint }: MaintenanceProblem) => ({
   reason: message,
   hint,
 })
+
+const toldMended = ({ code, ...object }: Mended) => ({ ...object, code: `vault-${code}` })

@@ -4,9 +4,11 @@ import {
   type MaintenanceStage,
   type MaintenanceStep,
   type MaintenanceStepOutcome,
+  type Mended,
   maintenanceStages,
   plusCounts,
   type StepProblem,
+  standing,
 } from '../../shared/domain/maintenance.ts'
 import {
   collectGarbage,
@@ -27,6 +29,9 @@ const problemsMax = 20
 const problemsShownMax = 3
 /** Characters of problems in a status: more would not leave room for the rest (see `status`). */
 const problemsCharactersMax = 6000
+/** Mended objects that are told one by one; `rebuilt` counts all. */
+const mendedMax = 20
+const mendedCharactersMax = 1500
 
 const stepOf = {
   expire: expireRecoveryPoints,
@@ -36,7 +41,7 @@ const stepOf = {
 } as const satisfies Record<MaintenanceStage, unknown>
 
 /** The story of one pass over the vault: stage after stage, each in bounded steps. A stage that fails is told and left to the next pass;
- * those after it go on, as none of them relies on another. */
+ * those after it go on, as none of them relies on another. What a stage could not do because of something that a later one mends is no problem of the pass. */
 export function* maintainVaultStory(
   context: OrchestrationContext,
   input: MaintenanceInput,
@@ -54,12 +59,22 @@ export function* maintainVaultStory(
   }
 }
 
-const showRunning = (context: OrchestrationContext, { stage, passId, counts, problems }: MaintenanceInput): void =>
-  status(context, { stage, passId, counts, problems: shown(problems.slice(0, problemsShownMax)) })
+const showRunning = (context: OrchestrationContext, at: MaintenanceInput): void => {
+  const { stage, passId, counts, problems } = at
+  status(context, { stage, passId, counts, ...shown({ ...at, problems: problems.slice(0, problemsShownMax) }) })
+}
 
-/** The first problems, as many as have room. */
-const shown = (problems: readonly MaintenanceProblem[]): readonly MaintenanceProblem[] =>
-  problems.filter((_, index) => JSON.stringify(problems.slice(0, index + 1)).length <= problemsCharactersMax)
+/** The first problems and mended objects, as many as have room. */
+const shown = ({ problems, mended }: Pick<MaintenanceInput, 'problems' | 'mended'>) => {
+  const told = problems.map(({ objects: _, ...problem }) => problem)
+  return {
+    problems: fitting(told, problemsCharactersMax),
+    ...(mended === undefined ? {} : { mended: fitting(mended, mendedCharactersMax) }),
+  }
+}
+
+const fitting = <Item>(items: readonly Item[], charactersMax: number): readonly Item[] =>
+  items.filter((_, index) => JSON.stringify(items.slice(0, index + 1)).length <= charactersMax)
 
 const stepInput = ({ passId, cursor, recheckBefore }: MaintenanceInput): MaintenanceStep =>
   recheckBefore === undefined ? { passId, cursor } : { passId, cursor, recheckBefore }
@@ -67,20 +82,35 @@ const stepInput = ({ passId, cursor, recheckBefore }: MaintenanceInput): Mainten
 const after = (at: MaintenanceInput, step: MaintenanceStepOutcome): MaintenanceInput => {
   if (step.kind === 'failed') return { ...at, cursor: null, problems: told(at, [step]) }
   const cursor = step.kind === 'more' ? step.cursor : null
-  return { ...at, cursor, counts: plusCounts(at.counts, step.counts), problems: told(at, step.problems ?? []) }
+  const { counts, problems = [], mended = [] } = step
+  return {
+    ...at,
+    cursor,
+    counts: plusCounts(at.counts, counts),
+    problems: standing(told(at, problems), mended),
+    ...plusMended(at, mended),
+  }
 }
 
+const plusMended = ({ mended = [] }: MaintenanceInput, more: readonly Mended[]): Pick<MaintenanceInput, 'mended'> =>
+  more.length === 0 ? {} : { mended: [...mended, ...more].slice(0, mendedMax) }
+
 const told = ({ stage, problems }: MaintenanceInput, more: readonly StepProblem[]): readonly MaintenanceProblem[] =>
-  [...problems, ...more.map(({ reason, message, hint }) => ({ stage, reason, message, hint }))].slice(0, problemsMax)
+  [...problems, ...more.map((problem) => ({ stage, ...withoutKind(problem) }))].slice(0, problemsMax)
+
+const withoutKind = ({ reason, message, hint, objects }: StepProblem): StepProblem =>
+  objects === undefined ? { reason, message, hint } : { reason, message, hint, objects }
 
 /** Shows the outcome, with as many problems as have room: it stays readable until the next pass. */
-const ended = (context: OrchestrationContext, { passId, counts, problems }: MaintenanceInput): MaintenanceOutcome => {
+const ended = (context: OrchestrationContext, at: MaintenanceInput): MaintenanceOutcome => {
+  const { passId, counts, problems, mended } = at
   const outcome: MaintenanceOutcome = {
     kind: problems.length === 0 ? 'completed' : 'incomplete',
     counts,
     problems,
+    ...(mended === undefined ? {} : { mended }),
   }
-  status(context, { stage: 'ended', passId, ...outcome, problems: shown(problems) })
+  status(context, { stage: 'ended', passId, ...outcome, ...shown(at) })
   return outcome
 }
 

@@ -57,7 +57,25 @@ export const plusCounts = (counts: MaintenanceCounts, more: Partial<MaintenanceC
 }
 
 /** Something that a step could not do. */
-export type StepProblem = Omit<Failed, 'kind'>
+export interface StepProblem extends Omit<Failed, 'kind'> {
+  /** Names of all the objects that stand in the way, at most `objectsMax`: once all are mended there is no problem. Absent: that does not end it. */
+  readonly objects?: readonly string[]
+}
+
+/** Names of objects that one problem has, and mended objects that one step tells. */
+export const objectsMax = 100
+
+/** An object that was damaged or gone when the pass came upon it, and that the pass made whole again. */
+export interface Mended {
+  readonly name: string
+  /** What was wrong with it. */
+  readonly code: string
+  readonly vmKey: string
+  /** How many recovery points could not be restored whole because of it. */
+  readonly recoveryPoints: number
+  /** The first few of them. */
+  readonly recoveryPointIds: readonly string[]
+}
 
 /** Something that a stage could not do. The rest goes on. */
 export interface MaintenanceProblem extends StepProblem {
@@ -68,8 +86,29 @@ export interface MaintenanceProblem extends StepProblem {
 export interface MaintenanceOutcome {
   readonly kind: 'completed' | 'incomplete'
   readonly counts: MaintenanceCounts
-  /** Empty where the pass is complete; at most 20. */
+  /** What stays as it is; empty where the pass is complete; at most 20. */
   readonly problems: readonly MaintenanceProblem[]
+  /** What the pass itself made whole, at most 20; absent where it is nothing. */
+  readonly mended?: readonly Mended[]
+}
+
+/** Names of mended objects that a problem tells. */
+const namesMax = 3
+
+/** The problems that stay once something was mended: those of which every object is whole are none; those of which some are say so. */
+export const standing = <Problem extends StepProblem>(
+  problems: readonly Problem[],
+  mended: readonly Pick<Mended, 'name'>[],
+): readonly Problem[] => {
+  const whole = new Set(mended.map(({ name }) => name))
+  return problems.flatMap((problem) => {
+    const cured = problem.objects?.filter((name) => whole.has(name)) ?? []
+    if (problem.objects === undefined || cured.length === 0) return problem
+    const objects = problem.objects.filter((name) => !whole.has(name))
+    if (objects.length === 0) return []
+    const names = cured.slice(0, namesMax).join(', ') + (cured.length > namesMax ? ' and more' : '')
+    return { ...problem, objects, message: `${problem.message} Mended since: ${names}.` }
+  })
 }
 
 /** What one pass is asked to do. */
@@ -84,7 +123,7 @@ export interface MaintenanceStep extends MaintenancePass {
   readonly cursor: string | null
 }
 
-/** `counts`: what this step did. `problems`: what it had to leave out, the first few. `cursor` is short: it is kept in the history. */
+/** `counts`: what this step did. `problems`: what it had to leave out, the first few. `mended`: what it made whole, the first `objectsMax`. `cursor` is short: it is kept in the history. */
 export type MaintenanceStepOutcome =
   | (StepDone & { readonly kind: 'more'; readonly cursor: string })
   | (StepDone & { readonly kind: 'done' })
@@ -93,4 +132,5 @@ export type MaintenanceStepOutcome =
 interface StepDone {
   readonly counts: Partial<MaintenanceCounts>
   readonly problems?: readonly StepProblem[]
+  readonly mended?: readonly Mended[]
 }

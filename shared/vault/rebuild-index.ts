@@ -23,17 +23,20 @@ export interface RebuildDeps {
 export type Rebuilt = 'put-back' | 're-pointed' | 'lost' | 'postponed'
 
 /** Rebuilds every layer that is reported as damaged, of all VMs. One that cannot be rebuilt keeps its report, and backups do without it.
- * @returns how many were rebuilt */
-export const rebuildReported = async (deps: RebuildDeps, options: CallOptions = {}): Promise<number> => {
+ * @returns the reports of those that were rebuilt, which are gone */
+export const rebuildReported = async (
+  deps: RebuildDeps,
+  options: CallOptions = {},
+): Promise<readonly DamageReport[]> => {
   const reports: DamageReport[] = []
   for await (const report of listDamage(deps.control, null, options)) if (report.kind === 'index') reports.push(report)
-  let rebuilt = 0
+  const rebuilt: DamageReport[] = []
   for (const report of reports) {
     const layer = await neededLayer(deps, report, options)
     const outcome = layer === null ? 'lost' : await rebuildTolerantly(deps, { vmKey: report.vmKey, layer }, options)
     if (outcome !== 'put-back' && outcome !== 're-pointed') continue
     await clearDamage(deps.control, report, options)
-    rebuilt += 1
+    rebuilt.push(report)
   }
   return rebuilt
 }

@@ -72,7 +72,17 @@ describe('POST maintenance', () => {
     expect(body.progress).toEqual({
       stage: 'ended',
       problems: [{ stage: 'scrub', code: 'known-damage', reason: 'Some is damaged.', hint: 'Look.' }],
+      mended: [],
     })
+  })
+
+  it('tells what a pass mended apart from its problems', async () => {
+    const instances = fakeInstances()
+    const of = { name: 'layers/r1/os', vmKey: report.vmKey, recoveryPoints: 1, recoveryPointIds: ['r1'] }
+    const customStatus = { stage: 'ended', problems: [], mended: [{ ...of, code: 'object-missing' }] }
+    instances.statuses.set('maintenance', { state: 'ended', runtimeStatus: 'Completed', customStatus })
+    const { body } = await ask(vaultMaintenance, fakeWorld(), instances, { method: 'GET' })
+    expect(body.progress).toMatchObject({ problems: [], mended: [{ ...of, code: 'vault-object-missing' }] })
   })
 })
 

@@ -119,7 +119,7 @@ describe('collection', () => {
         {
           reason: 'unreadable-objects',
           message: expect.stringContaining(`1 object cannot be read: ${name}.`),
-          hint: expect.stringMatching(/rebuilt.*expire/),
+          hint: expect.stringMatching(/mended.*expire/),
         },
       ],
     })

@@ -120,10 +120,40 @@ describe('a pass over the vault', { timeout: 60_000 }, () => {
     const world = await worldWithPolicy({ ...policy, retention: null })
     const [day] = await backUpDays(world, 1)
     world.vault.objects.delete(`layers/${day!.recoveryPointId}/os`)
-    const { counts, problems } = await runMaintenance(world, 'pass-1')
-    expect(counts).toMatchObject({ damaged: 1, rebuilt: 1 })
-    expect(problems.map(({ reason }) => reason)).toEqual(['vault-object-missing', 'unreadable-objects'])
-    expect(await runMaintenance(world, 'pass-2')).toMatchObject({ kind: 'completed', counts: { rebuilt: 0 } })
+    const { recoveryPointId } = day!
+    const mended = {
+      name: `layers/${recoveryPointId}/os`,
+      code: 'object-missing',
+      vmKey,
+      recoveryPoints: 1,
+      recoveryPointIds: [recoveryPointId],
+    }
+    expect(await runMaintenance(world, 'pass-1')).toMatchObject({
+      kind: 'completed',
+      counts: { damaged: 1, rebuilt: 1 },
+      problems: [],
+      mended: [mended],
+    })
+    const next = await runMaintenance(world, 'pass-2')
+    expect(next).toMatchObject({ kind: 'completed', counts: { rebuilt: 0 } })
+    expect(next).not.toHaveProperty('mended')
+  })
+
+  it('tells what it mended from what stays damaged', async () => {
+    const world = await worldWithPolicy({ ...policy, retention: null })
+    const days = await backUpDays(world, 2)
+    const [lost, whole] = days.map(({ recoveryPointId }) => `layers/${recoveryPointId}/os`)
+    const madeOf = ['segments', 'slices'].map((root) => `${root}/${days[0]!.recoveryPointId}/os/`)
+    for (const name of [...world.vault.objects.keys()])
+      if (name === lost || name === whole || madeOf.some((prefix) => name.startsWith(prefix)))
+        world.vault.objects.delete(name)
+    const { kind, problems, mended } = await runMaintenance(world, 'pass-1')
+    expect(kind).toBe('incomplete')
+    expect(mended?.map(({ name }) => name)).toEqual([whole])
+    const unreadable = problems.find(({ reason }) => reason === 'unreadable-objects')
+    expect(unreadable?.message).toContain(`Mended since: ${whole}.`)
+    expect(unreadable?.objects).toEqual([lost])
+    expect(problems.map(({ reason }) => reason)).toContain('known-damage')
   })
 
   it('does not look clean while something is known to be damaged, though it finds nothing new', async () => {

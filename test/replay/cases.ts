@@ -91,6 +91,19 @@ const maintenance = (name: string, around: World): Case => ({
   world: around,
 })
 
+const mendingWorld = world({
+  collectGarbage: {
+    kind: 'done',
+    counts: {},
+    problems: [{ reason: 'unreadable-objects', message: 'Unread.', hint: 'h', objects: ['layers/r1/os'] }],
+  },
+  scrubVault: {
+    kind: 'done',
+    counts: { rebuilt: 1 },
+    mended: [{ name: 'layers/r1/os', code: 'short', vmKey: job.vmKey, recoveryPoints: 1, recoveryPointIds: ['r1'] }],
+  },
+})
+
 const labelOf = (input: unknown): string => (input as { disk: string }).disk
 const stoppedChild =
   (reason: string, seconds: number): NonNullable<World['child']> =>
@@ -236,5 +249,6 @@ export const cases: readonly Case[] = [
   comparison('continues', world({ compareRange: { ...(wellAnswers.compareRange as object), kind: 'more' } })),
   maintenance('all-well', world()),
   maintenance('stages-fail', world({ expireRecoveryPoints: failedOutcome, collectGarbage: throwing('no answer') })),
+  maintenance('mends', mendingWorld),
   maintenance('continues-as-new', world({ compactLayers: { kind: 'more', cursor: 'c', counts: {} } })),
 ]

@@ -68,6 +68,32 @@ describe('the story of a pass over the vault', () => {
     expect(state.customStatus).toMatchObject({ stage: 'ended', passId, problems: { length: 7 } })
   })
 
+  it('tells what a later stage mended apart from the problems that stay, of which nothing is left that is whole', async () => {
+    const problem = { reason: 'r', message: 'Unread.', hint: 'h' }
+    const mended = ['a', 'b'].map((name) => ({
+      name,
+      code: 'object-missing',
+      vmKey: 'vm',
+      recoveryPoints: 1,
+      recoveryPointIds: ['r1'],
+    }))
+    const ending = async (problems: readonly object[]) => {
+      const more = { kind: 'more', cursor: 'c', counts: {}, mended: mended.slice(0, 1) }
+      const scrubVault = [more, { kind: 'done', counts: {}, mended: mended.slice(1) }]
+      const { state } = await run(world({ collectGarbage: { kind: 'done', counts: {}, problems }, scrubVault }))
+      expect(state.customStatus).toMatchObject({ stage: 'ended', mended })
+      return state.output
+    }
+    const whole = await ending([
+      { ...problem, objects: ['a', 'b'] },
+      { ...problem, objects: ['b'] },
+    ])
+    expect(whole).toMatchObject({ kind: 'completed', problems: [], mended })
+    const some = await ending([{ ...problem, objects: ['b', 'c'] }, problem])
+    const rest = { stage: 'collect', ...problem, message: 'Unread. Mended since: b.', objects: ['c'] }
+    expect(some).toMatchObject({ kind: 'incomplete', problems: [rest, { stage: 'collect', ...problem }], mended })
+  })
+
   it('hands on that everything is to be checked again, also when it continues as new', async () => {
     const recheckBefore = '2026-03-10T02:00:00.000Z'
     const more = { kind: 'more', cursor: 'c', counts: {} }

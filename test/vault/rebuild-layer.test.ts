@@ -203,7 +203,7 @@ describe('what a check found damaged of indexes', () => {
     expect(await damageOf(world.control, vmKey)).toMatchObject([
       { kind: 'index', touches: [{ ranges: null }, { ranges: null }] },
     ])
-    expect(await rebuildReported(world)).toBe(1)
+    expect(await rebuildReported(world)).toHaveLength(1)
     expect(await damageOf(world.control, vmKey)).toEqual([])
     await expectWhole()
   })

@@ -4,6 +4,7 @@ import {
   type MaintenanceStep,
   type MaintenanceStepOutcome,
   nothingMaintained,
+  objectsMax as objectsToldMax,
   plusCounts,
   type StepProblem,
 } from '../../domain/maintenance.ts'
@@ -120,7 +121,7 @@ const problemsOf = ({ unreadable, lostRecords }: Collected): readonly StepProble
   return [
     ...unreadableProblem(namesOf(false), {
       reason: 'unreadable-objects',
-      hint: 'The last stage of this pass rebuilds lost indexes from their segments: `rebuilt` in its counts says how many. See GET damage for what is left: bring it back from soft delete or an earlier version, or give up the recovery points that it touches, and no others, by POST vms/{vmKey}/recovery-points/{recoveryPointId}/expire.',
+      hint: 'The last stage of this pass rebuilds lost indexes from their segments; what is whole by then stands in `mended` and not here. See GET damage for what is left: bring it back from soft delete or an earlier version, or give up the recovery points that it touches, and no others, by POST vms/{vmKey}/recovery-points/{recoveryPointId}/expire.',
     }),
     ...unreadableProblem(namesOf(true), {
       reason: 'unreadable-older-revisions',
@@ -154,6 +155,7 @@ const unreadableProblem = (
       reason,
       message: `${count} cannot be read: ${shown}${names.length > namesMax ? ' and more' : ''}. What may be named there is kept.`,
       hint,
+      ...(names.length > objectsToldMax ? {} : { objects: names }),
     },
   ]
 }

@@ -1,4 +1,5 @@
 import { type MaintenanceCounts, nothingMaintained, plusCounts, type StepProblem } from '../../domain/maintenance.ts'
+import { VaultError } from '../../format/vault-error.ts'
 import { type ListedVm, listVms } from '../../vault/list-vm-keys.ts'
 import type { JobDeps } from '../job-deps.ts'
 import { stepFailure } from '../step-failure.ts'
@@ -40,10 +41,14 @@ export const eachVm = async (
     } catch (error) {
       const failure = stepFailure(error)
       if (failure === null) throw error
-      tell(vmKey, failure)
+      tell(vmKey, { ...failure, ...objectsOf(error) })
     }
     if (deps.clock.now().getTime() - beganAt > stepMilliseconds)
       return { kind: 'more', cursor: vmKey, counts, problems }
   }
   return { kind: 'done', counts, problems }
 }
+
+/** The damaged object that stopped it, if it was one. */
+const objectsOf = (error: unknown): Pick<StepProblem, 'objects'> =>
+  error instanceof VaultError && 'name' in error.fault ? { objects: [error.fault.name] } : {}

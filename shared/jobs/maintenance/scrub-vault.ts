@@ -1,5 +1,11 @@
-import type { MaintenanceStep, MaintenanceStepOutcome, StepProblem } from '../../domain/maintenance.ts'
-import { listDamage } from '../../vault/damage-reports.ts'
+import {
+  type MaintenanceStep,
+  type MaintenanceStepOutcome,
+  type Mended,
+  objectsMax,
+  type StepProblem,
+} from '../../domain/maintenance.ts'
+import { type DamageReport, listDamage } from '../../vault/damage-reports.ts'
 import { rebuildReported } from '../../vault/rebuild-index.ts'
 import { scrubVault } from '../../vault/scrub-vault.ts'
 import type { JobDeps } from '../job-deps.ts'
@@ -36,10 +42,31 @@ export const scrubWithinBudget = async (
   })
   const rebuilt = await rebuildReported(deps)
   const read = before + scrubbed.checkedBytes
-  const counts = { checkedBytes: scrubbed.checkedBytes, damaged: scrubbed.found, rebuilt }
+  const counts = { checkedBytes: scrubbed.checkedBytes, damaged: scrubbed.found, rebuilt: rebuilt.length }
+  const did = { counts, mended: await mendedOf(deps, rebuilt) }
   return scrubbed.kind === 'done' || read >= passBytesMax
-    ? { kind: 'done', counts, problems: await knownDamage(deps) }
-    : { kind: 'more', cursor: String(read), counts }
+    ? { kind: 'done', ...did, problems: await knownDamage(deps) }
+    : { kind: 'more', cursor: String(read), ...did }
+}
+
+/** Recovery points that are told of one object. */
+const pointsMax = 3
+
+/** A damaged layer that several VMs need is mended once none of them is left with it. */
+const mendedOf = async (
+  { control }: Pick<JobDeps, 'control'>,
+  rebuilt: readonly DamageReport[],
+): Promise<readonly Mended[]> => {
+  if (rebuilt.length === 0) return []
+  const left = new Set<string>()
+  for await (const { name } of listDamage(control, null)) left.add(name)
+  return rebuilt
+    .filter(({ name }) => !left.has(name))
+    .slice(0, objectsMax)
+    .map(({ name, code, vmKey, touches }) => {
+      const ids = [...new Set(touches.map(({ recoveryPointId }) => recoveryPointId))]
+      return { name, code, vmKey, recoveryPoints: ids.length, recoveryPointIds: ids.slice(0, pointsMax) }
+    })
 }
 
 /** What is damaged, be it known for long: a pass that finds nothing new is not a pass over a whole vault. */
