@@ -3,6 +3,7 @@ import { VaultError } from '../format/vault-error.ts'
 import type { BlobReader } from '../ports/blob-store.ts'
 import { fenceRecoveryPoint } from '../vault/fence-recovery-point.ts'
 import { dropIntent } from '../vault/intents.ts'
+import type { RecoveryPointKey } from '../vault/recovery-points.ts'
 import { closePlan, readBackupPlan, readSources, type Unfinished } from './backup-plan.ts'
 import { unfinishedName } from './control-names.ts'
 import type { JobDeps } from './job-deps.ts'
@@ -55,7 +56,7 @@ const nullIfDamaged = (error: unknown): null => {
 }
 
 /** Gives an unfinished backup up whose copies are gone. Repeatable. */
-export const giveUnfinishedUp = async (deps: EndingDeps, job: BackupJob): Promise<void> => {
+export const giveUnfinishedUp = async (deps: EndingDeps, job: Unfinished & RecoveryPointKey): Promise<void> => {
   const { control } = deps
   await fenceRecoveryPoint(deps, job)
   const noted = await readJson<Unfinished>(control, unfinishedName(job.vmKey))

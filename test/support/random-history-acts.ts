@@ -227,7 +227,10 @@ const restore: Act = async (history, random) => {
     const revision = found?.recoveryPoint.revision ?? 0
     for (const [disk, bytes] of found === null ? [] : disks) {
       const again = await readRevision(vault, { vmKey, recoveryPointId }, revision, {})
-      if (again === null || !('disks' in again.record)) throw new Error(`${recoveryPointId} went while it was restored`)
+      if (again === null || !('disks' in again.record)) {
+        if (history.everUnsure.has(recoveryPointId)) return 'its record is lost'
+        throw new Error(`${recoveryPointId} went while it was restored`)
+      }
       const restored = await restoreDisk(vault, again.record, disk, 16_384 * (1 + random.below(4)), await keys.ring())
       if (!restored.equals(bytes)) throw new Error(`${recoveryPointId}/${disk} is not restored to what was copied`)
     }

@@ -1,7 +1,6 @@
 import { refOf } from '../../shared/domain/job-ref.ts'
 import { readClaim } from '../../shared/jobs/claim.ts'
 import { finishJob } from '../../shared/jobs/finish-job.ts'
-import { readJobRecord } from '../../shared/jobs/job-records.ts'
 import { resumeJob } from '../../shared/jobs/resume-job.ts'
 import { giveUnfinishedUp, readUnfinished } from '../../shared/jobs/unfinished.ts'
 import { compactVm } from '../../shared/vault/compact-vm.ts'
@@ -105,11 +104,10 @@ const settleBackup = async (history: History, random: SeededRandom, { vmKey }: P
 const mayBeOrphan = (history: History, recoveryPointId: string, vmKey: string): boolean =>
   history.everUnsure.has(recoveryPointId) || hasLostName(history, vmKey)
 
-/** As a later backup of the VM would. */
+/** As a later backup of the VM would, which asks for no record of the job. */
 const giveUpUnfinished = async (deps: HistoryDeps, vmKey: string): Promise<void> => {
   const unfinished = await readUnfinished(deps.control, vmKey)
-  const job = unfinished === null ? null : (await readJobRecord(deps.control, unfinished.jobId))?.job
-  if (job?.kind === 'backup') await giveUnfinishedUp(deps, job)
+  if (unfinished !== null) await giveUnfinishedUp(deps, { ...unfinished, vmKey })
 }
 
 const expireNow = async (
