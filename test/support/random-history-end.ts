@@ -11,11 +11,11 @@ import { giveUpLost } from '../../shared/vault/lost-records.ts'
 import { listRecoveryPoints } from '../../shared/vault/recovery-points.ts'
 import { scrubVault } from '../../shared/vault/scrub-vault.ts'
 import { collectOnce, wake } from './random-history-acts.ts'
-import { givenUp, protect } from './random-history-backup.ts'
+import { givenUp, type Protected, protect } from './random-history-backup.ts'
 import { hasLostName, isHolder, isOver, mayEnd, renewed } from './random-history-backups.ts'
 import { abortedIn, judgeVault, uselessInControl } from './random-history-check.ts'
 import { checkAll, mend } from './random-history-damage.ts'
-import { expectExact, type History, quietDeps } from './random-history-model.ts'
+import { expectExact, type History, metDamage, quietDeps } from './random-history-model.ts'
 import type { PlatformVm } from './random-history-platform.ts'
 import type { HistoryDeps } from './random-history-world.ts'
 import type { SeededRandom } from './seeded-random.ts'
@@ -48,8 +48,8 @@ const doWithout = async (history: History): Promise<string> => {
   const names: string[] = []
   for (const [name, { store, after }] of [...history.damaged]) {
     if (store === 'vault' && !name.startsWith('recovery-points/')) continue
-    // A first revision that is gone below a later one is told, and harms nobody.
-    if (store === 'vault' && vault.objects.has(name.replace('/0001.json', '/0002.json')) && after === null) continue
+    // A first revision that is gone or damaged below a later one is told, and harms nobody.
+    if (name.endsWith('/0001.json') && vault.objects.has(name.replace('/0001.json', '/0002.json'))) continue
     history.damaged.delete(name)
     names.push(name)
     if (store === 'control' && after !== null) await control.remove(name)
@@ -89,12 +89,16 @@ const settleBackup = async (history: History, random: SeededRandom, { vmKey }: P
   const claim = held === null ? null : await renewed(deps, held)
   if (claim === null) return giveUpUnfinished(deps, vmKey)
   const { recoveryPointId } = claim.job
-  const outcome = await protect(deps, claim, random)
+  const outcome = await protect(deps, claim, random).catch((error: unknown): Protected => {
+    if (metDamage(history, error)) return { kind: 'refused', reason: error.message }
+    throw error
+  })
   history.story.push(`${recoveryPointId}: ${outcome.kind === 'committed' ? outcome.story : outcome.reason}`)
   if (outcome.kind === 'refused') {
     if ((await isHolder(history, claim)) && !mayEnd(history, claim, outcome.reason))
       throw new Error(`the backup ${recoveryPointId} cannot go on: ${outcome.reason}`)
     await finishJob(deps, { ...refOf(claim), outcome: givenUp })
+    history.givenUp.add(recoveryPointId)
     return giveUpUnfinished(deps, vmKey)
   }
   if (!history.states.has(recoveryPointId)) history.states.set(recoveryPointId, 'committed')
