@@ -106,6 +106,13 @@ export const expectReportsTrue = async (history: History): Promise<void> => {
         throw new Error(`${name} is said to be damaged, and never was`)
 }
 
+/** True where a later revision of the key's record is gone. Nothing tells that there was one, and what wraps the key in the one before it may have been
+ * destroyed since: only who unwraps it finds that out, and a check does not. */
+const hasLostLater = ({ damaged }: History, name: string): boolean =>
+  [...damaged].some(
+    ([one, { after }]) => after === null && one > name && one.startsWith(name.slice(0, name.lastIndexOf('/') + 1)),
+  )
+
 /** Whatever keeps a recovery point from being restored is reported, with the recovery point. */
 const expectNamed = async (history: History): Promise<void> => {
   const { vault, control, keys } = quietDeps(history)
@@ -120,6 +127,7 @@ const expectNamed = async (history: History): Promise<void> => {
       })
       if (!(error instanceof VaultError)) continue
       const { name, code } = error.fault
+      if (code === 'key-locked' && hasLostLater(history, name)) continue
       const isSame = (one: string): boolean =>
         one === name || (code.startsWith('key-') && one.startsWith(name.slice(0, name.lastIndexOf('/') + 1)))
       const report = reports.find(({ name }) => isSame(name))

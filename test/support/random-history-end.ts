@@ -1,6 +1,7 @@
 import { refOf } from '../../shared/domain/job-ref.ts'
 import { readClaim } from '../../shared/jobs/claim.ts'
 import { finishJob } from '../../shared/jobs/finish-job.ts'
+import { endOrphans } from '../../shared/jobs/maintenance/end-orphans.ts'
 import { resumeJob } from '../../shared/jobs/resume-job.ts'
 import { giveUnfinishedUp, readUnfinished } from '../../shared/jobs/unfinished.ts'
 import { compactVm } from '../../shared/vault/compact-vm.ts'
@@ -43,17 +44,19 @@ export const settle = async (history: History, random: SeededRandom): Promise<vo
 /** What hints name where something cannot be brought back: an object of the control container is removed, a recovery point without its record is
  * given up. */
 const doWithout = async (history: History): Promise<string> => {
-  const { control } = quietDeps(history)
-  const { vault } = history.world
+  const { vault, control } = quietDeps(history)
+  const { objects } = history.world.vault
   const names: string[] = []
   for (const [name, { store, after }] of [...history.damaged]) {
     if (store === 'vault' && !name.startsWith('recovery-points/')) continue
     // A first revision that is gone or damaged below a later one is told, and harms nobody.
-    if (name.endsWith('/0001.json') && vault.objects.has(name.replace('/0001.json', '/0002.json'))) continue
+    if (name.endsWith('/0001.json') && objects.has(name.replace('/0001.json', '/0002.json'))) continue
     history.damaged.delete(name)
     names.push(name)
     if (store === 'control' && after !== null) await control.remove(name)
   }
+  // A late twin's intent speaks for a recovery point until a pass has ended it: then that can be given up.
+  await endOrphans({ vault, control })
   await giveTouchedUp(history)
   return names.join(', ') || 'nothing'
 }

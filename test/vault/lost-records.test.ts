@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { RecoveryPoint } from '../../shared/domain/recovery-point.ts'
 import { recoveryPointName } from '../../shared/format/names.ts'
+import { endedJobName } from '../../shared/jobs/control-names.ts'
 import { encodeJson } from '../../shared/jobs/json-object.ts'
 import { endOrphans } from '../../shared/jobs/maintenance/end-orphans.ts'
 import { collectGarbage } from '../../shared/vault/collect-garbage.ts'
@@ -145,6 +146,17 @@ describe('an intent of a job that nobody knows any more', () => {
     expect([...world.control.objects.keys()].filter((name) => name.startsWith('intents/'))).toEqual([])
     const fence = Buffer.from(world.vault.objects.get(recordOf('r9'))?.bytes ?? []).toString()
     expect(fence).toContain('"aborted":true')
+  })
+
+  it('is dropped alone where its backup was committed, whose lost record can then be brought back', async () => {
+    const world = await worldOf(2)
+    const [recoveryPointId, jobId] = ['20260301t020500z-0123456789', `backup-${vmKey}-20260301t020000z-0123456789`]
+    await writeIntent(world.control, { kind: 'backup', id: recoveryPointId, vmKey, dependsOn: [] })
+    const outcome = { kind: 'completed', recoveryPointId }
+    await world.control.put(endedJobName(jobId), encodeJson({ job: { jobId }, attempts: 1, outcome }))
+    await endOrphans(world)
+    expect([...world.control.objects.keys()].filter((name) => name.startsWith('intents/'))).toEqual([])
+    expect(world.vault.objects.has(recordOf(recoveryPointId))).toBe(false)
   })
 
   it('stays while a claim or a note names its backup, or what could name it cannot be read', async () => {
