@@ -29,11 +29,14 @@ const toldDamage = ({ code, message, ...report }: DamageReport) => ({
   ...report,
   code: `vault-${code}`,
   reason: message,
-  hint: report.touches.length === 0 ? nothingLost : hintOf(report),
+  hint: report.touches.length > 0 ? hintOf(report) : report.kind === 'record' ? olderRevision : nothingLost,
 })
 
 const nothingLost =
   'Everything can be restored all the same. The entry clears with a pass that finds the object sound, or needed by nothing.'
+
+const olderRevision =
+  'An older revision of a commit record: no restore needs it while the newest one is whole. Nothing is to be done. A job that began with it may end with its name; start that job again. The entry clears with a pass that finds it sound, or its recovery point ended.'
 
 const hintOf = ({ kind, vmKey, touches }: Pick<DamageReport, 'kind' | 'touches' | 'vmKey'>): string =>
   kind === 'record'

@@ -59,7 +59,10 @@ export const markVm = async (
 }
 
 /** The mark of the very object that was listed; null where there is none. */
-export const markOf = ({ points }: VmMarks, { recoveryPointId, revision, etag }: ListedPoint): PointMark | null => {
+export const markOf = (
+  { points }: Pick<VmMarks, 'points'>,
+  { recoveryPointId, revision, etag }: ListedPoint,
+): PointMark | null => {
   const mark = points.get(recoveryPointId)
   return mark?.revision === revision && mark.etag === etag ? mark : null
 }

@@ -1,8 +1,11 @@
 import type { CommittedDisk, RecoveryPoint } from '../domain/recovery-point.ts'
-import { recoveryPointName, revisionsPrefix } from '../format/names.ts'
+import { recoveryPointName, recoveryPointsPrefix, revisionsPrefix } from '../format/names.ts'
 import { VaultError } from '../format/vault-error.ts'
-import type { BlobReader, CallOptions } from '../ports/blob-store.ts'
-import { listRecoveryPoints, newestRevision, type RecoveryPointKey, readRevision } from './recovery-points.ts'
+import type { BlobEntry, BlobReader, CallOptions } from '../ports/blob-store.ts'
+import { type ListedPoint, newestOf } from './list-vm-keys.ts'
+import { markOf } from './mark-vm.ts'
+import { newestRevision, type RecoveryPointKey, readRevision } from './recovery-points.ts'
+import type { VmMarks } from './vm-marks.ts'
 
 /** A recovery point that can be restored, as far as its record tells. */
 export interface CheckedPoint {
@@ -18,27 +21,54 @@ export interface DamagedRecord {
   readonly isNeeded: boolean
 }
 
+export interface RecordsRequest {
+  readonly vmKey: string
+  /** What was read before. A record that told of an end and is the same object is not read again. */
+  readonly marks: Pick<VmMarks, 'points'>
+  /** Names of records that are read in any case. */
+  readonly suspects: ReadonlySet<string>
+}
+
 export interface CheckedRecords {
   readonly points: readonly CheckedPoint[]
   readonly damaged: readonly DamagedRecord[]
+  /** Names, in order, of the records that no restore which begins at this time needs: revisions between the first and the newest, and what is marked to tell of an
+   * end. They were not read, but for suspects. */
+  readonly others: readonly string[]
 }
 
 /** Reads and proves what a restore needs of the VM's commit records, the newest revisions and the first ones, and the chain that runs through the
- * first ones. Where the first one is damaged or gone below a later one, the recovery point can be restored, and is checked.
+ * first ones; of the others only suspects. Where the first one is damaged or gone below a later one, the recovery point can be restored, and is checked.
  * Of a recovery point whose only record is gone the next one's tells.
  * @throws VaultError `unsupported-version` where a record is of a later format */
-export const checkRecords = async (vault: BlobReader, vmKey: string, options: CallOptions): Promise<CheckedRecords> => {
+export const checkRecords = async (
+  vault: BlobReader,
+  { vmKey, marks, suspects }: RecordsRequest,
+  options: CallOptions,
+): Promise<CheckedRecords> => {
   const points: CheckedPoint[] = []
   const damaged: DamagedRecord[] = []
+  const others: string[] = []
   const firstDigests = new Map<string, string>()
   const listed = new Set<string>()
   const named = new Set<string>()
-  for await (const { recoveryPointId, revision } of listRecoveryPoints(vault, vmKey, options)) {
+  for (const point of await listNewest(vault, vmKey, options)) {
+    const { recoveryPointId, revision } = point
     const key = { vmKey, recoveryPointId }
     listed.add(recoveryPointId)
+    if (isKnownEnded(point, marks) && !suspects.has(nameOf(key, revision))) {
+      others.push(nameOf(key, revision))
+      continue
+    }
     const tell = (error: VaultError, isNeeded = true): void => void damaged.push({ recoveryPointId, error, isNeeded })
     const found = await orTold(readRevision(vault, key, revision, options), tell)
     if (found === null || (found !== 'damaged' && !('disks' in found.record))) continue
+    const older = Array.from({ length: Math.max(0, revision - 2) }, (_, index) => index + 2)
+    others.push(...older.map((one) => nameOf(key, one)))
+    for (const one of older.filter((one) => suspects.has(nameOf(key, one)))) {
+      const error = await faultOfOlder(vault, { ...point, isWhole: found !== 'damaged' }, one, options)
+      if (error !== null) tell(error, false)
+    }
     const tellFirst = (error: VaultError): void => tell(error, found === 'damaged')
     const first = revision === 1 ? found : await orTold(readRevision(vault, key, 1, options), tellFirst)
     if (first !== null && first !== 'damaged') firstDigests.set(recoveryPointId, first.digest)
@@ -55,7 +85,35 @@ export const checkRecords = async (vault: BlobReader, vmKey: string, options: Ca
   for (const recoveryPointId of named)
     if (!listed.has(recoveryPointId) && (await isLost(vault, { vmKey, recoveryPointId }, options)))
       damaged.push(lostOf({ vmKey, recoveryPointId }))
-  return { points, damaged }
+  return { points, damaged, others }
+}
+
+const listNewest = async (vault: BlobReader, vmKey: string, options: CallOptions): Promise<readonly ListedPoint[]> => {
+  const records: BlobEntry[] = []
+  for await (const entry of vault.list(recoveryPointsPrefix(vmKey), options)) records.push(entry)
+  return newestOf({ vmKey, records })
+}
+
+const isKnownEnded = (point: ListedPoint, marks: RecordsRequest['marks']): boolean => {
+  const state = markOf(marks, point)?.state
+  return state === 'expired' || state === 'aborted'
+}
+
+/** What is wrong with a revision below the newest one. It may be gone where the recovery point has ended, and nowhere else.
+ * @param newest `isWhole`: it says that the recovery point has not ended */
+const faultOfOlder = async (
+  vault: BlobReader,
+  newest: ListedPoint & { readonly isWhole: boolean },
+  older: number,
+  options: CallOptions,
+): Promise<VaultError | null> => {
+  let fault: VaultError | null = null
+  const found = await orTold(readRevision(vault, newest, older, options), (error) => {
+    fault = error
+  })
+  if (found !== null) return fault
+  if (!newest.isWhole || (await newestRevision(vault, newest, options)) !== newest.revision) return null
+  return new VaultError({ code: 'object-missing', name: nameOf(newest, older) })
 }
 
 /** Asked behind the record that names it, which was created later. */

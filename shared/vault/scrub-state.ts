@@ -15,7 +15,8 @@ const stampSchema = v.object({
   round: v.number(),
 })
 
-/** When a part of the vault was checked: a layer, a sidecar, or all segments of one disk below one id. */
+/** When a part of the vault was checked: a layer, a sidecar, all segments of one disk below one id, or those records of one VM that are not read at
+ * each visit. */
 export type CheckStamp = Readonly<v.InferOutput<typeof stampSchema>>
 
 export const neverChecked: CheckStamp = { checkedAt: '', next: null, round: 0 }

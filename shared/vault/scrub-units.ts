@@ -1,11 +1,14 @@
 import type { LayerReference } from '../domain/recovery-point.ts'
+import { recoveryPointsPrefix } from '../format/names.ts'
 import { joinSegmentRanges, type SegmentRange, segmentNamesOf } from '../format/segment-ranges.ts'
 import { VaultError } from '../format/vault-error.ts'
+import { parseVaultName } from '../format/vault-name.ts'
 import type { BlobReader, CallOptions } from '../ports/blob-store.ts'
 import { checkShards, checkSidecar, type DamagedShard } from './check-index.ts'
 import { checkSegment } from './check-segment.ts'
 import { inBatches } from './in-batches.ts'
 import { openLayer } from './layer-reader.ts'
+import { readRevision } from './recovery-points.ts'
 import type { CheckStamp } from './scrub-state.ts'
 import type { SegmentDirectories } from './segment-directories.ts'
 import type { VmContents } from './vm-contents.ts'
@@ -27,6 +30,8 @@ export interface UnitWatch {
   /** A segment that has to be looked at closely. */
   readonly onSegment: (name: string) => void
   readonly onKey: (keyId: string) => void
+  /** A record that has to be looked at closely. */
+  readonly onRecord: (name: string) => void
 }
 
 export interface Units {
@@ -37,6 +42,8 @@ export interface Units {
 
 /** Segments read at the same time. */
 const segmentsAtOnce = 4
+/** Records read at the same time. */
+const recordsAtOnce = 16
 
 /** All that the recovery points need. Reads the footers of their layers. */
 export const unitsOf = async (
@@ -87,6 +94,48 @@ const layerUnit = (
   },
 })
 
+/** The records that are not read at each visit, of one VM. */
+export const recordsUnit = (
+  reader: BlobReader,
+  vmKey: string,
+  names: readonly string[],
+  options: CallOptions,
+): CheckUnit => ({
+  name: recoveryPointsPrefix(vmKey),
+  check: (from, { goOn, onRecord }) =>
+    eachBehind(from, names, { goOn, atOnce: recordsAtOnce }, async (name) => {
+      const parsed = parseVaultName(name)
+      if (parsed.kind !== 'recoveryPoint') return
+      const tell = orTell(() => onRecord(name))
+      if ((await readRevision(reader, parsed, parsed.revision, options).catch(tell)) === null) onRecord(name)
+    }),
+})
+
+/** Works through the names behind `from` as long as it may go on; at least through one.
+ * @returns the last name where it was broken off; null at the end */
+const eachBehind = async (
+  from: string | null,
+  all: Iterable<string>,
+  { goOn, atOnce }: { readonly goOn: () => boolean; readonly atOnce: number },
+  work: (name: string) => Promise<void>,
+): Promise<string | null> => {
+  let last: string | null = null
+  let isBrokenOff = false
+  function* names(): Generator<string> {
+    for (const name of all) {
+      if (from !== null && name <= from) continue
+      if (last !== null && !goOn()) {
+        isBrokenOff = true
+        return
+      }
+      last = name
+      yield name
+    }
+  }
+  await inBatches(names(), atOnce, work)
+  return isBrokenOff ? last : null
+}
+
 /** Whole segments; `from` is the name of the last one that was checked. */
 const segmentsUnit = (
   reader: BlobReader,
@@ -95,27 +144,12 @@ const segmentsUnit = (
   options: CallOptions,
 ): CheckUnit => ({
   name,
-  check: async (from, { goOn, onSegment, onKey }) => {
-    let last: string | null = null
-    let isBrokenOff = false
-    function* names(): Generator<string> {
-      for (const segment of segmentNamesOf(ranges)) {
-        if (from !== null && segment <= from) continue
-        if (last !== null && !goOn()) {
-          isBrokenOff = true
-          return
-        }
-        last = segment
-        yield segment
-      }
-    }
-    await inBatches(names(), segmentsAtOnce, async (segment) => {
+  check: (from, { goOn, onSegment, onKey }) =>
+    eachBehind(from, segmentNamesOf(ranges), { goOn, atOnce: segmentsAtOnce }, async (segment) => {
       const content = await reader.read(segment, options)
       if (content === null) onSegment(segment)
       else await proven(content.bytes, segment, onKey).catch(orTell(() => onSegment(segment)))
-    })
-    return isBrokenOff ? last : null
-  },
+    }),
 })
 
 const proven = async (bytes: Uint8Array, name: string, onKey: (keyId: string) => void): Promise<void> =>

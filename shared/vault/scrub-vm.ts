@@ -6,12 +6,13 @@ import type { Clock } from '../ports/clock.ts'
 import type { DamagedShard } from './check-index.ts'
 import { clearDamage, type DamageReport, listDamage, writeDamage } from './damage-reports.ts'
 import { type Judgement, judgeKeys, judgeSegments, touchesOfLayer } from './judge-damage.ts'
-import { type CheckedRecords, checkRecords } from './scrub-records.ts'
+import { type CheckedRecords, checkRecords, type RecordsRequest } from './scrub-records.ts'
 import { type CheckStamps, neverChecked } from './scrub-state.ts'
-import { byAge, type CheckUnit, type UnitWatch, unitsOf } from './scrub-units.ts'
+import { byAge, type CheckUnit, recordsUnit, type UnitWatch, unitsOf } from './scrub-units.ts'
 import { createSegmentDirectories } from './segment-directories.ts'
 import { listDataKeys, readKeyRecord } from './stored-keys.ts'
 import { contentsOf, type VmContents } from './vm-contents.ts'
+import { readMarks } from './vm-marks.ts'
 
 export interface ScrubVmDeps {
   readonly vault: BlobReader
@@ -43,55 +44,67 @@ export interface ScrubbedVm {
   readonly cleared: number
 }
 
-/** Checks what the recovery points of one VM need, what was checked longest ago first: records at each visit, then layers, sidecars and
- * segments. What is said to be damaged is always looked at again, be it another VM that was touched by it. Reads without any key.
+/** Checks what the recovery points of one VM need, what was checked longest ago first: the records that restores need at each visit, then other
+ * records, layers, sidecars and segments. What is said to be damaged is always looked at again, be it another VM that was touched by it. Reads without any key.
  * @throws VaultError `unsupported-version` where a record is of a later format */
 export const scrubVm = async (
   deps: ScrubVmDeps,
   request: ScrubVmRequest,
   options: CallOptions = {},
 ): Promise<ScrubbedVm> => {
-  const looking = await beginLooking(deps, request.vmKey, options)
+  const looking = await beginLooking(deps, { vmKey: request.vmKey, names: new Set() }, options)
   const { known, suspicions, units } = looking
   await lookAgain(looking, new Set(known.map(({ name }) => name)))
   const goOn = (): boolean => request.goOn() && suspicions.segments.size < segmentsMax
   const isWhole = await checkDue(units, { ...request, goOn }, watchOf(suspicions, goOn), deps.clock)
-  const told = await tell(deps, request.vmKey, looking, known, options)
+  const told = await tell(deps, looking, known, options)
   return { isWhole, ...told }
 }
 
 /** Checks some objects at once that a reader found something wrong with, and nothing else but the VM's records and footers: what is damaged indeed is
  * reported as by any other check, what is whole is not. Notes of what was checked when stay as they are.
- * @param of `names`: segments, layers, sidecars and records of data keys; others are passed over
+ * @param of `names`: segments, layers, sidecars, commit records and records of data keys; others are passed over
  * @throws VaultError `unsupported-version` where a record is of a later format */
 export const checkSuspected = async (
   deps: ScrubVmDeps,
   of: { readonly vmKey: string; readonly names: ReadonlySet<string> },
   options: CallOptions = {},
 ): Promise<Omit<ScrubbedVm, 'isWhole'>> => {
-  const looking = await beginLooking(deps, of.vmKey, options)
+  const looking = await beginLooking(deps, of, options)
   await lookAgain(looking, of.names)
   const curable = looking.known.filter(({ name }) => of.names.has(name))
-  return tell(deps, of.vmKey, looking, curable, options)
+  return tell(deps, looking, curable, options)
 }
 
 interface Looking {
+  /** `suspects` grows: what is found wrong is read once more before anything is said. */
+  readonly request: RecordsRequest
   /** What is said to be damaged, of all VMs. */
   readonly known: readonly DamageReport[]
   readonly suspicions: Suspicions
   readonly units: readonly CheckUnit[]
 }
 
-/** Reads the records and the footers of all their layers. */
-const beginLooking = async (deps: ScrubVmDeps, vmKey: string, options: CallOptions): Promise<Looking> => {
+/** Reads the records and the footers of all their layers.
+ * @param of `names`: suspects besides what is said to be damaged */
+const beginLooking = async (
+  deps: ScrubVmDeps,
+  of: { readonly vmKey: string; readonly names: ReadonlySet<string> },
+  options: CallOptions,
+): Promise<Looking> => {
   const known: DamageReport[] = []
   for await (const report of listDamage(deps.control, null, options)) known.push(report)
-  const records = await checkRecords(deps.vault, vmKey, options)
-  const suspicions = suspicionsOf(records)
+  const { vmKey } = of
+  const { points: marked } = await readMarks(deps.control, vmKey, options)
+  const suspects = new Set([...of.names, ...known.map(({ name }) => name)])
+  const request = { vmKey, marks: { points: marked }, suspects }
+  const { points, others } = await checkRecords(deps.vault, request, options)
+  const suspicions = suspicionsOf(points, suspects)
   const directories = createSegmentDirectories(deps.vault, options)
-  const { units, closed } = await unitsOf(deps.vault, contentsOf(records.points), directories, options)
+  const { units, closed } = await unitsOf(deps.vault, contentsOf(points), directories, options)
   for (const { name, error } of closed) suspicions.layers.set(name, { error, shards: [] })
-  return { known, suspicions, units }
+  const ofRecords = others.length === 0 ? [] : [recordsUnit(deps.vault, vmKey, others, options)]
+  return { request, known, suspicions, units: [...ofRecords, ...units] }
 }
 
 const lookAgain = async ({ suspicions, units }: Looking, names: ReadonlySet<string>): Promise<void> => {
@@ -106,7 +119,8 @@ const lookAgain = async ({ suspicions, units }: Looking, names: ReadonlySet<stri
 
 /** What was found wrong, before it is known what is lost by it. */
 interface Suspicions {
-  readonly records: CheckedRecords['damaged'][number][]
+  /** Names. */
+  readonly records: Set<string>
   /** By name: the first fault and the damaged shards; no shards: the whole layer. */
   readonly layers: Map<string, { readonly error: VaultError; readonly shards: DamagedShard[] }>
   readonly sidecars: Map<string, VaultError>
@@ -114,8 +128,8 @@ interface Suspicions {
   readonly keyIds: Set<string>
 }
 
-const suspicionsOf = ({ points, damaged }: CheckedRecords): Suspicions => ({
-  records: [...damaged],
+const suspicionsOf = (points: CheckedRecords['points'], records: Set<string>): Suspicions => ({
+  records,
   layers: new Map(),
   sidecars: new Map(),
   segments: new Set(),
@@ -134,6 +148,7 @@ const watchOf = (suspicions: Suspicions, goOn: () => boolean): UnitWatch => ({
   onSidecar: (name, error) => suspicions.sidecars.set(name, error),
   onSegment: (name) => suspicions.segments.add(name),
   onKey: (keyId) => suspicions.keyIds.add(keyId),
+  onRecord: (name) => suspicions.records.add(name),
 })
 
 /** Some of what is due is checked however small the budget is: the next visit comes further.
@@ -167,15 +182,14 @@ const checkDue = async (
  * @param curable reports of things that were looked at: those of the VM that nothing bears out are taken back */
 const tell = async (
   deps: ScrubVmDeps,
-  vmKey: string,
-  { known, suspicions }: Looking,
+  { request, known, suspicions }: Looking,
   curable: readonly DamageReport[],
   options: CallOptions,
 ): Promise<{ readonly found: number; readonly cleared: number }> => {
-  const { points, damaged } = await checkRecords(deps.vault, vmKey, options)
+  const { vmKey } = request
+  const records = await checkRecords(deps.vault, request, options)
   const judgements = new Map<string, Judgement>()
-  for (const judgement of await judge(deps, { ...suspicions, records: [...damaged] }, contentsOf(points), options))
-    judgements.set(judgement.name, judgement)
+  for (const judgement of await judge(deps, suspicions, records, options)) judgements.set(judgement.name, judgement)
   const foundAt = deps.clock.now().toISOString()
   let found = 0
   for (const judgement of judgements.values()) {
@@ -191,13 +205,14 @@ const tell = async (
 const judge = async (
   deps: ScrubVmDeps,
   suspicions: Suspicions,
-  contents: VmContents,
+  { points, damaged }: CheckedRecords,
   options: CallOptions,
 ): Promise<readonly Judgement[]> => {
+  const contents = contentsOf(points)
   const judgements: Judgement[] = []
   const add = (kind: Judgement['kind'], error: VaultError, touches: Judgement['touches'], name = error.fault.name) =>
     judgements.push({ name, kind, code: error.fault.code, message: error.message, frames: null, touches })
-  for (const { recoveryPointId, error, isNeeded } of suspicions.records)
+  for (const { recoveryPointId, error, isNeeded } of damaged)
     add('record', error, isNeeded ? [{ recoveryPointId, disk: null, ranges: null }] : [])
   for (const [name, { error, shards }] of suspicions.layers) {
     const layer = contents.layers.get(name)

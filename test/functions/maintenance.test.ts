@@ -100,13 +100,15 @@ describe('GET damage', () => {
     const kinds = ['record', 'key', 'index', 'data', 'directory', 'sidecar'] as const
     for (const kind of kinds) await writeDamage(world.control, { ...report, name: kind, kind })
     await writeDamage(world.control, { ...report, name: 'untouched', touches: [] })
+    await writeDamage(world.control, { ...report, name: 'older', kind: 'record', touches: [] })
     const { body } = await ask(listVaultDamage, world, fakeInstances(), { method: 'GET' })
     const hintOf = new Map((body.damage as { name: string; hint: string }[]).map(({ name, hint }) => [name, hint]))
     expect(hintOf.get('record')).toContain(`POST vms/${report.vmKey}/recovery-points/r1/expire`)
     expect(hintOf.get('index')).toContain('POST maintenance')
     expect(hintOf.get('key')).toContain('wrapping key')
     expect(hintOf.get('untouched')).toContain('Everything can be restored')
-    expect(hintOf.size).toBe(7)
+    expect(hintOf.get('older')).toContain('no restore needs it while the newest one is whole')
+    expect(hintOf.size).toBe(8)
   })
 
   it('names damaged objects and the recovery points that they touch', async () => {
