@@ -7,28 +7,18 @@ import { collectGarbage } from '../../shared/vault/collect-garbage.ts'
 import { compactVm } from '../../shared/vault/compact-vm.ts'
 import { damageOf } from '../../shared/vault/damage-reports.ts'
 import { expireRecoveryPoint, expireRecoveryPoints } from '../../shared/vault/expire-recovery-points.ts'
-import { dropIntent, writeIntent } from '../../shared/vault/intents.ts'
-import { listRecoveryPoints, readRecoveryPoint, readRevision } from '../../shared/vault/recovery-points.ts'
+import { listRecoveryPoints } from '../../shared/vault/recovery-points.ts'
 import { scrubVault } from '../../shared/vault/scrub-vault.ts'
 import { givenUp } from './random-history-backup.ts'
 import { backUp } from './random-history-backups.ts'
 import { damage, expectReportsTrue, heal, mend } from './random-history-damage.ts'
 import { rotateDataKey, rotateWrappingKey } from './random-history-keys.ts'
 import { lose } from './random-history-loss.ts'
-import {
-  addDisk,
-  addVm,
-  expectExact,
-  type History,
-  launch,
-  metDamage,
-  pickVm,
-  quietDeps,
-} from './random-history-model.ts'
+import { addDisk, addVm, expectExact, type History, launch, pickVm, quietDeps } from './random-history-model.ts'
 import type { PlatformVm } from './random-history-platform.ts'
+import { restorePoint } from './random-history-restore.ts'
 import type { HistoryDeps } from './random-history-world.ts'
 import type { SeededRandom } from './seeded-random.ts'
-import { restoreDisk } from './vault-world.ts'
 
 /** Does one thing; tells what it came to. */
 type Act = (history: History, random: SeededRandom) => Promise<string>
@@ -213,38 +203,8 @@ const giveUp: Act = async (history, random) => {
 }
 
 const restore: Act = async (history, random) => {
-  const { states, counts, deadRestores, world } = history
   const recoveryPointId = pick(random, pointsOf(history))
-  if (recoveryPointId === undefined) return nothing
-  const { vmKey = '', disks = new Map<string, Buffer>() } = world.platform.taken.get(recoveryPointId) ?? {}
-  counts.restores += 1
-  const id = `restore-${counts.restores}`
-  const restoreAll = async ({ vault, control, keys }: HistoryDeps): Promise<string> => {
-    await writeIntent(control, { kind: 'restore', id, vmKey, dependsOn: [recoveryPointId] })
-    const found = await readRecoveryPoint(vault, { vmKey, recoveryPointId })
-    if (found === null && states.get(recoveryPointId) === 'committed' && !history.everUnsure.has(recoveryPointId))
-      throw new Error(`${recoveryPointId} is gone`)
-    const revision = found?.recoveryPoint.revision ?? 0
-    for (const [disk, bytes] of found === null ? [] : disks) {
-      const again = await readRevision(vault, { vmKey, recoveryPointId }, revision, {})
-      if (again === null || !('disks' in again.record)) {
-        if (history.everUnsure.has(recoveryPointId)) return 'its record is lost'
-        throw new Error(`${recoveryPointId} went while it was restored`)
-      }
-      const restored = await restoreDisk(vault, again.record, disk, 16_384 * (1 + random.below(4)), await keys.ring())
-      if (!restored.equals(bytes)) throw new Error(`${recoveryPointId}/${disk} is not restored to what was copied`)
-    }
-    return found === null ? 'there is none' : 'exact'
-  }
-  const run = async (deps: HistoryDeps): Promise<string> => {
-    const came = await restoreAll(deps).catch((error: unknown) => {
-      if (metDamage(history, error)) return `meets damage (${error.message})`
-      throw error
-    })
-    await dropIntent(deps.control, id)
-    return came
-  }
-  return launch(history, random, { told: recoveryPointId, run, died: () => void deadRestores.push(id) })
+  return recoveryPointId === undefined ? nothing : restorePoint(history, random, recoveryPointId)
 }
 
 const scrub: Act = (history, random) => {

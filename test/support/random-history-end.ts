@@ -7,7 +7,6 @@ import { giveUnfinishedUp, readUnfinished } from '../../shared/jobs/unfinished.t
 import { compactVm } from '../../shared/vault/compact-vm.ts'
 import { damageOf } from '../../shared/vault/damage-reports.ts'
 import { expireRecoveryPoint } from '../../shared/vault/expire-recovery-points.ts'
-import { dropIntent } from '../../shared/vault/intents.ts'
 import { giveUpLost } from '../../shared/vault/lost-records.ts'
 import { listRecoveryPoints } from '../../shared/vault/recovery-points.ts'
 import { scrubVault } from '../../shared/vault/scrub-vault.ts'
@@ -18,6 +17,7 @@ import { abortedIn, judgeVault, uselessInControl } from './random-history-check.
 import { checkAll, mend } from './random-history-damage.ts'
 import { expectExact, type History, metDamage, quietDeps } from './random-history-model.ts'
 import type { PlatformVm } from './random-history-platform.ts'
+import { endRestore } from './random-history-restore.ts'
 import type { HistoryDeps } from './random-history-world.ts'
 import type { SeededRandom } from './seeded-random.ts'
 
@@ -33,8 +33,7 @@ export const settle = async (history: History, random: SeededRandom): Promise<vo
     await giveUnsureUp(history)
     await checkAll(history)
   }
-  const { control } = quietDeps(history)
-  for (const id of history.deadRestores) await dropIntent(control, id)
+  for (const job of history.deadRestores) await endRestore(quietDeps(history), job)
   history.world.platform.canDiff = true
   for (const vm of history.world.platform.vms) await settleBackup(history, random, vm)
   for (const [recoveryPointId, state] of history.states)

@@ -1,4 +1,5 @@
 import { vmKeyOf } from '../../shared/domain/ids.ts'
+import type { RestoreJob } from '../../shared/domain/job.ts'
 import { VaultError } from '../../shared/format/vault-error.ts'
 import { ControlObjectError } from '../../shared/jobs/json-object.ts'
 import type { BlobReader } from '../../shared/ports/blob-store.ts'
@@ -39,8 +40,8 @@ export interface History {
   readonly sleepers: Sleeper[]
   /** Recovery points whose backup was given up: they may be fenced off. */
   readonly givenUp: Set<string>
-  /** Intents of restores that died. */
-  readonly deadRestores: string[]
+  /** Restores that died. */
+  readonly deadRestores: RestoreJob[]
   /** What storage has damaged, by name. */
   readonly damaged: Map<string, Damaged>
   readonly everDamaged: Set<string>
