@@ -87,7 +87,7 @@ const after = (at: MaintenanceInput, step: MaintenanceStepOutcome): MaintenanceI
     ...at,
     cursor,
     counts: plusCounts(at.counts, counts),
-    problems: standing(told(at, problems), mended),
+    problems: told({ ...at, problems: standing(at.problems, mended) }, problems),
     ...plusMended(at, mended),
   }
 }
@@ -95,8 +95,17 @@ const after = (at: MaintenanceInput, step: MaintenanceStepOutcome): MaintenanceI
 const plusMended = ({ mended = [] }: MaintenanceInput, more: readonly Mended[]): Pick<MaintenanceInput, 'mended'> =>
   more.length === 0 ? {} : { mended: [...mended, ...more].slice(0, mendedMax) }
 
-const told = ({ stage, problems }: MaintenanceInput, more: readonly StepProblem[]): readonly MaintenanceProblem[] =>
-  [...problems, ...more.map((problem) => ({ stage, ...withoutKind(problem) }))].slice(0, problemsMax)
+/** What does not fit is told as one problem that nothing mends: a pass that left something out is never told as complete. */
+const told = ({ stage, problems }: MaintenanceInput, more: readonly StepProblem[]): readonly MaintenanceProblem[] => {
+  const all = [...problems, ...more.map((problem) => ({ stage, ...withoutKind(problem) }))]
+  return all.length <= problemsMax ? all : [...all.slice(0, problemsMax - 1), { stage, ...moreProblems }]
+}
+
+const moreProblems: StepProblem = {
+  reason: 'more-problems',
+  message: `More than ${problemsMax} problems were found; the others are not told one by one.`,
+  hint: 'Cure those that are told: the next pass tells what is left.',
+}
 
 const withoutKind = ({ reason, message, hint, objects }: StepProblem): StepProblem =>
   objects === undefined ? { reason, message, hint } : { reason, message, hint, objects }

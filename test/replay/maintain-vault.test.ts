@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import type { MaintenanceInput } from '../../functions/contracts.ts'
 import { handlerOf } from '../../functions/durable.ts'
 import { maintainVaultStory, stepsPerGeneration } from '../../functions/orchestrators/maintain-vault.ts'
+import type { MaintenanceOutcome } from '../../shared/domain/maintenance.ts'
 import { runStory, type World } from '../support/run-story.ts'
 import { failedOutcome, maintenanceInput, throwing, world } from './story-worlds.ts'
 
@@ -92,6 +93,23 @@ describe('the story of a pass over the vault', () => {
     const some = await ending([{ ...problem, objects: ['b', 'c'] }, problem])
     const rest = { stage: 'collect', ...problem, message: 'Unread. Mended since: b.', objects: ['c'] }
     expect(some).toMatchObject({ kind: 'incomplete', problems: [rest, { stage: 'collect', ...problem }], mended })
+  })
+
+  it('is not complete where problems had no room, though all that had are mended', async () => {
+    const problem = { reason: 'r', message: 'Unread.', hint: 'h', objects: ['a'] }
+    const left = { reason: 'known-damage', message: 'Some.', hint: 'h' }
+    const mended = [{ name: 'a', code: 'short', vmKey: 'vm', recoveryPoints: 0, recoveryPointIds: [] }]
+    const ending = async (count: number) => {
+      const collectGarbage = { kind: 'done', counts: {}, problems: Array(count).fill(problem) }
+      const scrubVault = { kind: 'done', counts: {}, mended, problems: [left] }
+      const { output } = (await run(world({ collectGarbage, scrubVault }))).state
+      return (output as MaintenanceOutcome).problems.map(({ stage, reason }) => [stage, reason])
+    }
+    expect(await ending(20)).toEqual([['scrub', 'known-damage']])
+    expect(await ending(21)).toEqual([
+      ['collect', 'more-problems'],
+      ['scrub', 'known-damage'],
+    ])
   })
 
   it('hands on that everything is to be checked again, also when it continues as new', async () => {
