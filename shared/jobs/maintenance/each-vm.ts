@@ -1,4 +1,10 @@
-import { type MaintenanceCounts, nothingMaintained, plusCounts, type StepProblem } from '../../domain/maintenance.ts'
+import {
+  type MaintenanceCounts,
+  nothingMaintained,
+  objectsMax,
+  plusCounts,
+  type StepProblem,
+} from '../../domain/maintenance.ts'
 import { VaultError } from '../../format/vault-error.ts'
 import { type ListedVm, listVms } from '../../vault/list-vm-keys.ts'
 import type { JobDeps } from '../job-deps.ts'
@@ -7,7 +13,7 @@ import { stepFailure } from '../step-failure.ts'
 /** How long one step works before it hands over to the next: a function may be ended at any time, and what it did is kept. */
 export const stepMilliseconds = 3 * 60_000
 
-/** Problems that one step tells. */
+/** Problems that one step tells one by one. */
 const problemsMax = 3
 
 /** As a step's outcome. */
@@ -27,10 +33,12 @@ export const eachVm = async (
   work: (vm: ListedVm) => Promise<Partial<MaintenanceCounts> & { readonly problem?: StepProblem | null }>,
 ): Promise<VmsDone> => {
   const beganAt = deps.clock.now().getTime()
-  const problems: StepProblem[] = []
+  const told: StepProblem[] = []
+  const others: StepProblem[] = []
   let counts = nothingMaintained
   const tell = (vmKey: string, problem: StepProblem): void => {
-    if (problems.length < problemsMax) problems.push({ ...problem, message: `${vmKey}: ${problem.message}` })
+    if (told.length < problemsMax) told.push({ ...problem, message: `${vmKey}: ${problem.message}` })
+    else others.push(problem)
   }
   for await (const vm of listVms(deps.vault, after)) {
     const { vmKey } = vm
@@ -44,9 +52,24 @@ export const eachVm = async (
       tell(vmKey, { ...failure, ...objectsOf(error) })
     }
     if (deps.clock.now().getTime() - beganAt > stepMilliseconds)
-      return { kind: 'more', cursor: vmKey, counts, problems }
+      return { kind: 'more', cursor: vmKey, counts, problems: [...told, ...together(others)] }
   }
-  return { kind: 'done', counts, problems }
+  return { kind: 'done', counts, problems: [...told, ...together(others)] }
+}
+
+/** As one problem, which is none once all that is damaged is mended, if nothing but damage is the cause. */
+const together = (others: readonly StepProblem[]): readonly StepProblem[] => {
+  if (others.length === 0) return []
+  const names = new Set(others.flatMap(({ objects = [] }) => objects))
+  const isDamageAlone = others.every(({ objects }) => objects !== undefined) && names.size <= objectsMax
+  return [
+    {
+      reason: 'more-problems',
+      message: `${others.length === 1 ? '1 more VM has a problem that is' : `${others.length} more VMs have problems that are`} not told one by one.`,
+      hint: 'Cure those that are told: the next pass tells what is left.',
+      ...(isDamageAlone ? { objects: [...names] } : {}),
+    },
+  ]
 }
 
 /** The damaged object that stopped it, if it was one. */
