@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { encodeJson } from '../../shared/jobs/json-object.ts'
 import { scrubWithinBudget } from '../../shared/jobs/maintenance/scrub-vault.ts'
 import { startJob } from '../../shared/jobs/start-job.ts'
+import { writeDamage } from '../../shared/vault/damage-reports.ts'
 import { listLiveRecoveryPoints } from '../../shared/vault/recovery-points.ts'
 import { restoreDisk } from '../support/vault-world.ts'
 import { runJob, runMaintenance } from './run-job.ts'
@@ -154,6 +155,22 @@ describe('a pass over the vault', { timeout: 60_000 }, () => {
     expect(unreadable?.message).toContain(`Mended since: ${whole}.`)
     expect(unreadable?.objects).toEqual([lost])
     expect(problems.map(({ reason }) => reason)).toContain('known-damage')
+  })
+
+  it('does not call an object mended that another VM is left with', async () => {
+    const world = await worldWithPolicy({ ...policy, retention: null })
+    const [day] = await backUpDays(world, 1)
+    const name = `layers/${day!.recoveryPointId}/os`
+    world.vault.objects.delete(name)
+    const foundAt = world.clock.now().toISOString()
+    const report = { name, kind: 'index', code: 'short', message: 'Short.', foundAt, frames: null } as const
+    const remove: FakeWorld['control']['remove'] = async (...of) => {
+      if (of[0].startsWith('damage/')) await writeDamage(world.control, { ...report, vmKey: 'clone', touches: [] })
+      return world.control.remove(...of)
+    }
+    const control = { ...world.control, remove }
+    const scrubbed = await scrubWithinBudget({ ...world, control }, { passId: 'pass-1', cursor: null })
+    expect(scrubbed).toMatchObject({ counts: { rebuilt: 1 }, mended: [], problems: [{ reason: 'known-damage' }] })
   })
 
   it('does not look clean while something is known to be damaged, though it finds nothing new', async () => {
