@@ -6,7 +6,9 @@ import { readRecoveryPoint } from '../../shared/vault/recovery-points.ts'
 import { scrubVault } from '../../shared/vault/scrub-vault.ts'
 import { givenUp } from './random-history-backup.ts'
 import { backUpAnew, isOver } from './random-history-backups.ts'
+import { judgeNeeded } from './random-history-check.ts'
 import { damageIn, type History, pickVm, pointsListed, quietDeps } from './random-history-model.ts'
+import type { HistoryWorld } from './random-history-world.ts'
 import type { SeededRandom } from './seeded-random.ts'
 import { unlimited } from './small-vault.ts'
 import { restoreDisk } from './vault-world.ts'
@@ -43,19 +45,27 @@ export const cut = (bytes: Uint8Array, random: SeededRandom): Buffer =>
   Buffer.from(bytes.subarray(0, random.below(bytes.length)))
 
 /** What was damaged is brought back, as from an earlier version, where it was not removed or made again meanwhile; with a commit record what it alone
- * needed, as from soft delete. */
+ * needs, as from soft delete. */
 export const mend = async ({ damaged, unsure, world }: History): Promise<string> => {
   const mended: string[] = []
-  for (const [name, { store, before, after, alone = [] }] of damaged) {
+  const neededWithout = judgeNeeded(world.vault.objects)
+  for (const [name, { store, before, after }] of damaged) {
     damaged.delete(name)
     const { objects } = world[store]
     if ((objects.get(name)?.bytes ?? null) !== after) continue
     await world[store].reopen().put(name, Buffer.from(before))
-    for (const one of alone) world.vault.rules.bringBack(world.vault.objects, one)
     if (name.startsWith('recovery-points/')) unsure.delete(name.split('/')[2] ?? '')
     mended.push(name)
   }
+  if (mended.some((name) => name.startsWith('recovery-points/'))) bringBackNeeded(world, neededWithout)
   return mended.join(', ') || 'nothing to mend'
+}
+
+/** Layers first, as they tell of their segments. */
+const bringBackNeeded = ({ vault }: HistoryWorld, neededWithout: ReadonlySet<string>): void => {
+  for (const _ of ['layers', 'segments'])
+    for (const name of judgeNeeded(vault.objects))
+      if (!neededWithout.has(name) && !vault.objects.has(name)) vault.rules.bringBack(vault.objects, name)
 }
 
 /** A check of everything, then a backup that nothing disturbs: what cannot be restored is named by the check, and the new recovery point is whole. */

@@ -5,6 +5,7 @@ import { endOrphans } from '../../shared/jobs/maintenance/end-orphans.ts'
 import { resumeJob } from '../../shared/jobs/resume-job.ts'
 import { giveUnfinishedUp, readUnfinished } from '../../shared/jobs/unfinished.ts'
 import { compactVm } from '../../shared/vault/compact-vm.ts'
+import { dropCondemned, listPasses } from '../../shared/vault/condemned.ts'
 import { damageOf } from '../../shared/vault/damage-reports.ts'
 import { expireRecoveryPoint } from '../../shared/vault/expire-recovery-points.ts'
 import { giveUpLost } from '../../shared/vault/lost-records.ts'
@@ -31,6 +32,7 @@ export const settle = async (history: History, random: SeededRandom): Promise<vo
     if (isGivenUp) history.story.push(`without: ${await doWithout(history)}`)
     history.story.push(`mend: ${await mend(history)}`)
     await giveUnsureUp(history)
+    if (history.everUnsure.size > 0) await dropLists(history)
     await checkAll(history)
   }
   for (const job of history.deadRestores) await endRestore(quietDeps(history), job)
@@ -67,6 +69,13 @@ const giveTouchedUp = async (history: History): Promise<void> => {
     for (const { kind, touches } of await damageOf(control, vmKey))
       for (const { recoveryPointId } of kind === 'record' ? touches : [])
         await expireNow(history, recoveryPointId, vmKey)
+}
+
+/** A pass that died may have condemned what a record names that was brought back since. Its list stays while that is there, and folds wait for it: a pass
+ * that only sleeps would still remove it, and nobody is to build on it. That none sleeps is for people to know, who then remove the list. */
+const dropLists = async (history: History): Promise<void> => {
+  const { control } = quietDeps(history)
+  for await (const passId of listPasses(control)) await dropCondemned(control, passId)
 }
 
 /** A recovery point whose lost revision cannot be brought back, as its name is taken, is given up. */

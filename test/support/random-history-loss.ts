@@ -1,5 +1,4 @@
 import type { BlobContent } from '../../shared/ports/blob-store.ts'
-import { judgeNeeded } from './random-history-check.ts'
 import { cut, flipped } from './random-history-damage.ts'
 import type { Damaged, History } from './random-history-model.ts'
 import type { SeededRandom } from './seeded-random.ts'
@@ -55,12 +54,7 @@ const loseRecord = (history: History, random: SeededRandom): string => {
   const name = random.below(2) === 0 ? revisions[0] : revisions.at(-1)
   if (name === undefined) return 'no record'
   const which = revisions.length === 1 ? 'only' : name === revisions[0] ? 'first' : 'newest'
-  const needed = judgeNeeded(objects)
   const told = take(history, random, { store: 'vault', name, how: 'all' })
-  const left = judgeNeeded(objects)
-  const alone = new Set([...needed].filter((one) => !left.has(one)))
-  const entry = history.damaged.get(name)
-  if (entry !== undefined) history.damaged.set(name, { ...entry, alone })
   if (which !== 'first') for (const unsure of [history.unsure, history.everUnsure]) unsure.add(name.split('/')[2] ?? '')
   return `${which} record, ${told}`
 }

@@ -28,8 +28,6 @@ export interface Damaged {
   readonly before: Uint8Array
   /** Null where it is gone. */
   readonly after: Uint8Array | null
-  /** What nothing needed but the commit record that is gone. */
-  readonly alone?: ReadonlySet<string>
 }
 
 /** A history as it goes on: the world, and what must be true of it. */
