@@ -4,6 +4,7 @@ import { recoveryPointName } from '../../shared/format/names.ts'
 import { endedJobName } from '../../shared/jobs/control-names.ts'
 import { encodeJson } from '../../shared/jobs/json-object.ts'
 import { endOrphans } from '../../shared/jobs/maintenance/end-orphans.ts'
+import { checkBase } from '../../shared/vault/check-base.ts'
 import { collectGarbage } from '../../shared/vault/collect-garbage.ts'
 import { fenceCompaction } from '../../shared/vault/compaction-intents.ts'
 import { damageOf } from '../../shared/vault/damage-reports.ts'
@@ -131,6 +132,19 @@ describe('what a fold has declared of a record that was damaged since', () => {
     await expireRecoveryPoint(world.vault, { vmKey, recoveryPointId: 'r2', revision: 1 })
     await fenceCompaction(world, intent)
     expect([...world.control.objects.keys()].filter((name) => name.startsWith('intents/'))).toEqual([])
+  })
+})
+
+describe('a condemned list that cannot be read', () => {
+  it('stops passes, and no backup: what still lives can be built on, and nothing else', async () => {
+    const world = await worldOf(2)
+    await world.control.put('condemned/p0.json', Buffer.from('{"sha256":'))
+    await expect(collect(world, 'p1')).rejects.toMatchObject({ fault: { name: 'condemned/p0.json' } })
+    const [r1 = expect.unreachable(), r2 = expect.unreachable()] = world.points
+    const intent = { kind: 'backup' as const, id: 'r9', vmKey, dependsOn: ['r1', 'r2'] }
+    expect(await checkBase(world, intent, r2)).toEqual(r2)
+    await expireRecoveryPoint(world.vault, { vmKey, recoveryPointId: 'r1', revision: 1 })
+    expect(await checkBase(world, intent, r1)).toBeNull()
   })
 })
 
