@@ -84,7 +84,17 @@ const addLayer = (objects: Objects, needed: Set<string>, layerId: string): void 
   needed.add(name)
   for (const candidate of objects.keys()) if (candidate.startsWith(`slices/${layerId}/`)) needed.add(candidate)
   const layer = objects.get(name)?.bytes
-  if (layer !== undefined) for (const segment of segmentsOf(Buffer.from(layer))) needed.add(segment)
+  if (layer !== undefined) for (const segment of readSegments(Buffer.from(layer))) needed.add(segment)
+}
+
+/** Of a damaged layer nothing is known. */
+const readSegments = (layer: Buffer): readonly string[] => {
+  try {
+    return [...segmentsOf(layer)]
+  } catch (error) {
+    if (error instanceof RangeError) return []
+    throw error
+  }
 }
 
 /** docs/format.md, section 6: the footer of a layer. */

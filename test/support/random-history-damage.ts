@@ -136,11 +136,12 @@ const expectNamed = async (history: History): Promise<void> => {
   for (const { vmKey } of history.world.platform.vms) {
     const reports = await damageOf(control, vmKey)
     for (const recoveryPointId of await pointsListed(vault, vmKey)) {
-      const error = await damageIn(history, async () => {
+      const restoreAll = async (): Promise<void> => {
         const { recoveryPoint = null } = (await readRecoveryPoint(vault, { vmKey, recoveryPointId })) ?? {}
         if (recoveryPoint === null) return
         for (const { disk } of recoveryPoint.disks) await restoreDisk(vault, recoveryPoint, disk, 100_000, ring)
-      })
+      }
+      const error = await damageIn(history, restoreAll, history.unsure.has(recoveryPointId))
       if (!(error instanceof VaultError)) continue
       const { name, code } = error.fault
       if (isLockedUntold(history, error)) continue
