@@ -1,6 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import type { DataKey } from '../format/data-key.ts'
+import { dataKeyName } from '../format/names.ts'
 import { VaultError } from '../format/vault-error.ts'
+import { parseVaultName } from '../format/vault-name.ts'
 import type { BlobCreator, ControlStore } from '../ports/blob-store.ts'
 import type { Clock } from '../ports/clock.ts'
 import {
@@ -12,6 +14,7 @@ import {
   WrappingKeyError,
 } from '../ports/key-wrapper.ts'
 import { findCurrentKey, nameCurrentKey, readCurrentKey } from './current-key.ts'
+import { listDamage } from './damage-reports.ts'
 import { dataKeyBytes, type KeyRecord, keyCheckOf } from './key-record.ts'
 import { openDataKey, readNewestReadable } from './open-data-key.ts'
 import { createKeyRecord, listDataKeys, readKeyRecord, type StoredKey } from './stored-keys.ts'
@@ -83,18 +86,38 @@ export type Rewrapped =
 
 /** Wraps every data key anew, under the newest version of the configured wrapping key, as the next revision of its record. No data is
  * rewritten, and earlier revisions stay. Repeatable: a key that is wrapped so is left as it is. Where the newest revision is damaged, an earlier
- * one stands in, and the next one is whole. One key that fails does not stop the others.
+ * one stands in, and the next one is whole. One key that fails does not stop the others. A key whose records are all gone has failed, too, where the name of
+ * the current key or the report of a check tells of it: brought back it needs the version that wraps it.
  * @returns null where no wrapping key is configured */
 export const rotateWrappingKey = async (deps: DataKeyDeps): Promise<readonly Rewrapped[] | null> => {
   const { wrapWith } = deps.wrappers
   if (wrapWith === null) return null
-  const done: Rewrapped[] = []
-  for (const stored of await listDataKeys(deps.vault))
+  const known = await knownKeyIds(deps)
+  const stored = await listDataKeys(deps.vault)
+  const done: Rewrapped[] = [...known].flatMap((keyId) =>
+    stored.some((one) => one.keyId === keyId) ? [] : [{ kind: 'failed', keyId, error: missing(keyId) }],
+  )
+  for (const one of stored)
     done.push(
-      await rewrap(deps, wrapWith, stored).catch((error) => ({ kind: 'failed', keyId: stored.keyId, error }) as const),
+      await rewrap(deps, wrapWith, one).catch((error) => ({ kind: 'failed', keyId: one.keyId, error }) as const),
     )
   return done
 }
+
+/** What tells of data keys beside their records. To be asked before these are listed: a key is named behind its record. */
+const knownKeyIds = async ({ control }: DataKeyDeps): Promise<ReadonlySet<string>> => {
+  const known = new Set<string>()
+  const current = await findCurrentKey(control)
+  if (typeof current?.keyId === 'string') known.add(current.keyId)
+  for await (const { name } of listDamage(control, null)) {
+    const parsed = parseVaultName(name)
+    if (parsed.kind === 'key') known.add(parsed.keyId)
+  }
+  return known
+}
+
+const missing = (keyId: string): VaultError =>
+  new VaultError({ code: 'key-missing', name: dataKeyName(keyId, 1), keyId })
 
 const rewrap = async (deps: DataKeyDeps, wrapper: KeyWrapper, stored: StoredKey): Promise<Rewrapped> => {
   const { keyId } = stored

@@ -21,9 +21,17 @@ export const rotateWrappingKey = async (history: History, random: SeededRandom):
       return rewrapped.map(({ kind }) => kind).join(', ')
     },
     settled: () => {
-      // Nobody destroys an old version while the record of a key may be damaged.
-      const isSound = ![...history.everDamaged].some((name) => name.startsWith('keys/'))
-      if (isWhole && isSound && history.sleepers.length === 0) wrapper.forgetOld()
+      if (isWhole && !hasLostKey(history) && history.sleepers.length === 0) wrapper.forgetOld()
     },
+  })
+}
+
+/** True while all records of a data key are gone. Of one that is neither the current one nor reported nothing tells, so that a rotation cannot know that
+ * it will need the old version once it is brought back. */
+const hasLostKey = ({ damaged, world }: History): boolean => {
+  const left = [...world.vault.objects.keys()]
+  return [...damaged].some(([name, { after }]) => {
+    const key = name.slice(0, name.lastIndexOf('/') + 1)
+    return after === null && name.startsWith('keys/') && !left.some((one) => one.startsWith(key))
   })
 }

@@ -102,6 +102,28 @@ describe('a data key whose record is gone', () => {
   })
 })
 
+describe('a rotation of the wrapping key while the record of a data key is gone', () => {
+  it('is not done: the old version is still needed once the record comes back', async () => {
+    const world = fakeWorld({ encryption: true })
+    const first = await backUp(world, bytes0, 0)
+    const name = `keys/${first.keyId}/0001.json`
+    const content = world.vault.objects.get(name) ?? expect.unreachable()
+    world.vault.objects.delete(name)
+    world.wrapper.rotate()
+    const failed = { kind: 'failed', keyId: first.keyId, error: { fault: { code: 'key-missing', name } } }
+    expect(await world.keys.rotateWrappingKey()).toMatchObject([failed])
+    await world.keys.rotateDataKey({ evenIfLocked: true })
+    await scrubVault(world, unlimited)
+    expect(await world.keys.rotateWrappingKey()).toMatchObject([failed, { kind: 'already' }])
+    world.vault.objects.set(name, content)
+    const kinds = (await world.keys.rotateWrappingKey())?.map(({ kind }) => kind)
+    expect(kinds?.sort()).toEqual(['already', 'rewrapped'])
+    world.wrapper.forgetOld()
+    later(world)
+    expect((await restored(world, first)).equals(bytes0)).toBe(true)
+  })
+})
+
 describe('a newest revision of a data key that is damaged', () => {
   it('is followed by a whole one when the wrapping keys are rotated again', async () => {
     const world = fakeWorld({ encryption: true })
