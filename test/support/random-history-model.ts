@@ -38,7 +38,7 @@ export interface History {
   readonly sleepers: Sleeper[]
   /** Recovery points whose backup was given up: they may be fenced off. */
   readonly givenUp: Set<string>
-  /** Restores that died. */
+  /** Restores that died, or whose claim was lost: whoever finds their claims ends them. */
   readonly deadRestores: RestoreJob[]
   /** What storage has damaged, by name. */
   readonly damaged: Map<string, Damaged>

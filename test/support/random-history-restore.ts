@@ -29,6 +29,8 @@ export const restorePoint = async (
       throw error
     })
     await endRestore(deps, job, { kind: 'completed', recoveryPointId, summary })
+    // One whose claim is brought back later is ended then.
+    if (history.everDamaged.has(`claims/${jobId}`)) deadRestores.push(job)
     return came
   }
   return launch(history, random, { told: recoveryPointId, run, died: () => void deadRestores.push(job) })
