@@ -131,13 +131,18 @@ const list = (deps: PlanDeps, ref: DiskRef, source: DiskSource, { base, comparis
     // A disk may be resized after the base was chosen for it; only its copy says how large it was.
     if (base !== null && crossesDiffBoundary(base.sizeBytes, await reader.sizeBytes()))
       throw new SourceError({ code: 'diff-unsupported', serviceCode: 'resized-across-4-tib' })
+    const sound = base === null ? await soundComparison(deps, ref, reader, comparison) : comparison
     const plan = await planDiskAnew(
-      { control: deps.control, clock: deps.clock, reader: await hiding(deps, ref, reader, { base, comparison }) },
+      {
+        control: deps.control,
+        clock: deps.clock,
+        reader: await hiding(deps, ref, reader, { base, comparison: sound }),
+      },
       {
         recoveryPointId,
         disk,
         hasBase: base !== null,
-        comparedWith: base === null ? kindOf(comparison) : null,
+        comparedWith: base === null ? kindOf(sound) : null,
         sliceBytes,
         tellsUnchanged: ref.attempt !== undefined,
       },
@@ -148,6 +153,24 @@ const list = (deps: PlanDeps, ref: DiskRef, source: DiskSource, { base, comparis
   })
 
 const kindOf = (comparison: Comparison | null) => comparison?.kind ?? null
+
+/** Null where the stack is known to show what cannot be restored. Reading it back may not tell: a data key whose record is gone may still be in
+ * this process's memory. An image's base is asked about when it is chosen. */
+const soundComparison = async (
+  deps: PlanDeps,
+  ref: DiskRef,
+  reader: DiskReader,
+  comparison: Comparison | null,
+): Promise<Comparison | null> => {
+  if (comparison?.kind !== 'vault') return comparison
+  const reports = await damageOf(deps.control, ref.vmKey)
+  const [fault] = reports.filter(({ kind }) => kind === 'key' || kind === 'data')
+  if (fault === undefined) return comparison
+  const below = { stack: comparison.stack, sizeBytes: await reader.sizeBytes() }
+  if ((await rangesToHeal(deps.vault, below, reports)).length === 0) return comparison
+  await noteStoredDamage(deps.control, ref, { fault })
+  return null
+}
 
 /** The source with what the new layer has to hide of those it will lie on. An increment is told so by the platform, but for what older
  * layers may hold behind the end that the disk had at its base. */

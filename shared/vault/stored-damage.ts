@@ -14,7 +14,7 @@ export type StoredDamage = Readonly<v.InferOutput<typeof schema>>
 export const noteStoredDamage = async (
   control: ObjectCreator,
   key: DiskKey,
-  { fault }: VaultError,
+  { fault }: { readonly fault: Pick<StoredDamage, 'code' | 'name'> },
   options: CallOptions = {},
 ): Promise<void> => {
   const note: StoredDamage = { format: formatVersion, code: fault.code, name: fault.name }

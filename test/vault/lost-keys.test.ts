@@ -88,6 +88,19 @@ describe('a data key whose record is gone', () => {
     expect(now?.touches.map(({ recoveryPointId }) => recoveryPointId)).not.toContain(third.recoveryPointId)
   })
 
+  it('is nothing that a full backup is compared with, be the key still in memory', async () => {
+    const world = fakeWorld({ encryption: true })
+    const first = await backUp(world, bytes0, 0)
+    await world.keys.rotateDataKey()
+    cutOf(world, 'vault', `keys/${first.keyId}/0001.json`)
+    await scrubVault(world, unlimited)
+    world.platform.copies.clear()
+    const second = await backUp(world, bytes1, 1)
+    expect(second.disks).toMatchObject([{ transfer: 'full', fullReason: 'stored-bytes-damaged', stack: [{}] }])
+    later(world)
+    expect((await restored(world, second)).equals(bytes1)).toBe(true)
+  })
+
   it('is not told of VMs that have nothing under it', async () => {
     const world = fakeWorld({ encryption: true })
     await backUp(world, bytes0, 0)
