@@ -38,6 +38,10 @@ export const settle = async (history: History, random: SeededRandom): Promise<vo
   for (const job of history.deadRestores) await endRestore(quietDeps(history), job)
   history.world.platform.canDiff = true
   for (const vm of history.world.platform.vms) await settleBackup(history, random, vm)
+  // What could not be given up while its job was not at its end.
+  const names = [...history.world.vault.objects.keys()].filter((name) => name.startsWith('recovery-points/'))
+  for (const recoveryPointId of history.everUnsure)
+    if (!names.some((name) => name.includes(`/${recoveryPointId}/`))) await expireNow(history, recoveryPointId)
   for (const [recoveryPointId, state] of history.states)
     if (state === 'ending') await expireNow(history, recoveryPointId)
 }
