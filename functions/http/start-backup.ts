@@ -119,7 +119,7 @@ const startOne = async (call: Call, vmId: string, wish: Wish): Promise<HttpRespo
     throw notFound(
       'vmId',
       'The VM does not exist, or the function app may not read it.',
-      'Check the id and the role Reader of its identity.',
+      'Check the id, that its subscription is among AZURE_SUBSCRIPTION_IDS, and the role Reader of the app.',
     )
   const outcome = await start(call, vm, wish)
   if (outcome.kind === 'busy') throw busyProblem(call, outcome.running)

@@ -164,8 +164,9 @@ describe('a pass over the vault', { timeout: 60_000 }, () => {
     world.vault.objects.delete(name)
     const foundAt = world.clock.now().toISOString()
     const report = { name, kind: 'index', code: 'short', message: 'Short.', foundAt, frames: null } as const
+    const touches = [{ recoveryPointId: 'of the clone', disk: null, ranges: null }]
     const remove: FakeWorld['control']['remove'] = async (...of) => {
-      if (of[0].startsWith('damage/')) await writeDamage(world.control, { ...report, vmKey: 'clone', touches: [] })
+      if (of[0].startsWith('damage/')) await writeDamage(world.control, { ...report, vmKey: 'clone', touches })
       return world.control.remove(...of)
     }
     const control = { ...world.control, remove }
@@ -187,12 +188,35 @@ describe('a pass over the vault', { timeout: 60_000 }, () => {
         {
           stage: 'scrub',
           reason: 'known-damage',
-          message:
-            'Known to be damaged: 1. Of these, 1 touch recovery points that cannot be restored whole because of them.',
+          message: 'Damaged objects that keep recovery points from being restored whole: 1.',
           hint: expect.stringContaining('GET damage'),
         },
       ],
     })
+  })
+
+  it('has no problem with damage that everything can be restored without', async () => {
+    const world = await worldWithPolicy({ ...policy, retention: null })
+    const foundAt = world.clock.now().toISOString()
+    const report = {
+      vmKey: 'of a clone',
+      kind: 'data',
+      code: 'short',
+      message: 'Short.',
+      foundAt,
+      frames: null,
+    } as const
+    const remove: FakeWorld['control']['remove'] = async (...of) =>
+      of[0].startsWith('damage/') ? 'absent' : world.control.remove(...of)
+    const control = { ...world.control, remove }
+    const scrub = () => scrubWithinBudget({ ...world, control }, { passId: 'pass-1', cursor: null })
+    await writeDamage(world.control, { ...report, name: 'segments/hidden', touches: [] })
+    expect(await scrub()).toMatchObject({ problems: [] })
+    const touches = [{ recoveryPointId: 'of the clone', disk: null, ranges: null }]
+    await writeDamage(world.control, { ...report, name: 'segments/needed', touches })
+    const message =
+      'Damaged objects that keep recovery points from being restored whole: 1. 1 more are damaged, and everything can be restored without them.'
+    expect(await scrub()).toMatchObject({ problems: [{ reason: 'known-damage', message }] })
   })
 
   it('checks again what was checked lately only where it is asked to, once', async () => {

@@ -69,19 +69,21 @@ const mendedOf = async (
     })
 }
 
-/** What is damaged, be it known for long: a pass that finds nothing new is not a pass over a whole vault. */
+/** What cannot be restored, be it known for long: a pass that finds nothing new is not a pass over a whole vault. Damage that touches nothing keeps no
+ * pass from being complete. */
 const knownDamage = async ({ control }: Pick<JobDeps, 'control'>): Promise<readonly StepProblem[]> => {
-  let objects = 0
   let touching = 0
+  let others = 0
   for await (const { touches } of listDamage(control, null)) {
-    objects += 1
     if (touches.length > 0) touching += 1
+    else others += 1
   }
-  if (objects === 0) return []
+  if (touching === 0) return []
+  const more = others === 0 ? '' : ` ${others} more are damaged, and everything can be restored without them.`
   return [
     {
       reason: 'known-damage',
-      message: `Known to be damaged: ${objects}. Of these, ${touching} touch recovery points that cannot be restored whole because of them.`,
+      message: `Damaged objects that keep recovery points from being restored whole: ${touching}.${more}`,
       hint: 'GET damage names each with what it touches. Back the VMs up: the next backup stores damaged data again where the disk still has it. What older recovery points lose may be among the soft-deleted or earlier versions in the storage account.',
     },
   ]
