@@ -4,14 +4,15 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { type Parts, portsFor, startParts } from '../../local/demo/parts.ts'
 import { workerPeakMiB } from './backup-over-http.ts'
 import type { EngineResult } from './engine-order.ts'
+import { chill, warm } from './page-cache.ts'
 import { boundRow, type Row } from './row.ts'
 import { runEngine } from './run-engine.ts'
 import { median } from './statistics.ts'
 import type { WorkImages } from './work-images.ts'
 
 const subscription = '5b0b3a3e-5d4f-4c39-9d4a-4d4f5e0f1c11'
-const vmIdOf = (name: string): string =>
-  `/subscriptions/${subscription}/resourceGroups/bench/providers/Microsoft.Compute/virtualMachines/${name}`
+const vmName = 'measured'
+const vmId = `/subscriptions/${subscription}/resourceGroups/bench/providers/Microsoft.Compute/virtualMachines/${vmName}`
 const pollMs = 50
 
 interface Round {
@@ -20,8 +21,8 @@ interface Round {
   readonly workerPeakMiB: number
 }
 
-/** The same full backup as a job through the local Functions host, and by the engine in a process of its own; both ask the same compute
- * emulator for everything, the restore point included, and write to the same Azurite. */
+/** The same full backup as a job through the local Functions host, and by the engine in a process of its own; both ask a compute emulator for
+ * everything, the restore point included, and write to an Azurite. */
 export const hostRows = async (
   folder: string,
   images: WorkImages,
@@ -60,51 +61,60 @@ export const hostRows = async (
   ]
 }
 
+/** Both orders in turn, each backup with a machine of its own: who comes second on one finds its storage busy with what the first has written. */
 const oneRound = async (folder: string, images: WorkImages, round: number): Promise<Round> => {
+  const hosted = () =>
+    onParts(join(folder, 'hosted'), images, async ({ origin }) => ({
+      hostedSeconds: await hostedBackup(origin),
+      workerPeakMiB: await workerPeakMiB(origin),
+    }))
+  const alone = () => onParts(join(folder, 'alone'), images, ({ parts }) => runAlone(parts))
+  const first = round % 2 === 0 ? null : await alone()
+  const measured = await hosted()
+  return { ...measured, alone: first ?? (await alone()) }
+}
+
+interface Started {
+  readonly parts: Parts
+  readonly origin: string
+}
+
+/** Everything that `npm start` starts, over one VM with the disk. */
+const onParts = async <Measured>(
+  folder: string,
+  images: WorkImages,
+  measure: (started: Started) => Promise<Measured>,
+): Promise<Measured> => {
   const dataFolder = join(folder, 'azure')
   await mkdir(dataFolder, { recursive: true })
-  const names = ['hosted', 'alone']
   // The emulator wants a file for each disk.
-  for (const name of names) await link(images.base.path, join(folder, `${name}.img`))
-  const virtualMachines = names.map((name) => ({
-    name,
-    resourceGroup: 'bench',
-    osType: 'Linux',
-    disks: [{ name: `${name}-os`, lun: 'os', image: `${name}.img` }],
-  }))
+  await link(images.base.path, join(folder, 'disk.img'))
+  const disks = [{ name: `${vmName}-os`, lun: 'os', image: 'disk.img' }]
+  const virtualMachines = [{ name: vmName, resourceGroup: 'bench', osType: 'Linux', disks }]
   const fleetPath = join(folder, 'fleet.json')
   const resourceGroups = [{ name: 'bench', location: 'westeurope' }]
   await writeFile(fleetPath, JSON.stringify({ subscription, resourceGroups, virtualMachines }))
+  await warm(images.base)
+  await chill(dataFolder)
   const options = { dataFolder, fleetPath, subscriptionIds: [subscription], ports: 'any' as const }
   const ports = await portsFor(options)
   const parts = await startParts(options, ports)
-  const origin = `http://127.0.0.1:${ports.hostPort}`
   await using stack = new AsyncDisposableStack()
   stack.use(parts.azurite)
   stack.defer(() => parts.compute.stop())
   stack.defer(() => parts.host.stop())
-  const first = round % 2 === 0 ? null : await runAlone(parts)
-  const hostedSeconds = await hostedBackup(origin)
-  const alone = first ?? (await runAlone(parts))
-  return { hostedSeconds, alone, workerPeakMiB: await workerPeakMiB(origin) }
+  return await measure({ parts, origin: `http://127.0.0.1:${ports.hostPort}` })
 }
 
-/** Containers of its own: neither backup may find what the other has stored. */
 const runAlone = ({ azurite, environment }: Parts): Promise<EngineResult> =>
-  runEngine(
-    {
-      connectionString: azurite.connectionString,
-      environment: { ...environment, VAULT_CONTAINER: 'vault-alone', CONTROL_CONTAINER: 'control-alone' },
-    },
-    { kind: 'platformBackup', vmId: vmIdOf('alone') },
-  )
+  runEngine({ connectionString: azurite.connectionString, environment }, { kind: 'platformBackup', vmId })
 
 const hostedBackup = async (origin: string): Promise<number> => {
   const began = performance.now()
   const accepted = await fetch(`${origin}/api/backups`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ vmId: vmIdOf('hosted') }),
+    body: JSON.stringify({ vmId }),
   })
   const { jobId } = (await accepted.json()) as { readonly jobId: string }
   for (;;) {
