@@ -42,6 +42,24 @@ export class VaultError extends Error {
   }
 }
 
+/** For `catch`: what is damaged or of a later format counts as not there. Anything else is thrown on. */
+export const nullIfUnreadable = (error: unknown): null => {
+  if (error instanceof VaultError) return null
+  throw error
+}
+
+/** For `catch`: what is damaged counts as not there. Anything else, a later format too, is thrown on. */
+export const nullIfDamaged = (error: unknown): null => {
+  if (error instanceof VaultError && error.fault.code !== 'unsupported-version') return null
+  throw error
+}
+
+/** For `catch`: the error as a value. Anything but a VaultError is thrown on. */
+export const vaultErrorOnly = (error: unknown): VaultError => {
+  if (error instanceof VaultError) return error
+  throw error
+}
+
 const explain = (fault: VaultFault): string => {
   switch (fault.code) {
     case 'object-missing':

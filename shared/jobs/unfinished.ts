@@ -1,5 +1,5 @@
 import type { BackupJob, Claim } from '../domain/job.ts'
-import { VaultError } from '../format/vault-error.ts'
+import { nullIfUnreadable } from '../format/vault-error.ts'
 import type { BlobReader } from '../ports/blob-store.ts'
 import { fenceRecoveryPoint } from '../vault/fence-recovery-point.ts'
 import { dropIntent } from '../vault/intents.ts'
@@ -26,10 +26,11 @@ export const noteEnding = async (
 ): Promise<void> => {
   const { control } = deps
   const { jobId, vmKey, recoveryPointId } = job
-  const canGoOn = !isCommitted && (await readSources(control, recoveryPointId).catch(nullIfDamaged)) !== null
+  // A job whose notes are damaged ends all the same, and cannot go on.
+  const canGoOn = !isCommitted && (await readSources(control, recoveryPointId).catch(nullIfUnreadable)) !== null
   if (isCommitted) await dropIntent(control, recoveryPointId)
   else if (!canGoOn) {
-    await closePlan(control, recoveryPointId).catch(nullIfDamaged)
+    await closePlan(control, recoveryPointId).catch(nullIfUnreadable)
     return fenceRecoveryPoint(deps, job)
   }
   const before = await unfinishedBefore(control, job, resumed)
@@ -45,14 +46,8 @@ const unfinishedBefore = async (
   { recoveryPointId, vmKey }: BackupJob,
   resumed: Claim['resumed'],
 ): Promise<Unfinished | null> => {
-  const plan = resumed === undefined ? await readBackupPlan(control, recoveryPointId).catch(nullIfDamaged) : null
+  const plan = resumed === undefined ? await readBackupPlan(control, recoveryPointId).catch(nullIfUnreadable) : null
   return plan?.unfinished === undefined ? readUnfinished(control, vmKey) : plan.unfinished
-}
-
-/** A job whose notes are damaged ends all the same, and cannot go on. */
-const nullIfDamaged = (error: unknown): null => {
-  if (error instanceof VaultError) return null
-  throw error
 }
 
 /** Gives an unfinished backup up whose copies are gone. Repeatable. */

@@ -1,5 +1,5 @@
 import type { RecoveryPoint } from '../domain/recovery-point.ts'
-import { VaultError } from '../format/vault-error.ts'
+import { nullIfDamaged } from '../format/vault-error.ts'
 import type { BlobReader, CallOptions } from '../ports/blob-store.ts'
 import { readCondemned } from './condemned.ts'
 import type { Intent } from './intents.ts'
@@ -23,9 +23,4 @@ export const checkBase = async (
   if (condemned.recoveryPointIds.has(base.recoveryPointId)) return null
   const layers = base.disks.flatMap(({ stack }) => stack)
   return layers.some(({ layerId }) => condemned.layerIds.has(layerId)) ? null : base
-}
-
-const nullIfDamaged = (error: unknown): null => {
-  if (error instanceof VaultError && error.fault.code !== 'unsupported-version') return null
-  throw error
 }

@@ -1,5 +1,5 @@
 import { attemptsRoot, intentsPrefix, recoveryPointName } from '../format/names.ts'
-import { VaultError } from '../format/vault-error.ts'
+import { nullIfUnreadable, VaultError } from '../format/vault-error.ts'
 import type { BlobCreator, BlobEntry, BlobReader, CallOptions, ControlStore } from '../ports/blob-store.ts'
 import { commitRevision } from './commit-revision.ts'
 import { listPasses, readCondemned } from './condemned.ts'
@@ -17,7 +17,7 @@ export const listCompactions = async (
 ): Promise<readonly Intent[]> => {
   const found: Intent[] = []
   for await (const { name } of control.list(`${intentsPrefix}${compactionIdPrefix}`, options)) {
-    const intent = await readIntent(control, name, options).catch(nullIfDamaged)
+    const intent = await readIntent(control, name, options).catch(nullIfUnreadable)
     if (intent !== null && (vmKey === null || intent.vmKey === vmKey)) found.push(intent)
   }
   return found
@@ -73,11 +73,6 @@ export const isCollecting = async (
   if (making.segments) for await (const _ of listPasses(control, options)) return true
   const { layerIds } = await readCondemned(control, options)
   return making.layerIds.some((id) => layerIds.has(id))
-}
-
-const nullIfDamaged = (error: unknown): null => {
-  if (error instanceof VaultError) return null
-  throw error
 }
 
 const isSame = (a: PlannedRevision, b: PlannedRevision): boolean =>

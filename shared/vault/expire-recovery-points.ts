@@ -1,7 +1,7 @@
 import { type PointInTime, type Retention, toExpire } from '../domain/retention.ts'
 import { recoveryPointName } from '../format/names.ts'
 import { formatVersion } from '../format/sectors.ts'
-import { VaultError } from '../format/vault-error.ts'
+import { nullIfDamaged } from '../format/vault-error.ts'
 import type { BlobCreator, BlobReader, CallOptions } from '../ports/blob-store.ts'
 import { inBatches } from './in-batches.ts'
 import { type ListedVm, newestOf } from './list-vm-keys.ts'
@@ -100,9 +100,4 @@ const pointsOf = async (
     points.set(recoveryPointId, { recoveryPointId, takenAt: found.record.takenAt, revision })
   })
   return points
-}
-
-const nullIfDamaged = (error: unknown): null => {
-  if (error instanceof VaultError && error.fault.code !== 'unsupported-version') return null
-  throw error
 }

@@ -49,8 +49,19 @@ export interface ListedPoint {
   readonly etag: string
 }
 
+/** The newest revision of each recovery point that has a record below a prefix, all of one VM; in order of id. */
+export const listNewest = async (
+  reader: BlobReader,
+  prefix: string,
+  options: CallOptions = {},
+): Promise<readonly ListedPoint[]> => {
+  const records: BlobEntry[] = []
+  for await (const entry of reader.list(prefix, options)) records.push(entry)
+  return newestOf({ records })
+}
+
 /** The newest revision of each recovery point, in order of id. */
-export const newestOf = ({ records }: ListedVm): readonly ListedPoint[] => {
+export const newestOf = ({ records }: Pick<ListedVm, 'records'>): readonly ListedPoint[] => {
   const points: ListedPoint[] = []
   for (const { name, etag } of records) {
     const parsed = parseVaultName(name)

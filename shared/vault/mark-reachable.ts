@@ -1,14 +1,6 @@
 import type { LayerReference, RecoveryPoint } from '../domain/recovery-point.ts'
 import { footerLengthOf, footerTailBytes, openIndexFooter } from '../format/index-footer.ts'
-import {
-  attemptsRoot,
-  intentsPrefix,
-  layersRoot,
-  recoveryPointsRoot,
-  revisionsPrefix,
-  segmentsRoot,
-  slicesRoot,
-} from '../format/names.ts'
+import { attemptsRoot, intentsPrefix, layersRoot, revisionsPrefix, segmentsRoot, slicesRoot } from '../format/names.ts'
 import { VaultError } from '../format/vault-error.ts'
 import { parseVaultName } from '../format/vault-name.ts'
 import type { BlobEntry, BlobReader, CallOptions } from '../ports/blob-store.ts'
@@ -16,9 +8,10 @@ import { compactionIdPrefix } from './compaction-intents.ts'
 import { inBatches } from './in-batches.ts'
 import { type Intent, readIntent } from './intents.ts'
 import { openLayer } from './layer-reader.ts'
+import { type ListedPoint, listNewest, listVms, newestOf } from './list-vm-keys.ts'
 import { readExactly } from './objects.ts'
 import type { PointState, Reachability, Unreadable } from './reachability.ts'
-import { type RecoveryPointKey, readRevision } from './recovery-points.ts'
+import { readRevision } from './recovery-points.ts'
 
 /** Records and footers read at the same time; the footer of a full 32 TiB disk has 8 MiB. */
 const readsAtOnce = 16
@@ -26,7 +19,7 @@ const readsAtOnce = 16
 /** Reads the newest revision of every commit record that is not known yet, and the footers of the layers that it names: their lists of
  * segments, no index. */
 export const readRecords = async (vault: BlobReader, reach: Reachability, options: CallOptions): Promise<void> => {
-  await inBatches(newestRevisions(vault, recoveryPointsRoot, options), readsAtOnce, async (key) => {
+  await inBatches(newestRevisions(vault, options), readsAtOnce, async (key) => {
     await readIfChanged(vault, reach, key, options)
   })
 }
@@ -34,7 +27,7 @@ export const readRecords = async (vault: BlobReader, reach: Reachability, option
 /** The same behind `readIntents`, wherever something is to be removed. Of a recovery point that is first found here, earlier revisions count, too:
  * an intent could not be followed to it, or has come since, and a fold may have re-pointed it meanwhile. */
 export const readRecordsAgain = async (vault: BlobReader, reach: Reachability, options: CallOptions): Promise<void> => {
-  await inBatches(newestRevisions(vault, recoveryPointsRoot, options), readsAtOnce, async (key) => {
+  await inBatches(newestRevisions(vault, options), readsAtOnce, async (key) => {
     const isKnown = reach.points.has(key.recoveryPointId)
     await readIfChanged(vault, reach, key, options)
     if (!isKnown) await addAllRevisions(vault, reach, key.recoveryPointId, options)
@@ -44,7 +37,7 @@ export const readRecordsAgain = async (vault: BlobReader, reach: Reachability, o
 const readIfChanged = async (
   vault: BlobReader,
   reach: Reachability,
-  key: ListedRevision,
+  key: ListedPoint,
   options: CallOptions,
 ): Promise<void> => {
   const known = reach.points.get(key.recoveryPointId)
@@ -68,32 +61,14 @@ export const readCompactions = async (
     }
 }
 
-interface ListedRevision extends RecoveryPointKey {
-  /** The newest. */
-  readonly revision: number
-  readonly hasOlder: boolean
-}
-
-async function* newestRevisions(
-  vault: BlobReader,
-  prefix: string,
-  options: CallOptions,
-): AsyncGenerator<ListedRevision> {
-  let last = null as ListedRevision | null
-  for await (const { name } of vault.list(prefix, options)) {
-    const parsed = parseVaultName(name)
-    if (parsed.kind !== 'recoveryPoint') continue
-    const hasOlder = last?.recoveryPointId === parsed.recoveryPointId && last.vmKey === parsed.vmKey
-    if (last !== null && !hasOlder) yield last
-    last = { ...parsed, hasOlder }
-  }
-  if (last !== null) yield last
+async function* newestRevisions(vault: BlobReader, options: CallOptions): AsyncGenerator<ListedPoint> {
+  for await (const vm of listVms(vault, null, options)) yield* newestOf(vm)
 }
 
 const markPoint = async (
   vault: BlobReader,
   reach: Reachability,
-  key: ListedRevision,
+  key: ListedPoint,
   options: CallOptions,
 ): Promise<void> => {
   const { vmKey, recoveryPointId, revision, hasOlder } = key
@@ -116,10 +91,10 @@ const markPoint = async (
 const markAgain = async (
   vault: BlobReader,
   reach: Reachability,
-  key: ListedRevision,
+  key: ListedPoint,
   options: CallOptions,
 ): Promise<void> => {
-  for await (const newer of newestRevisions(vault, revisionsPrefix(key.vmKey, key.recoveryPointId), options))
+  for (const newer of await listNewest(vault, revisionsPrefix(key.vmKey, key.recoveryPointId), options))
     if (newer.revision > key.revision) await markPoint(vault, reach, newer, options)
 }
 

@@ -1,5 +1,5 @@
 import type { LayerReference } from '../domain/recovery-point.ts'
-import { VaultError } from '../format/vault-error.ts'
+import { nullIfUnreadable } from '../format/vault-error.ts'
 import type { BlobReader, CallOptions, ControlStore } from '../ports/blob-store.ts'
 import { inBatches } from './in-batches.ts'
 import { openLayer } from './layer-reader.ts'
@@ -73,7 +73,7 @@ const readPoint = async (
   { vmKey, recoveryPointId, revision, etag }: ListedPoint,
   options: CallOptions,
 ): Promise<{ readonly mark: PointMark; readonly stack: readonly LayerReference[] } | null> => {
-  const found = await readRevision(vault, { vmKey, recoveryPointId }, revision, options).catch(nullIfDamaged)
+  const found = await readRevision(vault, { vmKey, recoveryPointId }, revision, options).catch(nullIfUnreadable)
   if (found === null) return null
   const { record } = found
   if (!('disks' in record)) {
@@ -97,11 +97,6 @@ const readFooter = async (
   layer: LayerReference,
   options: CallOptions,
 ): Promise<LayerMark | null> => {
-  const opened = await openLayer(vault, layer, options).catch(nullIfDamaged)
+  const opened = await openLayer(vault, layer, options).catch(nullIfUnreadable)
   return opened === null ? null : { lengthBytes: layer.lengthBytes, segments: opened.footer.segmentRanges }
-}
-
-const nullIfDamaged = (error: unknown): null => {
-  if (error instanceof VaultError) return null
-  throw error
 }

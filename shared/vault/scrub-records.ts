@@ -1,8 +1,8 @@
 import type { CommittedDisk, RecoveryPoint } from '../domain/recovery-point.ts'
 import { recoveryPointName, recoveryPointsPrefix, revisionsPrefix } from '../format/names.ts'
 import { VaultError } from '../format/vault-error.ts'
-import type { BlobEntry, BlobReader, CallOptions } from '../ports/blob-store.ts'
-import { type ListedPoint, newestOf } from './list-vm-keys.ts'
+import type { BlobReader, CallOptions } from '../ports/blob-store.ts'
+import { type ListedPoint, listNewest } from './list-vm-keys.ts'
 import { markOf } from './mark-vm.ts'
 import { newestRevision, type RecoveryPointKey, readRevision } from './recovery-points.ts'
 import type { VmMarks } from './vm-marks.ts'
@@ -52,7 +52,7 @@ export const checkRecords = async (
   const firstDigests = new Map<string, string>()
   const listed = new Set<string>()
   const named = new Set<string>()
-  for (const point of await listNewest(vault, vmKey, options)) {
+  for (const point of await listNewest(vault, recoveryPointsPrefix(vmKey), options)) {
     const { recoveryPointId, revision } = point
     const key = { vmKey, recoveryPointId }
     listed.add(recoveryPointId)
@@ -86,12 +86,6 @@ export const checkRecords = async (
     if (!listed.has(recoveryPointId) && (await isLost(vault, { vmKey, recoveryPointId }, options)))
       damaged.push(lostOf({ vmKey, recoveryPointId }))
   return { points, damaged, others }
-}
-
-const listNewest = async (vault: BlobReader, vmKey: string, options: CallOptions): Promise<readonly ListedPoint[]> => {
-  const records: BlobEntry[] = []
-  for await (const entry of vault.list(recoveryPointsPrefix(vmKey), options)) records.push(entry)
-  return newestOf({ vmKey, records })
 }
 
 const isKnownEnded = (point: ListedPoint, marks: RecordsRequest['marks']): boolean => {

@@ -1,5 +1,5 @@
 import type { LayerReference } from '../domain/recovery-point.ts'
-import { VaultError } from '../format/vault-error.ts'
+import { type VaultError, vaultErrorOnly } from '../format/vault-error.ts'
 import { parseVaultName } from '../format/vault-name.ts'
 import type { BlobReader, CallOptions, ControlStore } from '../ports/blob-store.ts'
 import type { Clock } from '../ports/clock.ts'
@@ -237,13 +237,8 @@ const keyErrors = async (
   for (const stored of await listDataKeys(vault)) newest.set(stored.keyId, stored)
   const errors = new Map<string, VaultError>()
   for (const [keyId, stored] of newest) {
-    const error = await readKeyRecord(vault, stored).then(() => null, faultOnly)
+    const error = await readKeyRecord(vault, stored).then(() => null, vaultErrorOnly)
     if (error !== null) errors.set(keyId, error)
   }
   return errors
-}
-
-const faultOnly = (error: unknown): VaultError => {
-  if (error instanceof VaultError) return error
-  throw error
 }

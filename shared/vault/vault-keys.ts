@@ -1,6 +1,6 @@
 import type { DataKey, KeyRing } from '../format/data-key.ts'
 import { dataKeyName } from '../format/names.ts'
-import { VaultError } from '../format/vault-error.ts'
+import { VaultError, vaultErrorOnly } from '../format/vault-error.ts'
 import { type CurrentKey, readCurrentKey } from './current-key.ts'
 import { currentKeyId, type DataKeyDeps, type RotateChoice, rotateDataKey, rotateWrappingKey } from './data-keys.ts'
 import { openDataKey } from './open-data-key.ts'
@@ -69,7 +69,7 @@ export const createVaultKeys = (deps: DataKeyDeps): VaultKeys => {
     find,
     ring: async () => {
       const keys = await openAll()
-      const current = deps.wrappers.wrapWith === null ? null : await readCurrentKey(deps.control).catch(faultOnly)
+      const current = deps.wrappers.wrapWith === null ? null : await readCurrentKey(deps.control).catch(vaultErrorOnly)
       return ringOf(new Map(keys), current)
     },
     opened: async () =>
@@ -109,11 +109,6 @@ const ringOf = (keys: ReadonlyMap<string, DataKey | Error>, current: CurrentKey 
     },
     find,
   }
-}
-
-const faultOnly = (error: unknown): VaultError => {
-  if (error instanceof VaultError) return error
-  throw error
 }
 
 const orThrow = (key: DataKey | Error): DataKey => {

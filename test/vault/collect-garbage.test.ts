@@ -6,7 +6,8 @@ import { dropIntent, writeIntent } from '../../shared/vault/intents.ts'
 import { latestRecoveryPoint, readRecoveryPoint } from '../../shared/vault/recovery-points.ts'
 import { backUpChain, collect, collectQuietly, expectRestores, namesIn } from '../support/collection-world.ts'
 import { type CompactionWorld, reopen } from '../support/compaction-world.ts'
-import { createMemoryBlobStore, SimulatedCrash } from '../support/memory-blob-store.ts'
+import { failAtEachCall } from '../support/fail-at.ts'
+import { createMemoryBlobStore } from '../support/memory-blob-store.ts'
 import { seededRandom } from '../support/seeded-random.ts'
 import { createStorageRules, type RulesGiven } from '../support/storage-rules.ts'
 import { vmKey } from '../support/vault-world.ts'
@@ -320,31 +321,21 @@ describe(`a collection that dies at any call (seed ${seed})`, () => {
       await expire(world, 'r3')
       await fenceRecoveryPoint(world, { vmKey, recoveryPointId: 'r9' })
       world.vault.objects.set('segments/r9/os/000000.0001-00000', { bytes: Buffer.from('x'), etag: 'r9' })
-      const before = world
-      let calls = Number.POSITIVE_INFINITY
-      for (let target = 1; target <= calls; target += 1) {
-        world = {
-          vault: createMemoryBlobStore(new Map(before.vault.objects)),
-          control: createMemoryBlobStore(new Map(before.control.objects)),
-        }
-        const broken = reopen(world)
-        let number = 0
-        const decide = () => (++number === target ? fault : null)
-        broken.vault.fault = decide
-        broken.control.fault = decide
-        await collect(broken, 'broken').catch((error: unknown) => {
-          if (!(error instanceof SimulatedCrash)) throw error
-        })
-        if (number < target) calls = number
-        await collectQuietly(reopen(world), 'quiet')
-        expect(await expectRestores(world, made(0)), `call ${target}`).toBe(true)
-        expect(
-          namesIn(world, 'segments/').every((name) => name.startsWith('segments/r1/')),
-          `call ${target}`,
-        ).toBe(true)
-        expect(namesIn(world, 'layers/')).toEqual(['layers/r1/os'])
-        expect([...world.control.objects.keys()]).toEqual([])
-      }
+      const calls = await failAtEachCall(world, fault, {
+        worldOf: reopen,
+        work: (broken) => collect(broken, 'broken'),
+        check: async (copy, target) => {
+          world = copy
+          await collectQuietly(reopen(world), 'quiet')
+          expect(await expectRestores(world, made(0)), `call ${target}`).toBe(true)
+          expect(
+            namesIn(world, 'segments/').every((name) => name.startsWith('segments/r1/')),
+            `call ${target}`,
+          ).toBe(true)
+          expect(namesIn(world, 'layers/')).toEqual(['layers/r1/os'])
+          expect([...world.control.objects.keys()]).toEqual([])
+        },
+      })
       expect(calls).toBeGreaterThan(30)
     },
   )

@@ -1,16 +1,13 @@
 import { describe, expect, it } from 'vitest'
 import type { ChangedRange, Extent } from '../../shared/domain/extent.ts'
 import { vmKeyOf } from '../../shared/domain/ids.ts'
-import { backupJobOf, defaultChoices } from '../../shared/domain/policy.ts'
 import type { RecoveryPoint } from '../../shared/domain/recovery-point.ts'
 import type { VmDescription } from '../../shared/domain/vm.ts'
-import { startJob } from '../../shared/jobs/start-job.ts'
 import { damageOf } from '../../shared/vault/damage-reports.ts'
 import { withRangesAdded } from '../../shared/vault/heal.ts'
-import { readRecoveryPoint } from '../../shared/vault/recovery-points.ts'
 import { scrubVault } from '../../shared/vault/scrub-vault.ts'
-import { runJob } from '../jobs/run-job.ts'
-import { type FakeWorld, fakeInstances, fakeWorld, mib, sampleVm, vmId } from '../jobs/world.ts'
+import { backUpDisk, vmOfOneDisk, withPageWritten } from '../jobs/back-up-disk.ts'
+import { type FakeWorld, fakeWorld, mib, vmId } from '../jobs/world.ts'
 import { memoryDiskReader } from '../support/memory-disk.ts'
 import { type SeededRandom, seededRandom } from '../support/seeded-random.ts'
 import { unlimited } from '../support/small-vault.ts'
@@ -20,23 +17,7 @@ const page = 4096
 
 const machine = (name: string): VmDescription => {
   const id = `${vmId}-${name}`
-  const { disks, ...vm } = sampleVm(id)
-  const imageReference = 'Canonical:ubuntu:server:24.04.1'
-  return { ...vm, vmKey: vmKeyOf(id), imageReference, disks: disks.filter(({ disk }) => disk === 'os') }
-}
-
-const backUp = async (world: FakeWorld, vm: VmDescription, bytes: Buffer, day: number): Promise<RecoveryPoint> => {
-  const instances = fakeInstances()
-  const at = new Date(`2026-03-1${day}T02:00:00.000Z`)
-  const asked = { trigger: 'onDemand', policy: null, at, cause: vm.name, now: at, windowHours: 24 } as const
-  world.platform.vms = [{ ...vm, disks: vm.disks.map((disk) => ({ ...disk, sizeBytes: bytes.length })) }]
-  world.platform.disks.set('os', Buffer.from(bytes))
-  await startJob({ ...world, instances }, backupJobOf(vm, defaultChoices, asked))
-  const [claim] = instances.started
-  if (claim === undefined) throw new Error('no backup began')
-  expect((await runJob(world, claim)).outcome).toMatchObject({ kind: 'completed' })
-  const key = { vmKey: vm.vmKey, recoveryPointId: claim.job.recoveryPointId }
-  return (await readRecoveryPoint(world.vault, key))?.recoveryPoint ?? expect.unreachable()
+  return { ...vmOfOneDisk(id), vmKey: vmKeyOf(id), imageReference: 'Canonical:ubuntu:server:24.04.1' }
 }
 
 const isWhole = async (world: FakeWorld, point: RecoveryPoint, bytes: Buffer): Promise<boolean> =>
@@ -51,63 +32,57 @@ const flip = (world: FakeWorld, prefix: string, at: number): string => {
   return name
 }
 
-const written = (before: Buffer, number: number): Buffer => {
-  const bytes = Buffer.from(before)
-  bytes.fill('written later ', number * page, (number + 1) * page)
-  return bytes
-}
-
 describe('what a check found damaged', { timeout: 30_000 }, () => {
   const vm = machine('a')
   const day0 = seededRandom(3).bytes(3 * mib)
-  const day1 = written(day0, 10)
+  const day1 = withPageWritten(day0, 10)
 
   it('is brought anew by the next increment: it is whole, and older recovery points stay named', async () => {
     const world = fakeWorld()
-    const first = await backUp(world, vm, day0, 0)
+    const first = await backUpDisk(world, vm, day0, 0)
     const name = flip(world, `segments/${first.recoveryPointId}/os/000001`, 500)
     await scrubVault(world, unlimited)
-    const second = await backUp(world, vm, day1, 1)
+    const second = await backUpDisk(world, vm, day1, 1)
     expect(second.disks).toMatchObject([{ transfer: 'incremental', changedBytes: mib + page }])
     expect(await isWhole(world, second, day1)).toBe(true)
     await expect(restoreDisk(world.vault, first, 'os')).rejects.toMatchObject({ fault: { name } })
     await scrubVault(world, unlimited)
     const touches = [{ recoveryPointId: first.recoveryPointId, ranges: [{ offsetBytes: mib, lengthBytes: mib }] }]
     expect(await damageOf(world.control, vm.vmKey)).toMatchObject([{ name, touches }])
-    const third = await backUp(world, vm, written(day1, 11), 2)
+    const third = await backUpDisk(world, vm, withPageWritten(day1, 11), 2)
     expect(third.disks).toMatchObject([{ transfer: 'incremental', changedBytes: page }])
   })
 
   it('is built on by an increment of which no check came before it', async () => {
     const world = fakeWorld()
-    const first = await backUp(world, vm, day0, 0)
+    const first = await backUpDisk(world, vm, day0, 0)
     const name = flip(world, `segments/${first.recoveryPointId}/os/000001`, 500)
-    const second = await backUp(world, vm, day1, 1)
+    const second = await backUpDisk(world, vm, day1, 1)
     await expect(restoreDisk(world.vault, second, 'os')).rejects.toMatchObject({ fault: { name } })
     await scrubVault(world, unlimited)
-    const third = await backUp(world, vm, written(day1, 2), 2)
-    expect(await isWhole(world, third, written(day1, 2))).toBe(true)
+    const third = await backUpDisk(world, vm, withPageWritten(day1, 2), 2)
+    expect(await isWhole(world, third, withPageWritten(day1, 2))).toBe(true)
   })
 
   it('is not built on where it is an index: the next backup is a full one and says why', async () => {
     const world = fakeWorld()
-    const first = await backUp(world, vm, day0, 0)
+    const first = await backUpDisk(world, vm, day0, 0)
     flip(world, `layers/${first.recoveryPointId}/os`, 60)
     await scrubVault(world, unlimited)
-    const second = await backUp(world, vm, day1, 1)
+    const second = await backUpDisk(world, vm, day1, 1)
     expect(second.disks).toMatchObject([{ transfer: 'full', fullReason: 'stored-bytes-damaged', stack: [{}] }])
     expect(await isWhole(world, second, day1)).toBe(true)
   })
 
   it('is no base for other disks of its image; the next whole one becomes the base', async () => {
     const world = fakeWorld()
-    const first = await backUp(world, vm, day0, 0)
+    const first = await backUpDisk(world, vm, day0, 0)
     flip(world, `segments/${first.recoveryPointId}/os/000001`, 500)
     await scrubVault(world, unlimited)
-    const second = await backUp(world, machine('b'), day0, 0)
+    const second = await backUpDisk(world, machine('b'), day0, 0)
     expect(second.disks).toMatchObject([{ stack: [{ layerId: `${second.recoveryPointId}/os` }] }])
     expect(await isWhole(world, second, day0)).toBe(true)
-    const third = await backUp(world, machine('c'), day1, 0)
+    const third = await backUpDisk(world, machine('c'), day1, 0)
     expect(third.disks[0]?.stack.at(-1)).toEqual(second.disks[0]?.stack[0])
     expect(await isWhole(world, third, day1)).toBe(true)
   })
@@ -118,8 +93,8 @@ describe('a layer that disks of several VMs lie on', { timeout: 30_000 }, () => 
 
   it('is checked once for all of them, and told for each of them where it is damaged', async () => {
     const world = fakeWorld()
-    const first = await backUp(world, machine('a'), day0, 0)
-    const second = await backUp(world, machine('b'), written(day0, 5), 0)
+    const first = await backUpDisk(world, machine('a'), day0, 0)
+    const second = await backUpDisk(world, machine('b'), withPageWritten(day0, 5), 0)
     const before = world.vault.calls.length
     await scrubVault(world, { ...unlimited, checkedBefore: new Date(0) })
     const reads = world.vault.calls.slice(before).filter(({ operation }) => operation === 'read')

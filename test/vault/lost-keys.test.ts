@@ -1,16 +1,12 @@
 import { describe, expect, it } from 'vitest'
 import { vmKeyOf } from '../../shared/domain/ids.ts'
-import { backupJobOf, defaultChoices } from '../../shared/domain/policy.ts'
 import type { RecoveryPoint } from '../../shared/domain/recovery-point.ts'
-import type { VmDescription } from '../../shared/domain/vm.ts'
 import { VaultError } from '../../shared/format/vault-error.ts'
-import { startJob } from '../../shared/jobs/start-job.ts'
 import { damageOf } from '../../shared/vault/damage-reports.ts'
 import { CurrentKeyLockedError } from '../../shared/vault/data-keys.ts'
-import { readRecoveryPoint } from '../../shared/vault/recovery-points.ts'
 import { scrubVault } from '../../shared/vault/scrub-vault.ts'
-import { runJob } from '../jobs/run-job.ts'
-import { type FakeWorld, fakeInstances, fakeWorld, sampleVm, vmId } from '../jobs/world.ts'
+import { backUpDisk, vmOfOneDisk, withPageWritten } from '../jobs/back-up-disk.ts'
+import { type FakeWorld, fakeWorld, vmId } from '../jobs/world.ts'
 import { seededRandom } from '../support/seeded-random.ts'
 import { unlimited } from '../support/small-vault.ts'
 import { restoreDisk } from '../support/vault-world.ts'
@@ -18,30 +14,11 @@ import { restoreDisk } from '../support/vault-world.ts'
 const page = 4096
 const vmKey = vmKeyOf(vmId)
 
-const backUp = async (world: FakeWorld, bytes: Buffer, day: number): Promise<RecoveryPoint> => {
-  const { disks, ...sample } = sampleVm(vmId)
-  const vm: VmDescription = { ...sample, disks: disks.filter(({ disk }) => disk === 'os') }
-  const instances = fakeInstances()
-  const at = new Date(`2026-03-1${day}T02:00:00.000Z`)
-  const asked = { trigger: 'onDemand', policy: null, at, cause: 'test', now: at, windowHours: 24 } as const
-  world.platform.vms = [{ ...vm, disks: vm.disks.map((disk) => ({ ...disk, sizeBytes: bytes.length })) }]
-  world.platform.disks.set('os', Buffer.from(bytes))
-  await startJob({ ...world, instances }, backupJobOf(vm, defaultChoices, asked))
-  const [claim] = instances.started
-  if (claim === undefined) throw new Error('no backup began')
-  expect((await runJob(world, claim)).outcome).toMatchObject({ kind: 'completed' })
-  const { recoveryPointId } = claim.job
-  return (await readRecoveryPoint(world.vault, { vmKey, recoveryPointId }))?.recoveryPoint ?? expect.unreachable()
-}
+const backUp = (world: FakeWorld, bytes: Buffer, day: number): Promise<RecoveryPoint> =>
+  backUpDisk(world, vmOfOneDisk(), bytes, day)
 
 const restored = async (world: FakeWorld, point: RecoveryPoint): Promise<Buffer> =>
   restoreDisk(world.vault, point, 'os', undefined, await world.keys.ring())
-
-const written = (before: Buffer, number: number): Buffer => {
-  const bytes = Buffer.from(before)
-  bytes.fill('written later ', number * page, (number + 1) * page)
-  return bytes
-}
 
 const cutOf = (world: FakeWorld, store: 'vault' | 'control', name: string): void => {
   const content = world[store].objects.get(name) ?? expect.unreachable()
@@ -49,8 +26,8 @@ const cutOf = (world: FakeWorld, store: 'vault' | 'control', name: string): void
 }
 
 const bytes0 = seededRandom(3).bytes(40 * page)
-const bytes1 = written(bytes0, 10)
-const bytes2 = written(bytes1, 20)
+const bytes1 = withPageWritten(bytes0, 10)
+const bytes2 = withPageWritten(bytes1, 20)
 
 /** Keys that were opened are remembered for some minutes. */
 const later = (world: FakeWorld): void => world.clock.advance(3_600_000)

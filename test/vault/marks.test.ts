@@ -10,7 +10,7 @@ import { markVm } from '../../shared/vault/mark-vm.ts'
 import { noMarks, readMarks, writeMarks } from '../../shared/vault/vm-marks.ts'
 import { backUpChain, collect, collectQuietly, expectRestores, namesIn } from '../support/collection-world.ts'
 import { backUpWrites, type CompactionWorld, compactionWorld, pageWrites, reopen } from '../support/compaction-world.ts'
-import { createMemoryBlobStore, SimulatedCrash } from '../support/memory-blob-store.ts'
+import { failAtEachCall } from '../support/fail-at.ts'
 import { seededRandom } from '../support/seeded-random.ts'
 import { vmKey } from '../support/vault-world.ts'
 
@@ -189,32 +189,21 @@ describe(`marking and removal that die at any call (seed ${seed})`, () => {
       await markAll(world)
       await expire('r2')
       await expire('r3')
-      const before = world
-      let calls = Number.POSITIVE_INFINITY
-      for (let target = 1; target <= calls; target += 1) {
-        world = {
-          vault: createMemoryBlobStore(new Map(before.vault.objects)),
-          control: createMemoryBlobStore(new Map(before.control.objects)),
-        }
-        const broken = reopen(world)
-        let number = 0
-        const decide = () => (++number === target ? fault : null)
-        broken.vault.fault = decide
-        broken.control.fault = decide
-        const work = async () => {
+      const calls = await failAtEachCall(world, fault, {
+        worldOf: reopen,
+        work: async (broken) => {
           await markAll(broken)
           await collect(broken, 'broken')
-        }
-        await work().catch((error: unknown) => {
-          if (!(error instanceof SimulatedCrash)) throw error
-        })
-        if (number < target) calls = number
-        await markAll(reopen(world))
-        await collectQuietly(reopen(world), 'quiet')
-        expect(await expectRestores(world, made(0)), `call ${target}`).toBe(true)
-        expect(namesIn(world, 'layers/'), `call ${target}`).toEqual(['layers/r1/os'])
-        expect([...world.control.objects.keys()]).toEqual([`marks/${vmKey}.json`])
-      }
+        },
+        check: async (copy, target) => {
+          world = copy
+          await markAll(reopen(world))
+          await collectQuietly(reopen(world), 'quiet')
+          expect(await expectRestores(world, made(0)), `call ${target}`).toBe(true)
+          expect(namesIn(world, 'layers/'), `call ${target}`).toEqual(['layers/r1/os'])
+          expect([...world.control.objects.keys()]).toEqual([`marks/${vmKey}.json`])
+        },
+      })
       expect(calls).toBeGreaterThan(30)
     },
   )

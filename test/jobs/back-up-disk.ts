@@ -1,0 +1,43 @@
+import { expect } from 'vitest'
+import { backupJobOf, defaultChoices } from '../../shared/domain/policy.ts'
+import type { RecoveryPoint } from '../../shared/domain/recovery-point.ts'
+import type { VmDescription } from '../../shared/domain/vm.ts'
+import { startJob } from '../../shared/jobs/start-job.ts'
+import { readRecoveryPoint } from '../../shared/vault/recovery-points.ts'
+import { runJob } from './run-job.ts'
+import { type FakeWorld, fakeInstances, sampleVm, vmId } from './world.ts'
+
+const pageBytes = 4096
+
+/** A sample VM with the disk `os` alone. */
+export const vmOfOneDisk = (id = vmId): VmDescription => {
+  const vm = sampleVm(id)
+  return { ...vm, disks: vm.disks.filter(({ disk }) => disk === 'os') }
+}
+
+/** Runs a backup of a VM's one disk as it is on some day of a month. */
+export const backUpDisk = async (
+  world: FakeWorld,
+  vm: VmDescription,
+  bytes: Buffer,
+  day: number,
+): Promise<RecoveryPoint> => {
+  const instances = fakeInstances()
+  const at = new Date(`2026-03-1${day}T02:00:00.000Z`)
+  const asked = { trigger: 'onDemand', policy: null, at, cause: vm.name, now: at, windowHours: 24 } as const
+  world.platform.vms = [{ ...vm, disks: vm.disks.map((disk) => ({ ...disk, sizeBytes: bytes.length })) }]
+  world.platform.disks.set('os', Buffer.from(bytes))
+  await startJob({ ...world, instances }, backupJobOf(vm, defaultChoices, asked))
+  const [claim] = instances.started
+  if (claim === undefined) throw new Error('no backup began')
+  expect((await runJob(world, claim)).outcome).toMatchObject({ kind: 'completed' })
+  const key = { vmKey: vm.vmKey, recoveryPointId: claim.job.recoveryPointId }
+  return (await readRecoveryPoint(world.vault, key))?.recoveryPoint ?? expect.unreachable()
+}
+
+/** The same disk with one page that was written later. */
+export const withPageWritten = (before: Buffer, number: number): Buffer => {
+  const bytes = Buffer.from(before)
+  bytes.fill('written later ', number * pageBytes, (number + 1) * pageBytes)
+  return bytes
+}
