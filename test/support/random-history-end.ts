@@ -54,8 +54,8 @@ const doWithout = async (history: History): Promise<string> => {
   const names: string[] = []
   for (const [name, { store, after }] of [...history.damaged]) {
     if (store === 'vault' && !name.startsWith('recovery-points/')) continue
-    // A first revision that is gone or damaged below a later one is told, and harms nobody.
-    if (name.endsWith('/0001.json') && objects.has(name.replace('/0001.json', '/0002.json'))) continue
+    // Below a later one it is told as long as the recovery point lives, and harms nobody.
+    if (store === 'vault' && isBelowLater(objects.keys(), name)) continue
     history.damaged.delete(name)
     names.push(name)
     if (store === 'control' && after !== null) await control.remove(name)
@@ -64,6 +64,11 @@ const doWithout = async (history: History): Promise<string> => {
   await endOrphans({ vault, control })
   await giveTouchedUp(history)
   return names.join(', ') || 'nothing'
+}
+
+const isBelowLater = (names: Iterable<string>, revision: string): boolean => {
+  const point = revision.slice(0, revision.lastIndexOf('/') + 1)
+  return [...names].some((name) => name.startsWith(point) && name > revision)
 }
 
 const giveTouchedUp = async (history: History): Promise<void> => {

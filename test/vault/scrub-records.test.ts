@@ -95,6 +95,17 @@ describe('a revision between the first and the newest', () => {
   const end = encodeSealedJson({ format: 1, expired: true, recoveryPointId: 'r2', revision: 4, vmKey })
   const collected = { [recordOf('r2', 1)]: null, [between]: null, [newest]: null, [recordOf('r2', 4)]: end }
 
+  it('is told as long as its recovery point lives: nobody misses it behind the end', async () => {
+    const world = openWorld({ [between]: flipped(between) })
+    await scrubVault(world, unlimited)
+    expect(await scrubVault(world, unlimited)).toMatchObject({ found: 0, cleared: 0 })
+    world.change({ [recordOf('r2', 4)]: end })
+    expect(await scrubVault(world, unlimited)).toMatchObject({ found: 0, cleared: 1 })
+    world.change(collected)
+    expect(await scrubVault(world, unlimited)).toMatchObject({ found: 0, cleared: 0 })
+    expect(await reportsOf(world)).toEqual([])
+  })
+
   it('may be gone where the recovery point has ended', async () => {
     expect(await scrubVault(openWorld(collected), unlimited)).toMatchObject({ found: 0 })
   })
