@@ -1,6 +1,7 @@
 import type { RecoveryPoint } from '../../shared/domain/recovery-point.ts'
 import { layerName, recoveryPointName } from '../../shared/format/names.ts'
 import { segmentNamesOf } from '../../shared/format/segment-ranges.ts'
+import { VaultError } from '../../shared/format/vault-error.ts'
 import { parseVaultName } from '../../shared/format/vault-name.ts'
 import { openLayer } from '../../shared/vault/layer-reader.ts'
 import { createSealed } from '../../shared/vault/objects.ts'
@@ -142,4 +143,10 @@ export const expectExact = async (
   }
   for (const recoveryPointId of truths.keys())
     if (!live.has(recoveryPointId)) throw new Error(`${recoveryPointId} is gone: ${label}`)
+}
+
+/** A compaction may find that another run of it has ended, and that what it still reads or writes is gone or another's: it fails and changes nothing. */
+export const isOvertaken = (error: unknown): boolean => {
+  if (error instanceof VaultError) return error.fault.code === 'object-missing'
+  return error instanceof Error && error.message.includes('was written by another run')
 }

@@ -1,4 +1,3 @@
-import { VaultError } from '../../shared/format/vault-error.ts'
 import { readClaim } from '../../shared/jobs/claim.ts'
 import { endJob } from '../../shared/jobs/finish-job.ts'
 import { readJobRecord } from '../../shared/jobs/job-records.ts'
@@ -9,6 +8,7 @@ import { damageOf } from '../../shared/vault/damage-reports.ts'
 import { expireRecoveryPoint, expireRecoveryPoints } from '../../shared/vault/expire-recovery-points.ts'
 import { listRecoveryPoints } from '../../shared/vault/recovery-points.ts'
 import { scrubVault } from '../../shared/vault/scrub-vault.ts'
+import { isOvertaken } from './compaction-world.ts'
 import { givenUp } from './random-history-backup.ts'
 import { backUp } from './random-history-backups.ts'
 import { damage, expectReportsTrue, heal, mend } from './random-history-damage.ts'
@@ -32,8 +32,6 @@ const pointsOf = ({ world, states }: History, vmKey: string | null = null): stri
   [...world.platform.taken]
     .filter(([id, taken]) => states.get(id) !== 'ended' && (vmKey === null || taken.vmKey === vmKey))
     .map(([id]) => id)
-
-const isMissing = (error: unknown): boolean => error instanceof VaultError && error.fault.code === 'object-missing'
 
 /** Ends a recovery point, where there is one: the newest seldom. */
 const expireOne = async (history: History, random: SeededRandom, recoveryPointId: string): Promise<string> => {
@@ -106,7 +104,7 @@ const compact: Act = async (history, random) => {
   return launch(history, random, {
     told: `${vmId} ${JSON.stringify({ ...request, vmKey: undefined })}`,
     run: async (deps) => JSON.stringify(await compactVm(deps, request)),
-    isOvertaken: isMissing,
+    isOvertaken,
     mayMeet: () => true,
   })
 }

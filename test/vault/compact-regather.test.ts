@@ -1,6 +1,5 @@
 import { beforeAll, describe, expect, it } from 'vitest'
 import { noKeys } from '../../shared/format/data-key.ts'
-import { VaultError } from '../../shared/format/vault-error.ts'
 import { StorageError } from '../../shared/ports/blob-store.ts'
 import { collectGarbage } from '../../shared/vault/collect-garbage.ts'
 import { compactVm } from '../../shared/vault/compact-vm.ts'
@@ -19,6 +18,7 @@ import {
   compactionWorld,
   encryptedWorld,
   expectExact,
+  isOvertaken,
   reopen,
   type Truth,
 } from '../support/compaction-world.ts'
@@ -211,13 +211,10 @@ describe('regathering next to collections and another compaction', { timeout: 60
   })
 })
 
-/** A run may find that the other one has ended and that what it still reads or writes is gone or another's: it fails and changes nothing. */
 const orOvertaken = async (running: Promise<unknown>): Promise<void> => {
   try {
     await running
   } catch (error) {
-    const isGone = error instanceof VaultError && error.fault.code === 'object-missing'
-    const isTaken = error instanceof Error && error.message.includes('was written by another run')
-    if (!isGone && !isTaken) throw error
+    if (!isOvertaken(error)) throw error
   }
 }
