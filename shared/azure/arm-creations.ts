@@ -1,4 +1,5 @@
 import type { Failed } from '../domain/job-ref.ts'
+import { keepLatest } from '../domain/keep-latest.ts'
 import { askArm } from './arm-answers.ts'
 
 /** Operations that this process began, kept for the reason of a failure: a resource that has failed does not tell it, only its
@@ -21,9 +22,7 @@ export const createCreations = (): Creations => {
   const pollers = new Map<string, Pollable>()
   return {
     remember: (resourceId, poller) => {
-      pollers.set(resourceId.toLowerCase(), poller)
-      const oldest = pollers.keys().next().value
-      if (pollers.size > rememberedMax && oldest !== undefined) pollers.delete(oldest)
+      keepLatest(pollers, resourceId.toLowerCase(), poller, rememberedMax)
     },
     failureOf: async (resourceId) => {
       const poller = pollers.get(resourceId?.toLowerCase() ?? '')

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { createCipheriv, createDecipheriv, createSecretKey, hkdfSync, type KeyObject, randomBytes } from 'node:crypto'
+import { keepLatest } from '../domain/keep-latest.ts'
 import { createByteWriter } from './byte-writer.ts'
 import type { DataKey } from './data-key.ts'
 import type { SliceKey } from './names.ts'
@@ -101,8 +102,6 @@ const keptFrameKey = (key: DataKey, attempt: AttemptKey): KeyObject => {
   kept.set(key, known)
   const name = `${attempt.recoveryPointId}/${attempt.disk}/${attempt.slice}/${attempt.attempt}`
   const frameKey = known.get(name) ?? frameKeyOf(key, attempt)
-  known.delete(name)
-  known.set(name, frameKey)
-  for (const oldest of known.keys()) if (known.size > keptFrameKeysMax) known.delete(oldest)
+  keepLatest(known, name, frameKey, keptFrameKeysMax)
   return frameKey
 }

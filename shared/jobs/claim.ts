@@ -1,5 +1,6 @@
 import type { Claim, Job, Resumption, StopReason } from '../domain/job.ts'
 import { type Failed, superseded } from '../domain/job-ref.ts'
+import { keepLatest } from '../domain/keep-latest.ts'
 import type { BlobReader, ControlStore } from '../ports/blob-store.ts'
 import { claimName, claimPrefix } from './control-names.ts'
 import { encodeJson, readJson } from './json-object.ts'
@@ -57,13 +58,7 @@ const lastSeenMax = 64
 const noteSeen = (control: BlobReader, held: HeldClaim): HeldClaim => {
   const seen = lastSeen.get(control) ?? new Map<string, HeldClaim>()
   lastSeen.set(control, seen)
-  const name = claimName(held.claim.job)
-  seen.delete(name)
-  seen.set(name, held)
-  for (const oldest of seen.keys()) {
-    if (seen.size <= lastSeenMax) break
-    seen.delete(oldest)
-  }
+  keepLatest(seen, claimName(held.claim.job), held, lastSeenMax)
   return held
 }
 

@@ -1,3 +1,4 @@
+import { keepLatest } from '../domain/keep-latest.ts'
 import { digestBytes, hexOf } from '../format/digest.ts'
 import type { FramePlace } from '../format/frame.ts'
 import { decodeSegmentTrailer, segmentTrailerBytes } from '../format/segment.ts'
@@ -94,12 +95,7 @@ const remembering = <Value>(max: number, load: (key: string) => Promise<Value>) 
   return (key: string): Promise<Value> => {
     const value = known.get(key) ?? load(key)
     value.catch(() => undefined)
-    known.delete(key)
-    known.set(key, value)
-    for (const oldest of known.keys()) {
-      if (known.size <= max) break
-      known.delete(oldest)
-    }
+    keepLatest(known, key, value, max)
     return value
   }
 }
