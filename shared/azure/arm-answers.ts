@@ -22,6 +22,17 @@ export const askArm = async <T>(ask: () => Promise<T>): Promise<ArmAnswer<T>> =>
   }
 }
 
+/** What keeps requests that were made side by side from being done, all in all: the first failure, else the longest wait; null where nothing
+ * does. */
+export const obstacleOf = (ends: readonly (Pending | Failed | { readonly kind: Done })[]): Pending | Failed | null => {
+  const failed = ends.find((end) => end.kind === 'failed')
+  if (failed !== undefined) return failed
+  const waits = ends.flatMap((end) => (end.kind === 'pending' ? [end.retryAfterSeconds] : []))
+  return waits.length === 0 ? null : { kind: 'pending', retryAfterSeconds: Math.max(...waits) }
+}
+
+type Done = 'ready' | 'released'
+
 /** Begins a long-running operation: sends its first request and does not poll. A poller is a thenable that polls to its end when
  * awaited, so it is never handed on bare.
  * @throws ArmError where another try may cure it */

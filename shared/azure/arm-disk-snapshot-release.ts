@@ -1,7 +1,7 @@
 import type { ComputeManagementClient, Snapshot } from '@azure/arm-compute'
 import type { Failed, Pending } from '../domain/job-ref.ts'
 import type { DiskAccess } from '../ports/compute.ts'
-import { askArm, beginArm } from './arm-answers.ts'
+import { askArm, beginArm, obstacleOf } from './arm-answers.ts'
 import type { ArmClients } from './arm-clients.ts'
 import { recoveryPointTag, tagOf, vmTag } from './arm-tags.ts'
 import { inParallel } from './in-parallel.ts'
@@ -27,10 +27,8 @@ export const releaseDiskSnapshots = async (
   const ends = await inParallel(listed.value, deleteLanes, (snapshot) =>
     removeSnapshot(client, resource.resourceGroup, access, snapshot),
   )
-  const refused = ends.find((end) => end.kind === 'failed')
-  if (refused !== undefined) return refused
-  const waits = ends.flatMap((end) => (end.kind === 'pending' ? [end.retryAfterSeconds] : []))
-  if (waits.length > 0) return { kind: 'pending', retryAfterSeconds: Math.max(...waits) }
+  const obstacle = obstacleOf(ends)
+  if (obstacle !== null) return obstacle
   return { kind: 'released', removed: listed.value.length }
 }
 

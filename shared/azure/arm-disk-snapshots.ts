@@ -2,7 +2,7 @@ import type { Snapshot } from '@azure/arm-compute'
 import type { Failed, Pending } from '../domain/job-ref.ts'
 import type { VmDisk } from '../domain/vm.ts'
 import type { DiskAccess, SnapshotRequest, SnapshotSet, VmSnapshots } from '../ports/compute.ts'
-import { askArm, beginArm } from './arm-answers.ts'
+import { askArm, beginArm, obstacleOf } from './arm-answers.ts'
 import type { ArmClients } from './arm-clients.ts'
 import { releaseDiskSnapshots } from './arm-disk-snapshot-release.ts'
 import { diskTag, recoveryPointTag, tagOf, vmTag } from './arm-tags.ts'
@@ -38,10 +38,8 @@ const ensureDiskSnapshots = async (
   if (unknown !== undefined) return diskGone(unknown.label)
   const disks = wanted.flatMap(({ disk }) => (disk === undefined ? [] : [disk]))
   const taken = await inParallel(disks, diskLanes, (disk) => ensureSnapshot(clients, request, disk))
-  const refused = taken.find((one) => one.kind === 'failed')
-  if (refused !== undefined) return refused
-  const waits = taken.flatMap((one) => (one.kind === 'pending' ? [one.retryAfterSeconds] : []))
-  if (waits.length > 0) return { kind: 'pending', retryAfterSeconds: Math.max(...waits) }
+  const obstacle = obstacleOf(taken)
+  if (obstacle !== null) return obstacle
   return {
     kind: 'ready',
     snapshots: setOf(

@@ -1,7 +1,7 @@
 import type { RestorePoint } from '@azure/arm-compute'
 import type { Failed, Pending } from '../domain/job-ref.ts'
 import type { DiskAccess } from '../ports/compute.ts'
-import { type ArmAnswer, askArm, beginArm } from './arm-answers.ts'
+import { type ArmAnswer, askArm, beginArm, obstacleOf } from './arm-answers.ts'
 import type { ArmClients } from './arm-clients.ts'
 import { type RestorePointScope, scopeOf } from './arm-restore-point-scope.ts'
 import { inParallel } from './in-parallel.ts'
@@ -26,10 +26,8 @@ export const releaseRestorePoints = async (
   if (listed.kind !== 'answered') return listed
   const unwanted = listed.value.filter(({ name }) => !keep.some((kept) => kept.toLowerCase() === name?.toLowerCase()))
   const ends = await inParallel(unwanted, deleteLanes, (point) => removePoint(scope, access, point))
-  const refused = ends.find((end) => end.kind === 'failed')
-  if (refused !== undefined) return refused
-  const waits = ends.flatMap((end) => (end.kind === 'pending' ? [end.retryAfterSeconds] : []))
-  if (waits.length > 0) return { kind: 'pending', retryAfterSeconds: Math.max(...waits) }
+  const obstacle = obstacleOf(ends)
+  if (obstacle !== null) return obstacle
   return { kind: 'released', removed: unwanted.length }
 }
 
