@@ -48,9 +48,13 @@ export const nullIfUnreadable = (error: unknown): null => {
   throw error
 }
 
+/** Whether bytes are missing or wrong. A later format is no damage: who wrote it can read it. */
+export const isDamage = (error: unknown): error is VaultError =>
+  error instanceof VaultError && error.fault.code !== 'unsupported-version'
+
 /** For `catch`: what is damaged counts as not there. Anything else, a later format too, is thrown on. */
 export const nullIfDamaged = (error: unknown): null => {
-  if (error instanceof VaultError && error.fault.code !== 'unsupported-version') return null
+  if (isDamage(error)) return null
   throw error
 }
 

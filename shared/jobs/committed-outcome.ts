@@ -1,7 +1,7 @@
 import { diskReport } from '../domain/disk-report.ts'
 import type { BackupJob, DiskReport, JobOutcome } from '../domain/job.ts'
 import type { CommittedDisk } from '../domain/recovery-point.ts'
-import { VaultError } from '../format/vault-error.ts'
+import { nullIfUnreadable } from '../format/vault-error.ts'
 import { readRecoveryPoint } from '../vault/recovery-points.ts'
 import type { JobDeps } from './job-deps.ts'
 import { readSealed } from './seal-planned-disk.ts'
@@ -11,10 +11,7 @@ export const committedOutcome = async (
   deps: Pick<JobDeps, 'control' | 'vault'>,
   job: BackupJob,
 ): Promise<JobOutcome | null> => {
-  const found = await readRecoveryPoint(deps.vault, job).catch((error: unknown) => {
-    if (error instanceof VaultError) return null
-    throw error
-  })
+  const found = await readRecoveryPoint(deps.vault, job).catch(nullIfUnreadable)
   if (found === null) return null
   const { recoveryPointId, consistency, consistentAcrossDisks, disks } = found.recoveryPoint
   const reports = await Promise.all(

@@ -1,6 +1,6 @@
 import type { DataKey } from '../format/data-key.ts'
 import { dataKeyName } from '../format/names.ts'
-import { nullIfUnreadable, VaultError } from '../format/vault-error.ts'
+import { isDamage, nullIfUnreadable, VaultError } from '../format/vault-error.ts'
 import type { BlobReader } from '../ports/blob-store.ts'
 import type { KeyWrappers } from '../ports/key-wrapper.ts'
 import type { KeyRecord } from './key-record.ts'
@@ -25,7 +25,7 @@ export const readNewestReadable = async (vault: BlobReader, stored: StoredKey): 
   try {
     return await readKeyRecord(vault, stored)
   } catch (error) {
-    if (!(error instanceof VaultError) || error.fault.code === 'unsupported-version') throw error
+    if (!isDamage(error)) throw error
     for (let revision = stored.revision - 1; revision >= 1; revision--) {
       const earlier = await readKeyRecord(vault, { ...stored, revision }).catch(nullIfUnreadable)
       if (earlier !== null) return earlier

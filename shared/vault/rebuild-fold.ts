@@ -1,8 +1,8 @@
 import type { LayerReference } from '../domain/recovery-point.ts'
+import { nullIfUnreadable } from '../format/vault-error.ts'
 import type { BlobReader, CallOptions } from '../ports/blob-store.ts'
 import { indexOfFold, openLayers } from './fold-layers.ts'
 import { type LiveDisk, readLivePoints } from './live-points.ts'
-import { unlessDamaged } from './rebuild-shards.ts'
 import { madeAgain, type RecoveredLayer } from './recovered-layer.ts'
 import { readRevision } from './recovery-points.ts'
 
@@ -28,7 +28,7 @@ export const recoverFold = async (
         const key = from.map(({ digest }) => digest).join()
         if (from.length === 0 || tried.has(key)) continue
         tried.add(key)
-        const recovered = await unlessDamaged(foldAgain(vault, layer, from, options))
+        const recovered = await foldAgain(vault, layer, from, options).catch(nullIfUnreadable)
         if (recovered !== null) return recovered
       }
   return null
@@ -41,7 +41,7 @@ const stackAt = async (
   { disk }: LiveDisk,
   options: CallOptions,
 ): Promise<Stack> => {
-  const found = await unlessDamaged(readRevision(vault, key, revision, options))
+  const found = await readRevision(vault, key, revision, options).catch(nullIfUnreadable)
   if (found === null || !('disks' in found.record)) return []
   return found.record.disks.find((candidate) => candidate.disk === disk)?.stack ?? []
 }

@@ -1,13 +1,13 @@
 import type { LayerReference } from '../domain/recovery-point.ts'
 import { hexOf } from '../format/digest.ts'
 import type { FenceKey } from '../format/index-footer.ts'
-import { VaultError } from '../format/vault-error.ts'
+import { nullIfUnreadable, VaultError } from '../format/vault-error.ts'
 import { parseVaultName } from '../format/vault-name.ts'
 import type { BlobReader, CallOptions } from '../ports/blob-store.ts'
 import { assembleLayer, type LayerPlan } from './assemble-layer.ts'
 import { openLayer, readShard } from './layer-reader.ts'
 import { recoverFold } from './rebuild-fold.ts'
-import { findShards, type ShardLimits, unlessDamaged } from './rebuild-shards.ts'
+import { findShards, type ShardLimits } from './rebuild-shards.ts'
 import { madeAgain, type RecoveredLayer } from './recovered-layer.ts'
 import { readSliceIndex } from './slice-index.ts'
 
@@ -24,9 +24,9 @@ export const recoverLayer = async (
   limits: ShardLimits,
   options: CallOptions,
 ): Promise<RecoveredLayer | null> =>
-  (await unlessDamaged(fromFooter(vault, of.layer, limits, options))) ??
-  (await unlessDamaged(fromSlices(vault, of.layer, options))) ??
-  (await unlessDamaged(recoverFold(vault, of, options)))
+  (await fromFooter(vault, of.layer, limits, options).catch(nullIfUnreadable)) ??
+  (await fromSlices(vault, of.layer, options).catch(nullIfUnreadable)) ??
+  (await recoverFold(vault, of, options).catch(nullIfUnreadable))
 
 /** @throws VaultError where the footer is missing or damaged */
 const fromFooter = async (
@@ -36,14 +36,8 @@ const fromFooter = async (
   options: CallOptions,
 ): Promise<RecoveredLayer | null> => {
   const layer = await openLayer(vault, reference, options)
-  const read = async (fence: FenceKey): Promise<Uint8Array | null> => {
-    try {
-      return await readShard(vault, layer, fence, options)
-    } catch (error) {
-      if (error instanceof VaultError) return null
-      throw error
-    }
-  }
+  const read = (fence: FenceKey): Promise<Uint8Array | null> =>
+    readShard(vault, layer, fence, options).catch(nullIfUnreadable)
   const wanted = new Set<string>()
   for (let index = 0; index < layer.footer.shards; index += 1) {
     const fence = layer.footer.fence(index)

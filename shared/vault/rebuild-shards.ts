@@ -6,7 +6,7 @@ import { directoryOf } from '../format/segment.ts'
 import { type SegmentRange, segmentNamesOf } from '../format/segment-ranges.ts'
 import { openShard } from '../format/shard.ts'
 import type { PlacedRun } from '../format/shard-builder.ts'
-import { VaultError } from '../format/vault-error.ts'
+import { nullIfUnreadable, VaultError } from '../format/vault-error.ts'
 import type { BlobReader, CallOptions } from '../ports/blob-store.ts'
 import { createIndexBuilder } from './index-builder.ts'
 import { readSliceIndex } from './slice-index.ts'
@@ -41,20 +41,11 @@ export const findShards = async (
   for (const range of own) {
     if (found.size === wanted.size) break
     const key = { recoveryPointId: range.recoveryPointId, disk: range.disk, slice: range.slice }
-    take((await unlessDamaged(shardsOfIndex(vault, key, options))) ?? [])
-    if (found.size < wanted.size) take((await unlessDamaged(shardsOfSegments(vault, range, limits, options))) ?? [])
+    take((await shardsOfIndex(vault, key, options).catch(nullIfUnreadable)) ?? [])
+    if (found.size < wanted.size)
+      take((await shardsOfSegments(vault, range, limits, options).catch(nullIfUnreadable)) ?? [])
   }
   return found
-}
-
-/** Null where what it is made of is missing or damaged. */
-export const unlessDamaged = async <Value>(made: Promise<Value>): Promise<Value | null> => {
-  try {
-    return await made
-  } catch (error) {
-    if (error instanceof VaultError) return null
-    throw error
-  }
 }
 
 const shardsOfIndex = async (

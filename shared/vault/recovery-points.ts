@@ -1,7 +1,7 @@
 import type { RecoveryPoint } from '../domain/recovery-point.ts'
 import { digestHex } from '../format/digest.ts'
 import { recoveryPointName, recoveryPointsPrefix, revisionsPrefix } from '../format/names.ts'
-import { VaultError } from '../format/vault-error.ts'
+import { isDamage, VaultError } from '../format/vault-error.ts'
 import { parseVaultName } from '../format/vault-name.ts'
 import { type BlobReader, type CallOptions, type ObjectReader, StorageError } from '../ports/blob-store.ts'
 import { type CommitRecord, parseCommitRecord } from './recovery-point-schema.ts'
@@ -138,7 +138,7 @@ const readFirst = async (
   try {
     return await readRevision(reader, key, 1, options)
   } catch (error) {
-    if (!(error instanceof VaultError) || error.fault.code === 'unsupported-version') throw error
+    if (!isDamage(error)) throw error
     return 'damaged'
   }
 }
@@ -173,7 +173,7 @@ export const latestReadableRecoveryPoint = async (
       const found = await readNewest(reader, { vmKey, recoveryPointId }, revision, options)
       if (found !== null) return { found, damaged, decided }
     } catch (error) {
-      if (!(error instanceof VaultError) || error.fault.code === 'unsupported-version') throw error
+      if (!isDamage(error)) throw error
       damaged += 1
     }
   }
