@@ -2,7 +2,7 @@ import { readFile, stat } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import * as v from 'valibot'
 import { closedObject } from '../../shared/jobs/closed-object.ts'
-import { normalLocation } from './control-plane/request-body.ts'
+import { isRegion, normalLocation } from './control-plane/regions.ts'
 import { isDiskName, isResourceName } from './control-plane/resource-names.ts'
 
 /*
@@ -46,7 +46,7 @@ const nameSchema = v.pipe(
 
 const locationSchema = v.pipe(
   v.string('name an Azure region, such as "westeurope"'),
-  v.regex(/^[A-Za-z][A-Za-z0-9 ]+$/, 'name an Azure region, such as "westeurope"'),
+  v.check(isRegion, 'name an Azure region, such as "westeurope"'),
   v.transform(normalLocation),
 )
 

@@ -97,6 +97,10 @@ const knownRefusals: Readonly<Record<string, Known>> = {
   },
   SubscriptionNotFound: { reason: 'subscription-not-found', hint: 'Correct AZURE_SUBSCRIPTION_IDS.' },
   ReadOnlyDisabledSubscription: { reason: 'subscription-disabled', hint: 'Enable the subscription again.' },
+  LocationNotAvailableForResourceType: {
+    reason: 'region-not-available',
+    hint: 'Name a region that Azure has and the subscription may use (az account list-locations), or leave location out: it is then that of the VM.',
+  },
   ScopeLocked: {
     reason: 'resource-locked',
     hint: 'A lock keeps the resource from being changed or removed. Remove the lock from its resource group.',

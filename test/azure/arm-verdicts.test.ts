@@ -52,6 +52,7 @@ describe('an answer of Azure Resource Manager', () => {
     [403, 'SomethingNew', 'x', 'not-authorized'],
     [401, 'InvalidAuthenticationTokenTenant', 'x', 'wrong-tenant'],
     [409, 'ScopeLocked', 'x', 'resource-locked'],
+    [400, 'LocationNotAvailableForResourceType', 'x', 'region-not-available'],
     [409, 'VMRestorePointClientError', 'A shared disk is attached.', 'unsupported-disk'],
     [409, 'VMAgentStatusCommunicationError', 'x', 'vm-agent-not-ready'],
     [

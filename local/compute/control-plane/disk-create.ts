@@ -11,7 +11,8 @@ import { accepted } from './operation-status.ts'
 import type { OperationAction } from './operations.ts'
 import { requireIdle } from './provisioning.ts'
 import type { DiskRecord, JsonObject, OperationRecord } from './records.ts'
-import { normalLocation, parseBody, requireLocation } from './request-body.ts'
+import { normalLocation, requireLocation } from './regions.ts'
+import { parseBody } from './request-body.ts'
 import { requireDiskName } from './resource-names.ts'
 
 const gib = 2 ** 30
@@ -24,7 +25,7 @@ const parseDiskBody = (body: unknown) => parseBody(diskBodySchema, body)
 /** PUT of a disk: makes one, or changes one that exists where only tags, size or settings differ. */
 export const createOrUpdateDisk = (context: EmulatorContext, request: ArmRequest): ArmReply => {
   requireDiskName(param(request, 'diskName'))
-  requireLocation(request.body)
+  requireLocation(request.body, 'Microsoft.Compute/disks')
   const body = parseDiskBody(request.body)
   const id = requestedId(request, 'disks', 'diskName')
   const existing = context.state.get('disks', id)

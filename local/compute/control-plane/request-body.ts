@@ -30,18 +30,3 @@ export const tagsSchema = v.pipe(
   v.record(v.pipe(v.string(), v.minLength(1), v.maxLength(512)), v.pipe(v.string(), v.maxLength(256))),
   v.check((tags) => Object.keys(tags).length <= 50, 'a resource has at most 50 tags'),
 )
-
-/** A resource's location. @throws ArmError 400 `LocationRequired` */
-export const requireLocation = (body: unknown): string => {
-  const location = (body as { location?: unknown } | null | undefined)?.location
-  if (typeof location !== 'string' || location.trim() === '')
-    throw new ArmError({
-      status: 400,
-      code: 'LocationRequired',
-      message: 'The location property is required for this definition.',
-    })
-  return normalLocation(location)
-}
-
-/** `West US` and `westus` are one region. */
-export const normalLocation = (location: string): string => location.replaceAll(' ', '').toLowerCase()

@@ -9,7 +9,8 @@ import { accepted } from './operation-status.ts'
 import type { OperationAction } from './operations.ts'
 import { pageOf } from './paging.ts'
 import type { CollectionRecord, RestorePointRecord } from './records.ts'
-import { normalLocation, parseBody, requireLocation, tagsSchema } from './request-body.ts'
+import { normalLocation, requireLocation } from './regions.ts'
+import { parseBody, tagsSchema } from './request-body.ts'
 import { idKey, parseComputeId } from './resource-ids.ts'
 import { requireResourceName } from './resource-names.ts'
 import { viewOfRestorePoint } from './restore-point-view.ts'
@@ -46,7 +47,7 @@ const viewOfCollection = (collection: CollectionRecord, points?: readonly unknow
 const putCollection = (context: EmulatorContext, request: ArmRequest): ArmReply => {
   const name = param(request, 'restorePointCollectionName')
   requireResourceName(name, 'restorePointCollectionName')
-  const location = requireLocation(request.body)
+  const location = requireLocation(request.body, 'Microsoft.Compute/restorePointCollections')
   const body = parseBody(bodySchema, request.body)
   const id = collectionIdOf(request)
   const existing = context.state.get('restorePointCollections', id)

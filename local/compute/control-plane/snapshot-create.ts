@@ -10,7 +10,8 @@ import { accepted } from './operation-status.ts'
 import type { OperationAction } from './operations.ts'
 import { requireIdle } from './provisioning.ts'
 import type { DiskRecord, JsonObject, SnapshotRecord } from './records.ts'
-import { normalLocation, parseBody, requireLocation } from './request-body.ts'
+import { normalLocation, requireLocation } from './regions.ts'
+import { parseBody } from './request-body.ts'
 import { requireResourceName } from './resource-names.ts'
 import { updateSnapshot } from './snapshot-update.ts'
 import { acceptedSnapshot, viewOfSnapshot } from './snapshot-view.ts'
@@ -24,7 +25,7 @@ const burstMax = 7
 /** PUT of a snapshot: a copy of a disk (incremental or full), of a snapshot (full), or an empty one. */
 export const createOrUpdateSnapshot = (context: EmulatorContext, request: ArmRequest): ArmReply => {
   requireResourceName(param(request, 'snapshotName'), 'snapshotName')
-  requireLocation(request.body)
+  requireLocation(request.body, 'Microsoft.Compute/snapshots')
   const body = parseBody(snapshotBodySchema, request.body)
   const id = requestedId(request, 'snapshots', 'snapshotName')
   const existing = context.state.get('snapshots', id)

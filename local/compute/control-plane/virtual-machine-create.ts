@@ -9,7 +9,8 @@ import { accepted } from './operation-status.ts'
 import type { OperationAction } from './operations.ts'
 import { markFailed } from './provisioning.ts'
 import type { DiskRecord, VmRecord } from './records.ts'
-import { normalLocation, parseBody, requireLocation, tagsSchema } from './request-body.ts'
+import { normalLocation, requireLocation } from './regions.ts'
+import { parseBody, tagsSchema } from './request-body.ts'
 import { requireResourceName } from './resource-names.ts'
 import { viewOfVm } from './virtual-machine-view.ts'
 import { disksOfVm, refuseWhileBusy } from './vm-conflicts.ts'
@@ -48,7 +49,7 @@ type VmBody = v.InferOutput<typeof bodySchema>
 const createVm = (context: EmulatorContext, request: ArmRequest): ArmReply => {
   const name = param(request, 'vmName')
   requireResourceName(name, 'vmName')
-  const location = requireLocation(request.body)
+  const location = requireLocation(request.body, 'Microsoft.Compute/virtualMachines')
   const body = parseBody(bodySchema, request.body)
   const id = requestedId(request, 'virtualMachines', 'vmName')
   if (context.state.get('virtualMachines', id) !== null)

@@ -48,6 +48,7 @@ describe('a fleet file', () => {
       fleet.subscription = 'mine'
       fleet.virtualMachines[0].osType = 'BeOS'
       fleet.virtualMachines[0].colour = 'red'
+      fleet.virtualMachines[0].location = 'mars'
       delete fleet.virtualMachines[1].name
       fleet.virtualMachines[2].disks[0].lun = 64
     })
@@ -55,6 +56,7 @@ describe('a fleet file', () => {
       subscription: expect.stringContaining('GUID'),
       'virtualMachines.0.osType': expect.stringContaining('"Linux" or "Windows"'),
       'virtualMachines.0.colour': expect.stringMatching(/not known; .* name, resourceGroup, location, osType, /),
+      'virtualMachines.0.location': expect.stringContaining('Azure region'),
       'virtualMachines.1.name': expect.stringContaining('missing'),
       'virtualMachines.2.disks.0.lun': expect.stringContaining('0 to 63'),
     })

@@ -164,6 +164,9 @@ export const describeRefusals = (world: () => World): void => {
       )
       const properties = { creationData: { createOption: 'Empty' }, diskSizeGB: 1 }
       refusedAnswer(world(), 'disk without a location', await put({ properties }), 400, 'LocationRequired')
+      const far = await put({ location: 'mars', properties })
+      refusedAnswer(world(), 'disk in no region', far, 400, 'LocationNotAvailableForResourceType')
+      expect(far.json.error.message).toMatch(/'mars' .* 'Microsoft\.Compute\/disks'\. .*'.*\bwesteurope\b.*'/)
       refusedAnswer(world(), 'disk without properties', await put({ location }), 400, 'InvalidParameter')
       const unknown = await put({ location, properties: { ...properties, colour: 'red' } })
       refusedAnswer(world(), 'a property that is not known', unknown, 400, 'InvalidParameter')
