@@ -1,8 +1,9 @@
-import type { Job, JobOutcome } from '../../shared/domain/job.ts'
+import type { JobRecord } from '../../shared/domain/job.ts'
 import { cancelJob } from '../../shared/jobs/cancel-job.ts'
 import { recentJobs } from '../../shared/jobs/job-records.ts'
-import { jobStatus } from '../../shared/jobs/job-status.ts'
+import { isUnfinished, jobStatus } from '../../shared/jobs/job-status.ts'
 import { toldOutcome } from '../../shared/jobs/told-outcome.ts'
+import type { Services } from '../services.ts'
 import { type Endpoint, json } from './endpoint.ts'
 import { idParameter, topParameter } from './parameters.ts'
 import { notFound, ProblemError } from './problem.ts'
@@ -33,7 +34,8 @@ export const listJobs: Endpoint = {
   methods: {
     GET: async (call) => {
       const records = await recentJobs(call.deps.control, topParameter(call.request, 200, 50))
-      const jobs = records.map(({ job, startedAt, endedAt, outcome }) => ({
+      const told = await Promise.all(records.map((record) => toldEnding(call.deps, record)))
+      const jobs = records.map(({ job, startedAt, endedAt, outcome }, at) => ({
         jobId: job.jobId,
         kind: job.kind,
         vmKey: job.vmKey,
@@ -42,7 +44,7 @@ export const listJobs: Endpoint = {
         startedAt,
         endedAt,
         state: outcome?.kind ?? 'running',
-        ...toldEnding(job, outcome),
+        ...told[at],
         statusUrl: statusUrl(call, job.jobId),
       }))
       return json(200, { jobs })
@@ -51,8 +53,9 @@ export const listJobs: Endpoint = {
 }
 
 /** Code, reason and hint of a job that ended without what it was started for; null for any other. */
-const toldEnding = (job: Job, outcome: JobOutcome | null) => {
-  const told = outcome === null ? null : toldOutcome(job, outcome)
+const toldEnding = async (deps: Pick<Services, 'control'>, { job, outcome }: JobRecord) => {
+  const isDone = outcome === null || outcome.kind === 'completed'
+  const told = isDone ? null : toldOutcome(job, outcome, await isUnfinished(deps, job))
   if (told === null || told.kind === 'completed') return { code: null, reason: null, hint: null }
   const { code, reason, hint } = told
   return { code, reason, hint }

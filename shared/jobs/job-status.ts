@@ -17,7 +17,7 @@ import type { JobDeps } from './job-deps.ts'
 import type { JobInstances } from './job-instances.ts'
 import { readJobRecord } from './job-records.ts'
 import { readSliceProgress } from './slice-progress.ts'
-import { type ToldOutcome, targetOf, toldOutcome } from './told-outcome.ts'
+import { goesOn, type ToldOutcome, targetOf, toldOutcome } from './told-outcome.ts'
 import { readUnfinished } from './unfinished.ts'
 
 /** One disk of a job that runs, in bytes of the raw disk. */
@@ -29,6 +29,7 @@ export interface DiskStatus extends Moved {
   readonly transfer: 'full' | 'incremental' | null
   readonly sizeBytes: number
   readonly totalBytes: number
+  /** 0 until the disk is planned; 100 where nothing is to be moved. */
   readonly percent: number
 }
 
@@ -69,13 +70,15 @@ export const jobStatus = async (deps: StatusDeps, jobId: string): Promise<JobSta
   const held = record.outcome === null ? await readClaim(deps.control, record.job) : null
   const attempt = held?.claim.job.jobId === jobId ? held.claim.attempt : record.attempts
   const instanceId = instanceIdOf(jobId, attempt)
-  if (record.outcome !== null) return endedStatus(deps, record, instanceId)
+  const { outcome } = record
+  if (outcome !== null) return endedStatus(deps, { ...record, outcome }, instanceId)
   const instance = await deps.instances.status(instanceId)
   const shown = (instance?.customStatus ?? null) as VmProgress | null
   const disks =
     record.job.kind === 'comparison' ? comparedSoFar(shown) : await diskStatuses(deps, record.job, instanceId)
   return {
     ...common(record, instanceId, attempt),
+    outcome: null,
     // The plan may find that the window does not count.
     ...(shown === null ? {} : { deadline: shown.deadline }),
     ...engineStateOf(instance, deps.clock.now()),
@@ -86,7 +89,7 @@ export const jobStatus = async (deps: StatusDeps, jobId: string): Promise<JobSta
   }
 }
 
-const common = (record: JobRecord, instanceId: string, attempt: number) => ({
+const common = (record: Omit<JobRecord, 'outcome'>, instanceId: string, attempt: number) => ({
   jobId: record.job.jobId,
   kind: record.job.kind,
   vmKey: record.job.vmKey,
@@ -100,25 +103,32 @@ const common = (record: JobRecord, instanceId: string, attempt: number) => ({
   deadline: record.job.kind === 'restore' ? null : record.job.deadline,
   windowFor: record.job.kind === 'backup' ? (record.job.windowFor ?? 'increments') : null,
   ...(record.job.kind === 'restore' ? { targets: record.job.disks } : {}),
-  outcome: record.outcome === null ? null : toldOutcome(record.job, record.outcome),
 })
 
-const endedStatus = async (deps: StatusDeps, record: JobRecord, instanceId: string): Promise<JobStatus> => ({
-  ...common(record, instanceId, record.attempts),
-  state: record.outcome!.kind,
-  phase: 'ended',
-  stopping: null,
-  percent: record.outcome!.kind === 'completed' ? 100 : 0,
-  expectedEndAt: null,
-  disks: [],
-  runtimeStatus: null,
-  runtimeStatusSince: null,
-  hint: (await canGoOn(deps, record)) ? goOn : null,
-})
+const endedStatus = async (
+  deps: StatusDeps,
+  { outcome, ...record }: JobRecord & { readonly outcome: JobOutcome },
+  instanceId: string,
+): Promise<JobStatus> => {
+  const canGoOn = await isUnfinished(deps, record.job)
+  const told = toldOutcome(record.job, outcome, canGoOn)
+  return {
+    ...common(record, instanceId, record.attempts),
+    outcome: told,
+    state: outcome.kind,
+    phase: 'ended',
+    stopping: null,
+    percent: outcome.kind === 'completed' ? 100 : 0,
+    expectedEndAt: null,
+    disks: [],
+    runtimeStatus: null,
+    runtimeStatusSince: null,
+    hint: canGoOn ? (told.kind === 'cancelled' || told.kind === 'missedWindow' ? told.hint : goesOn) : null,
+  }
+}
 
-const goOn = 'This backup can go on where it stopped: POST resume to this job.'
-
-const canGoOn = async ({ control }: StatusDeps, { job }: JobRecord): Promise<boolean> =>
+/** True for a backup that ended without a commit and can be resumed. */
+export const isUnfinished = async ({ control }: Pick<JobDeps, 'control'>, job: Job): Promise<boolean> =>
   job.kind === 'backup' && (await readUnfinished(control, job.vmKey))?.jobId === job.jobId
 
 const forecast = (deps: StatusDeps, record: JobRecord, disks: readonly DiskStatus[]) => {
@@ -174,7 +184,8 @@ const diskStatus = async (
     transfer: shown.transfer,
     sizeBytes: shown.sizeBytes,
     totalBytes: shown.totalBytes,
-    percent: percentOf(moved.doneBytes, shown.totalBytes),
+    // Until the disk is planned, its total of 0 says nothing.
+    percent: shown.phase === 'plan' ? 0 : percentOf(moved.doneBytes, shown.totalBytes),
     slicesDone: moved.slicesDone,
     doneBytes: moved.doneBytes,
     readBytes: moved.readBytes,

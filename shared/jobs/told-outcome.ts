@@ -23,23 +23,57 @@ export type ToldOutcome =
     }
   | ({ readonly kind: 'failed' | StopReason; readonly disks: readonly ToldDisk[] } & Told)
 
-/** The outcome with code and words apart. A stop is its own code. */
-export const toldOutcome = (job: Job, outcome: JobOutcome): ToldOutcome => {
+/** What is told of a backup that ended without a commit and that POST resume takes up again. */
+export const goesOn = 'This backup can go on where it stopped: POST resume to this job.'
+
+/** The outcome with code and words apart. A stop is its own code, and its disks say what the job says of it.
+ * @param canGoOn whether the job is a backup that can be resumed */
+export const toldOutcome = (job: Job, outcome: JobOutcome, canGoOn: boolean): ToldOutcome => {
   if (outcome.kind === 'completed') {
     const { disks, ...summary } = outcome.summary
     return { ...outcome, summary: { ...summary, disks: toldDisks(job, disks) } }
   }
-  const { kind, hint } = outcome
   const { code, words } = takenApart(outcome.reason)
-  const reason = outcome.kind === 'failed' ? joined(outcome.message, words) : wordsOf(code, words)
-  return { kind, code, reason, hint, disks: toldDisks(job, outcome.disks) }
+  if (outcome.kind === 'failed') {
+    const reason = allFailed(outcome.disks) + joined(outcome.message, words)
+    const stopHint = (stop: StopReason) => (job.kind === 'backup' ? backupStopHint(stop, canGoOn) : startAgain)
+    const disks = toldDisks(job, outcome.disks, stopHint)
+    return { kind: outcome.kind, code, reason, hint: outcome.hint, disks }
+  }
+  const hint = job.kind === 'backup' ? backupStopHint(outcome.kind, canGoOn) : outcome.hint
+  return {
+    kind: outcome.kind,
+    code,
+    reason: wordsOf(code, words),
+    hint,
+    disks: toldDisks(job, outcome.disks, () => hint),
+  }
 }
 
-const toldDisks = (job: Job, disks: readonly DiskReport[]): readonly ToldDisk[] =>
+/** The message of a job is of its first disk that failed: where more of them did, all are named before it. */
+const allFailed = (disks: readonly DiskReport[]): string => {
+  const labels = disks.flatMap(({ disk, kind }) => (kind === 'failed' ? disk : []))
+  if (labels.length <= 1) return ''
+  return `${labels.length} of ${disks.length} disks failed (${labels.join(', ')}), each for the reason that stands with it. `
+}
+
+const startAgain = 'Start the job again when you want.'
+
+const backupStopHint = (stop: StopReason, canGoOn: boolean): string => {
+  const next = canGoOn ? goesOn : 'Start the backup again when you want: POST backups.'
+  return stop === 'missedWindow' ? `${next} Widen the window of the policy, or raise LANES_MAX.` : next
+}
+
+/** @param stopHint of disks that were stopped */
+const toldDisks = (
+  job: Job,
+  disks: readonly DiskReport[],
+  stopHint: (stop: StopReason) => string = () => startAgain,
+): readonly ToldDisk[] =>
   disks.map((report) => {
     const { code, words } = report.reason === null ? nothingWrong : takenApart(report.reason)
     const reason = code === null ? null : wordsOf(code, words)
-    return { ...report, code, reason, hint: report.hint ?? hintOf(code), ...targetOf(job, report.disk) }
+    return { ...report, code, reason, hint: isStop(code) ? stopHint(code) : report.hint, ...targetOf(job, report.disk) }
   })
 
 const nothingWrong = { code: null, words: '' }
@@ -59,14 +93,12 @@ const takenApart = (reason: string): { readonly code: string; readonly words: st
 
 const joined = (message: string, words: string): string => (words === '' ? message : `${message} ${words}`)
 
-const stopWords: Readonly<Record<StopReason, { readonly reason: string; readonly hint: string }>> = {
-  cancelled: { reason: 'It was asked to stop.', hint: 'Start the job again when you want.' },
-  missedWindow: { reason: 'Its window ended before it was done.', hint: 'Widen the window, or resume the job.' },
+const stopWords: Readonly<Record<StopReason, string>> = {
+  cancelled: 'It was asked to stop.',
+  missedWindow: 'Its window ended before it was done.',
 }
 
 const isStop = (code: string | null): code is StopReason => code !== null && Object.hasOwn(stopWords, code)
 
 const wordsOf = (code: string, words: string): string =>
-  words !== '' ? words : isStop(code) ? stopWords[code].reason : 'Its record says no more than the code.'
-
-const hintOf = (code: string | null): string | null => (isStop(code) ? stopWords[code].hint : null)
+  words !== '' ? words : isStop(code) ? stopWords[code] : 'Its record says no more than the code.'

@@ -260,6 +260,27 @@ describe('VMs and recovery points', () => {
     expect(told).toContainEqual({ code: null, reason: null, hint: null })
   })
 
+  it('name all disks at the head of a restore that failed for more than one', async () => {
+    const { world, instances } = app()
+    await ask(startBackup, world, instances, { body: { vmId } })
+    await runJob(world, instances.started[0]!)
+    const restore = await ask(startRestore, world, instances, { body: { vmKey, recoveryPointId: 'latest' } })
+    const refused = (reason: string) => ({ kind: 'failed', reason, message: `It is ${reason}.`, hint: 'Look.' })
+    world.platform.answers.set('open', [refused('disk-exists'), refused('platform-limit')])
+    await runJob(world, instances.started[1]!)
+    const params = { jobId: String(restore.body.jobId) }
+    const { body } = await ask(getJob, world, instances, { method: 'GET', params })
+    const { reason, disks } = body.outcome as {
+      reason: string
+      disks: { disk: string; code: string; reason: string }[]
+    }
+    expect(reason).toMatch(/^2 of 2 disks failed \(os, lun-0\)/)
+    expect(disks.map(({ code, reason }) => [code, reason]).sort()).toEqual([
+      ['disk-exists', 'It is disk-exists.'],
+      ['platform-limit', 'It is platform-limit.'],
+    ])
+  })
+
   it('cannot be restored into one target twice, nor by a disk that is not there', async () => {
     const { world, instances } = app()
     await ask(startBackup, world, instances, { body: { vmId } })

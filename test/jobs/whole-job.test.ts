@@ -358,6 +358,11 @@ describe('the status of a job', () => {
       `${jobId}.1`,
       shown({ phase: 'transfer', deadline: null, disks: 2, consistency: 'crash', stopping: null }),
     )
+    const unplanned = { ...disk, phase: 'plan', transfer: null, sizeBytes: 0, totalBytes: 0, doneBytes: 0 }
+    instances.statuses.set(`${jobId}.1:disk-os`, shown(unplanned))
+    expect(await jobStatus(deps, jobId)).toMatchObject({ percent: 0, disks: [{ phase: 'plan', percent: 0 }, {}] })
+    instances.statuses.set(`${jobId}.1:disk-os`, shown({ ...unplanned, phase: 'ended', sizeBytes: 4 * mib }))
+    expect(await jobStatus(deps, jobId)).toMatchObject({ percent: 0, disks: [{ phase: 'ended', percent: 100 }, {}] })
     instances.statuses.set(`${jobId}.1:disk-os`, shown({ ...disk, totalBytes: 100, doneBytes: 20 }))
     instances.statuses.set(
       `${jobId}.1:disk-lun-0`,
