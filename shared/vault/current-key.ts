@@ -3,6 +3,7 @@ import { isKeyId } from '../format/data-key.ts'
 import { decodeSealedJson, encodeSealedJson } from '../format/sealed-json.ts'
 import { VaultError } from '../format/vault-error.ts'
 import type { ControlStore } from '../ports/blob-store.ts'
+import { parseRecord } from './parse-record.ts'
 
 /** Which data key new frames are encrypted under: one object of the control container. Nothing there is needed to restore, as every frame
  * names its own key. */
@@ -35,9 +36,7 @@ export const findCurrentKey = async (control: ControlStore): Promise<FoundCurren
 
 const keyIdIn = (bytes: Uint8Array): string | VaultError => {
   try {
-    const parsed = v.safeParse(schema, decodeSealedJson(bytes, name))
-    if (parsed.success) return parsed.output.keyId
-    return new VaultError({ code: 'malformed', name, place: 0, detail: v.summarize(parsed.issues) })
+    return parseRecord(schema, decodeSealedJson(bytes, name), name).keyId
   } catch (error) {
     if (error instanceof VaultError) return error
     throw error

@@ -5,7 +5,8 @@ import { formatVersion } from '../format/sectors.ts'
 import { decodeSlicePlan, type SlicePlan } from '../format/slice-plan-codec.ts'
 import { VaultError } from '../format/vault-error.ts'
 import type { CallOptions, ObjectReader } from '../ports/blob-store.ts'
-import { readSealed, requireFormat } from './objects.ts'
+import { readSealed } from './objects.ts'
+import { parseRecord, requireBirth, requireFormat } from './parse-record.ts'
 import { remembering } from './remembered-objects.ts'
 
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0))
@@ -48,17 +49,8 @@ export const readDiskPlan = async (
   const record = await readSealed(remembering(control, decodeSealedJson), name, options)
   if (record === null) return null
   requireFormat(record, name)
-  const parsed = v.safeParse(summarySchema, record)
-  if (!parsed.success) throw new VaultError({ code: 'malformed', name, place: 0, detail: v.summarize(parsed.issues) })
-  const plan = parsed.output
-  if (plan.recoveryPointId !== key.recoveryPointId || plan.disk !== key.disk)
-    throw new VaultError({
-      code: 'wrong-birth',
-      name,
-      place: 0,
-      expected: `${key.recoveryPointId}/${key.disk}`,
-      actual: `${plan.recoveryPointId}/${plan.disk}`,
-    })
+  const plan = parseRecord(summarySchema, record, name)
+  requireBirth(name, `${key.recoveryPointId}/${key.disk}`, `${plan.recoveryPointId}/${plan.disk}`)
   return plan
 }
 
@@ -82,6 +74,6 @@ export const readSlicePlan = async (
   const plan = decodeSlicePlan(content.bytes, name)
   const expected = `${key.recoveryPointId}/${key.disk}/${key.slice} of run ${run}`
   const actual = `${plan.recoveryPointId}/${plan.disk}/${plan.slice} of run ${plan.run}`
-  if (actual !== expected) throw new VaultError({ code: 'wrong-birth', name, place: 0, expected, actual })
+  requireBirth(name, expected, actual)
   return plan
 }

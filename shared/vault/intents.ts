@@ -1,9 +1,9 @@
 import * as v from 'valibot'
 import { intentName } from '../format/names.ts'
 import { formatVersion } from '../format/sectors.ts'
-import { VaultError } from '../format/vault-error.ts'
 import type { BlobCreator, BlobReader, CallOptions, ControlStore } from '../ports/blob-store.ts'
 import { createSealed, readSealed } from './objects.ts'
+import { parseRecord } from './parse-record.ts'
 
 /** What a running job depends on: while the intent is there, no collector removes any revision of what it names, nor anything that lies
  * below its own id. */
@@ -54,8 +54,6 @@ export const dropIntent = async (control: ControlStore, id: string, options: Cal
 export const readIntent = async (control: BlobReader, name: string, options: CallOptions): Promise<Intent | null> => {
   const record = await readSealed(control, name, options)
   if (record === null) return null
-  const parsed = v.safeParse(intentSchema, record)
-  if (!parsed.success) throw new VaultError({ code: 'malformed', name, place: 0, detail: v.summarize(parsed.issues) })
-  const { format: _, ...intent } = parsed.output
+  const { format: _, ...intent } = parseRecord(intentSchema, record, name)
   return intent
 }

@@ -2,8 +2,8 @@ import { hkdfSync, timingSafeEqual } from 'node:crypto'
 import * as v from 'valibot'
 import { dataKeyName } from '../format/names.ts'
 import { decodeSealedJson, encodeSealedJson } from '../format/sealed-json.ts'
-import { VaultError } from '../format/vault-error.ts'
 import type { KeyWrapping } from '../ports/key-wrapper.ts'
+import { parseRecord, requireBirth, requireFormat } from './parse-record.ts'
 
 /** `keys/<keyId>/<revision>.json`: one data key, wrapped (docs/format.md, section 9). */
 export interface KeyRecord {
@@ -58,15 +58,10 @@ export const parseKeyRecord = (
 ): KeyRecord => {
   const name = dataKeyName(of.keyId, of.revision)
   const sealed = decodeSealedJson(bytes, name)
-  const version = v.safeParse(v.object({ format: v.number() }), sealed)
-  if (version.success && version.output.format !== 1)
-    throw new VaultError({ code: 'unsupported-version', name, version: version.output.format })
-  const parsed = v.safeParse(keyRecord, sealed)
-  if (!parsed.success) throw new VaultError({ code: 'malformed', name, place: 0, detail: v.summarize(parsed.issues) })
-  const expected = `${of.keyId}/${of.revision}`
-  const actual = `${parsed.output.keyId}/${parsed.output.revision}`
-  if (actual !== expected) throw new VaultError({ code: 'wrong-birth', name, place: 0, expected, actual })
-  return parsed.output
+  requireFormat(sealed, name)
+  const record = parseRecord(keyRecord, sealed, name)
+  requireBirth(name, `${of.keyId}/${of.revision}`, `${record.keyId}/${record.revision}`)
+  return record
 }
 
 const checkInfo = Buffer.from('deltavault key check v1\0', 'latin1')

@@ -1,6 +1,5 @@
 import type { Origin } from '../format/byte-reader.ts'
 import { decodeSealedJson, encodeSealedJson } from '../format/sealed-json.ts'
-import { formatVersion } from '../format/sectors.ts'
 import { VaultError } from '../format/vault-error.ts'
 import {
   type CallOptions,
@@ -57,14 +56,6 @@ export const readFooter = async <Footer extends { readonly digest: string }>(
 export const readSealed = async (reader: ObjectReader, name: string, options: ReadOptions): Promise<unknown> => {
   const content = await reader.read(name, options)
   return content === null ? null : decodeSealedJson(content.bytes, name)
-}
-
-/** Refuses a record of another format version; one that names none is left to its schema. @throws VaultError `unsupported-version` */
-export const requireFormat = (record: unknown, name: string): void => {
-  if (typeof record !== 'object' || record === null || !('format' in record)) return
-  const { format } = record
-  if (typeof format === 'number' && format !== formatVersion)
-    throw new VaultError({ code: 'unsupported-version', name, version: format })
 }
 
 /** Key: the name; `exists` where somebody made the object before, whose content stays. @throws StorageError of the port */

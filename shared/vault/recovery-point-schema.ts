@@ -7,7 +7,7 @@ import { isFooterLength } from '../format/index-footer.ts'
 import { decodeSealedJson } from '../format/sealed-json.ts'
 import { formatVersion, sectorBytes } from '../format/sectors.ts'
 import { VaultError } from '../format/vault-error.ts'
-import { requireFormat } from './objects.ts'
+import { parseRecord, requireBirth, requireFormat } from './parse-record.ts'
 
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0))
 const digest = v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/))
@@ -145,12 +145,10 @@ export const parseCommitRecord = (
 ): CommitRecord => {
   const sealed = decodeSealedJson(bytes, name)
   requireFormat(sealed, name)
-  const parsed = v.safeParse(schemaOf(sealed), sealed)
-  if (!parsed.success) throw new VaultError({ code: 'malformed', name, place: 0, detail: v.summarize(parsed.issues) })
-  const record: CommitRecord = parsed.output
+  const record: CommitRecord = parseRecord(schemaOf(sealed), sealed, name)
   const expected = `${key.vmKey}/${key.recoveryPointId}/${key.revision}`
   const actual = `${record.vmKey}/${record.recoveryPointId}/${record.revision}`
-  if (actual !== expected) throw new VaultError({ code: 'wrong-birth', name, place: 0, expected, actual })
+  requireBirth(name, expected, actual)
   if ('disks' in record) checkRoot(record, name)
   return record
 }

@@ -10,6 +10,7 @@ import { segmentCountOf } from '../format/segment-ranges.ts'
 import { VaultError } from '../format/vault-error.ts'
 import type { CallOptions, ObjectReader } from '../ports/blob-store.ts'
 import { callOptions } from './objects.ts'
+import { requireBirth } from './parse-record.ts'
 
 /** What the transfer of one slice came to. Bytes are of the raw disk unless said otherwise. */
 export interface SliceStats {
@@ -61,14 +62,7 @@ export const readSliceIndex = async (
   if (content === null) return null
   const footer = footerAtEnd(content.bytes, name)
   checkKey(footer, key, name, 'slice')
-  if (footer.slice !== key.slice)
-    throw new VaultError({
-      code: 'wrong-birth',
-      name,
-      place: 0,
-      expected: `slice ${key.slice}`,
-      actual: `slice ${footer.slice}`,
-    })
+  requireBirth(name, `slice ${key.slice}`, `slice ${footer.slice}`)
   return { name, bytes: content.bytes, footer }
 }
 
@@ -92,7 +86,7 @@ export const statsOf = (head: IndexHead, indexBytes: number): SliceStats => ({
 export const checkKey = (footer: IndexFooter, key: DiskKey, name: string, kind: 'slice' | 'layer'): void => {
   const expected = `${kind} of ${key.recoveryPointId}/${key.disk}`
   const actual = `${footer.kind} of ${footer.recoveryPointId}/${footer.disk}`
-  if (actual !== expected) throw new VaultError({ code: 'wrong-birth', name, place: 0, expected, actual })
+  requireBirth(name, expected, actual)
 }
 
 const footerAtEnd = (bytes: Uint8Array, name: string): IndexFooter => {
