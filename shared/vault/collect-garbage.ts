@@ -5,7 +5,8 @@ import type { Clock } from '../ports/clock.ts'
 import { collectControl } from './collect-control.ts'
 import { type Condemned, dropCondemned, findCondemned, listPasses, writeCondemned } from './condemned.ts'
 import type { Intent } from './intents.ts'
-import { idsWithIndexes, reportedLost } from './lost-records.ts'
+import { listIndexes } from './list-indexes.ts'
+import { reportedLost } from './lost-records.ts'
 import { addUnnamedLayer, readCompactions, readIntents, readRecords, readRecordsAgain } from './mark-reachable.ts'
 import { callOptions } from './objects.ts'
 import { createReachability, type Reachability, type Unreadable } from './reachability.ts'
@@ -59,19 +60,19 @@ export const collectGarbage = async (deps: CollectDeps, request: CollectRequest)
   const options = callOptions(request.signal)
   const { passId } = request
   const reach = createReachability()
-  await recallMarks(deps, reach, options)
+  const { layers, made } = await listIndexes(deps.vault, options)
+  await recallMarks(deps, reach, layers, options)
   await readRecords(deps.vault, reach, options)
   await readCompactions(deps, reach, options)
   const begun = await unfinishedPasses(deps.control, options)
   const isNew = !begun.some((condemned) => condemned.passId === passId)
-  const made = await idsWithIndexes(deps.vault, options)
   const passes = isNew ? [...begun, await condemn(deps, reach, { passId, made }, options)] : begun
   const intents = await readIntents(deps, reach, options)
   await readRecordsAgain(deps.vault, reach, options)
   const lostRecords = await noteLost(deps.control, reach, { made, intents }, options)
   const condemned = together(passes)
-  await keepOtherLayers(deps, reach, condemned, options)
-  const { cutAt, ...swept } = await sweepVault(deps, reach, condemned, request, options)
+  const going = { ...condemned, layers: await keepOtherLayers(deps, reach, condemned, options) }
+  const { cutAt, ...swept } = await sweepVault(deps, reach, going, request, options)
   const ended = { swept, unreadable: reach.unreadable, lostRecords }
   if (cutAt !== null) return { kind: 'more', at: cutAt, removedFromControl: 0, ...ended }
   const cleared = await collectControl(deps.control, reach, { intents, ...request }, options)
@@ -164,17 +165,22 @@ async function* layersOf(
   }
 }
 
-/** A layer that is not condemned may be built on by whoever comes: it is kept, and so are the segments that it uses. */
+/** A layer that is not condemned may be built on by whoever comes: it is kept, and so are the segments that it uses. Comes behind the last look at
+ * intents and records, as a layer may have come since the list was written.
+ * @returns the condemned ones that are there */
 const keepOtherLayers = async (
   deps: CollectDeps,
   reach: Reachability,
   { layerIds }: Pick<Condemned, 'layerIds'>,
   options: CallOptions,
-): Promise<void> => {
+): Promise<readonly BlobEntry[]> => {
   const condemned = new Set(layerIds)
+  const found: BlobEntry[] = []
   for await (const { entry, layerId, isGarbage } of layersOf(deps, reach, options))
-    if (isGarbage && !condemned.has(layerId)) {
+    if (condemned.has(layerId)) found.push(entry)
+    else if (isGarbage) {
       reach.layers.add(layerId)
       await addUnnamedLayer(deps.vault, reach, entry, options)
     }
+  return found
 }

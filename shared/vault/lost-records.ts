@@ -1,23 +1,9 @@
 import { intentName, layersRoot, plansRoot, revisionsPrefix, slicesRoot } from '../format/names.ts'
 import { parseVaultName } from '../format/vault-name.ts'
 import type { BlobCreator, BlobReader, CallOptions, ControlStore } from '../ports/blob-store.ts'
-import { compactionIdPrefix } from './compaction-intents.ts'
 import { listDamage } from './damage-reports.ts'
 import { fenceRecoveryPoint } from './fence-recovery-point.ts'
 import type { RecoveryPointKey } from './recovery-points.ts'
-
-/** Ids of recovery points that have layers or slices. To be asked before intents and commit records: one that has neither by then has lost its record, as
- * nobody makes anything without an intent, and no intent goes before the record is there. */
-export const idsWithIndexes = async (vault: BlobReader, options: CallOptions): Promise<ReadonlySet<string>> => {
-  const ids = new Set<string>()
-  for (const root of [layersRoot, slicesRoot])
-    for await (const { name } of vault.list(root, options)) {
-      const parsed = parseVaultName(name)
-      const isMade = parsed.kind === 'layer' || parsed.kind === 'slice'
-      if (isMade && !parsed.id.startsWith(compactionIdPrefix)) ids.add(parsed.id)
-    }
-  return ids
-}
 
 /** Ids of recovery points that a check found no record of, though the record of a later one names them. */
 export async function* reportedLost(control: BlobReader, options: CallOptions): AsyncGenerator<string> {

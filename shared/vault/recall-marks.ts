@@ -1,4 +1,3 @@
-import { layersRoot } from '../format/names.ts'
 import { parseVaultName } from '../format/vault-name.ts'
 import type { BlobReader, CallOptions } from '../ports/blob-store.ts'
 import { listDamage } from './damage-reports.ts'
@@ -13,13 +12,14 @@ const readsAtOnce = 8
 
 /** Marks what is known to be needed of recovery points whose newest record is the object that was marked: as if that had been read here and now, as
  * it never changes. Left out, and read by whoever comes next: points of which a layer is gone, or whose record or layers are reported as
- * damaged. Nothing is given up while these are not whole. Memory: what `reach` keeps, and the names of all layers. */
+ * damaged. Nothing is given up while these are not whole. Memory: what `reach` keeps.
+ * @param layers lengths in bytes of those that are there, by id */
 export const recallMarks = async (
   { vault, control }: { readonly vault: BlobReader; readonly control: BlobReader },
   reach: Reachability,
+  layers: ReadonlyMap<string, number>,
   options: CallOptions,
 ): Promise<void> => {
-  const layers = await lengthsOfLayers(vault, options)
   const damaged = await damagedObjects(control, options)
   await inBatches(listVms(vault, null, options), readsAtOnce, async (vm) =>
     recallVm(reach, vm, await readMarks(control, vm.vmKey, options), {
@@ -64,12 +64,4 @@ const addPoint = (reach: Reachability, { layers }: VmMarks, { layerIds, sidecarI
     reach.layers.add(layerId)
     reach.addSegments(layers.get(layerId)?.segments ?? [])
   }
-}
-
-/** By layer id. */
-const lengthsOfLayers = async (vault: BlobReader, options: CallOptions): Promise<ReadonlyMap<string, number>> => {
-  const lengths = new Map<string, number>()
-  for await (const { name, lengthBytes } of vault.list(layersRoot, options))
-    lengths.set(name.slice(layersRoot.length), lengthBytes)
-  return lengths
 }

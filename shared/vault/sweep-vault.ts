@@ -2,9 +2,16 @@ import { layersRoot, recoveryPointsRoot, segmentsRoot, sidecarsRoot, slicesRoot 
 import { parseVaultName } from '../format/vault-name.ts'
 import type { AccessTier, BlobEntry, CallOptions, VaultStore } from '../ports/blob-store.ts'
 import type { Clock } from '../ports/clock.ts'
-import type { Condemned } from './condemned.ts'
 import { inBatches } from './in-batches.ts'
 import type { Reachability } from './reachability.ts'
+
+/** What is condemned, and there. */
+interface Going {
+  /** Recovery points that have ended and whose older records go. */
+  readonly recoveryPointIds: readonly string[]
+  /** Layers, as they were listed, in order. */
+  readonly layers: readonly BlobEntry[]
+}
 
 /** What became of the objects that nothing needs. */
 export interface Swept {
@@ -41,18 +48,17 @@ const roots = [recoveryPointsRoot, layersRoot, sidecarsRoot, slicesRoot, segment
 export const sweepVault = async (
   deps: { readonly vault: VaultStore; readonly clock: Pick<Clock, 'now'> },
   reach: Reachability,
-  condemned: Omit<Condemned, 'passId'>,
+  going: Going,
   { objectsMax, hasTime = () => true, from = null }: SweepBudget,
   options: CallOptions,
 ): Promise<Swept> => {
   const swept = { removed: 0, removedBytes: 0, retained: 0, retainedBytes: 0, early: 0 }
-  const condemnedLayers = new Set(condemned.layerIds)
   const purge = (entry: BlobEntry) => purgeOne(deps, swept, entry, options)
   let looked = 0
   const isSpent = () => swept.removed >= objectsMax || (looked >= objectsMin && !hasTime())
   const recordsAtOnce = 1
   for (const root of roots.slice(from === null ? 0 : rootNumberOf(from))) {
-    const garbage = garbageBelow(deps.vault, root, reach, condemned, condemnedLayers, options)
+    const garbage = garbageBelow(deps.vault, root, reach, going, options)
     const isRecords = root === recoveryPointsRoot
     const work = isRecords ? oldestFirst(purge) : async (entry: BlobEntry) => void (await purge(entry))
     const end = { at: null as string | null }
@@ -101,17 +107,14 @@ async function* garbageBelow(
   vault: VaultStore,
   root: string,
   reach: Reachability,
-  condemned: Omit<Condemned, 'passId'>,
-  condemnedLayers: ReadonlySet<string>,
+  going: Going,
   options: CallOptions,
 ): AsyncGenerator<BlobEntry> {
-  const endedPoints = new Set(condemned.recoveryPointIds)
-  for await (const entry of vault.list(root, options)) {
+  const endedPoints = new Set(going.recoveryPointIds)
+  for await (const entry of root === layersRoot ? going.layers : vault.list(root, options)) {
     const parsed = parseVaultName(entry.name)
     switch (parsed.kind) {
       case 'layer':
-        if (isGone(reach, parsed) && condemnedLayers.has(`${parsed.id}/${parsed.disk}`)) yield entry
-        break
       case 'slice':
         if (isGone(reach, parsed)) yield entry
         break

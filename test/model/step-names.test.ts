@@ -31,7 +31,7 @@ describe('the steps of the model', () => {
     const file = 'vault/collect-garbage.ts'
     const calls = within(callsOf(file, 'collectGarbage'), 'condemn', callsOf(file, 'condemn'))
     // What is remembered was read before, and a lost record stops removals: a pass that knows of neither keeps less.
-    expect(without(calls, ['recallMarks', 'idsWithIndexes', 'noteLost'])).toEqual(passOrder)
+    expect(without(calls, ['listIndexes', 'recallMarks', 'noteLost'])).toEqual(passOrder)
   })
 
   it('of a compaction are the calls of runCompaction', () => {

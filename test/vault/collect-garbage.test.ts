@@ -103,6 +103,16 @@ describe(`a collection (seed ${seed})`, () => {
     expect(await expectRestores(world, made(2))).toBe(true)
   })
 
+  it('lists layers at first, for its own list and behind its last look at records; slices at first and when they go', async () => {
+    await expire(world, 'r3')
+    const vault = createMemoryBlobStore(world.vault.objects, world.vault.rules, 1000)
+    await collect({ ...world, vault }, 'pass')
+    const listed = vault.calls.filter(({ operation }) => operation === 'list').map(({ name }) => name)
+    expect(listed.filter((prefix) => prefix === 'layers/').length).toBe(3)
+    expect(listed.filter((prefix) => prefix === 'slices/').length).toBe(2)
+    expect(namesIn(world, 'layers/')).toEqual(['layers/r1/os', 'layers/r2/os'])
+  })
+
   it('goes on with a pass that somebody left, and ends it', async () => {
     await expire(world, 'r3')
     await writeCondemned(world.control, { passId: 'left', recoveryPointIds: [], layerIds: ['r3/os'] })
