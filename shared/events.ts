@@ -2,8 +2,10 @@
  * token or error text of a platform ever comes here, only ids, counts, times and reason codes. */
 import type { MaintenanceCounts } from './domain/maintenance.ts'
 
+/** How much an event wants to be seen: `error` calls for somebody, `warning` for a look. */
 export type EventLevel = 'information' | 'warning' | 'error'
 
+/** One thing that happened, ready for a log. */
 export interface BusinessEvent {
   /** Stable; queries and alert rules name it. */
   readonly name: string

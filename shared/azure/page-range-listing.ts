@@ -15,6 +15,7 @@ const rangesAtOnce = 256
 /** Pages may be empty, but a listing that brings nothing for so long is going in a circle. */
 const emptyPagesMax = 100
 
+/** One list of ranges, page after page. `count` is told of each page. */
 export interface ListingRequest {
   /** Secret. */
   readonly sasUrl: string

@@ -11,6 +11,7 @@ export interface StorageAccount {
 /** Completes a request: its headers and, for a shared access signature, its address. */
 export type Authorise = (request: UnauthorisedRequest) => Promise<AuthorisedRequest>
 
+/** A request to a storage account as it is without leave. */
 export interface UnauthorisedRequest {
   readonly method: string
   readonly url: URL
@@ -18,6 +19,7 @@ export interface UnauthorisedRequest {
   readonly headers: Readonly<Record<string, string | number>>
 }
 
+/** The same with its leave, in a header or in the query: secret. */
 export type AuthorisedRequest = Pick<UnauthorisedRequest, 'headers' | 'url'>
 
 /** A token for Azure Storage that is good for some minutes at least. */

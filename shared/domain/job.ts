@@ -71,6 +71,7 @@ export interface CompareJob {
   readonly deadline: string
 }
 
+/** Told apart by `kind`. All kinds are claimed, supervised and closed in the same way. */
 export type Job = BackupJob | RestoreJob | CompareJob
 
 /** The exclusive right to run a job for one item. Kept as `claims/<vmKey>` and changed only by ETag. */
@@ -117,6 +118,7 @@ export type JobOutcome =
       readonly disks: readonly DiskReport[]
     }
 
+/** What a completed backup reached. Consistency is null where nothing was taken, as in a restore or a comparison. */
 export interface JobSummary {
   readonly consistency: Consistency | null
   readonly consistentAcrossDisks: boolean

@@ -4,6 +4,7 @@ import type { Failed } from './job-ref.ts'
  * restores stay short; what nothing needs any more is removed; then stored objects are checked, the longest unchecked first. */
 export const maintenanceStages = ['expire', 'compact', 'collect', 'scrub'] as const
 
+/** One of the stages, by its name. */
 export type MaintenanceStage = (typeof maintenanceStages)[number]
 
 /** How many days the record of a job that has ended is kept where no setting says it: a year's jobs can be compared with those of the year before. */
@@ -29,6 +30,7 @@ export interface MaintenanceCounts {
   readonly rebuilt: number
 }
 
+/** The counts of a pass that has only begun. */
 export const nothingMaintained: MaintenanceCounts = {
   expired: 0,
   folded: 0,

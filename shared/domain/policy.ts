@@ -34,6 +34,7 @@ export type BackupChoices = Pick<
   'excludedDisks' | 'consistency' | 'source' | 'windowHours' | 'compression' | 'encryption'
 >
 
+/** What holds where neither a policy nor the request says otherwise. */
 export const defaultChoices: BackupChoices = {
   excludedDisks: [],
   consistency: null,

@@ -39,6 +39,7 @@ export interface DiskProgress extends Moved {
   readonly lanes: number
 }
 
+/** The counts of a transfer that has only begun. */
 export const nothingMoved: Moved = { slicesDone: 0, doneBytes: 0, readBytes: 0, storedBytes: 0 }
 
 /** Adds counts up, field by field. */

@@ -9,6 +9,7 @@ export interface PlannedRead {
   readonly parts: readonly ChangedRange[]
 }
 
+/** How ranges are joined and cut into requests, in bytes. */
 export interface ReadLimits {
   /** The largest hole worth reading through: its bytes cost less than another request. */
   readonly gapBytes: number

@@ -23,6 +23,7 @@ export interface SidecarReference {
   readonly digest: string
 }
 
+/** One disk of a recovery point, as the commit record has it (docs/format.md, section 7). Bytes are of the raw disk, but `storedBytes`. */
 export interface CommittedDisk {
   readonly disk: string
   readonly name: string

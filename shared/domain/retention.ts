@@ -8,6 +8,7 @@ export interface Retention {
   readonly yearly?: number | undefined
 }
 
+/** What retention knows of a recovery point. */
 export interface PointInTime {
   readonly recoveryPointId: string
   /** ISO 8601, UTC. */

@@ -12,6 +12,7 @@ export type Schedule =
 
 /** In the order of Date.getUTCDay. */
 export const weekdays = ['sunday', 'monday', 'tuesday', 'wednesday', 'thursday', 'friday', 'saturday'] as const
+/** A day of the week as policies name it. */
 export type Weekday = (typeof weekdays)[number]
 
 const dayMs = 24 * 3600 * 1000

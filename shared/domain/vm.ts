@@ -8,6 +8,7 @@ export interface VmSelection {
   readonly tags?: Readonly<Record<string, string>>
 }
 
+/** A managed disk of a VM, as the platform described it when it was asked. */
 export interface VmDisk {
   /** `os`, or `lun-<n>` for a data disk: the disk's name inside this project, stable while it stays in its slot. */
   readonly disk: string

@@ -16,6 +16,7 @@ export interface ShardParts extends ShardHeader {
   fail(detail: string): never
 }
 
+/** One frame's entry in a shard (docs/format.md, section 5). */
 export const frameEntryBytes = 56
 
 /** Looks at every entry once; some nanoseconds for each.

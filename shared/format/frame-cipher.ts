@@ -25,8 +25,11 @@ export interface FrameCipher {
 }
 
 const algorithm = 'aes-256-gcm'
+/** Names a data key; drawn at random. */
 export const keyIdBytes = 16
+/** What AES-GCM takes without hashing it first (NIST SP 800-38D, 7.1). */
 export const nonceBytes = 12
+/** The whole tag of AES-GCM. */
 export const tagBytes = 16
 const drawnBytes = 8
 

@@ -53,6 +53,7 @@ const proofBytes = tagBytes + checkBytes
 
 /** Of a header whose texts have one character each, and 100. */
 export const frameHeaderBytesMin = fixedBytes + 2 * (2 + 1) + proofBytes
+/** Of a header whose texts have 100 characters each, as long as ids get. */
 export const frameHeaderBytesMax = fixedBytes + 2 * (2 + 100) + proofBytes
 
 /** Length of the header of every frame that was born in this disk's transfer. */
@@ -133,6 +134,7 @@ export const proveFrame = (
   return { header, payload }
 }
 
+/** A frame's header, proven by its CRC alone: the digest proves it together with the payload. */
 export interface FrameHeader {
   readonly headerBytes: number
   readonly payloadBytes: number

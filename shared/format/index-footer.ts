@@ -35,6 +35,7 @@ export interface FenceKey {
   readonly digest: Uint8Array
 }
 
+/** All of a footer but its fence keys (docs/format.md, section 6). */
 export interface IndexHead extends DiskKey, IndexTotals {
   readonly kind: 'slice' | 'layer'
   /** Number of the slice; in a layer, how many slices it was made of. */

@@ -6,18 +6,26 @@ export interface DiskKey {
   readonly recoveryPointId: string
   readonly disk: string
 }
+/** One slice of the transfer of that disk, from 0. */
 export interface SliceKey extends DiskKey {
   readonly slice: number
 }
 
 /** What the names of each kind of object begin with. */
 export const segmentsRoot = 'segments/'
+/** Slice indexes. */
 export const slicesRoot = 'slices/'
+/** Layers, those of compactions too. */
 export const layersRoot = 'layers/'
+/** Page hashes. */
 export const sidecarsRoot = 'sidecars/'
+/** Commit records. */
 export const recoveryPointsRoot = 'recovery-points/'
+/** What jobs have decided, by recovery point or by job. */
 export const plansRoot = 'plans/'
+/** Markers of attempts. */
 export const attemptsRoot = 'attempts/'
+/** How far slices are. */
 export const progressRoot = 'progress/'
 
 /** Object names of the vault container (docs/format.md, section 2). All are functions of ids alone; ids are checked. */
@@ -78,6 +86,7 @@ export const attemptMarker = (key: SliceKey, attempt: number): string =>
 /** Says that a comparison with what the vault holds of the disk found it damaged. */
 export const storedDamageName = (key: DiskKey): string => `plans/${diskPath(key)}/damage.json`
 
+/** What running steps depend on. */
 export const intentsPrefix = 'intents/'
 
 /** @param id a recovery point's, a compaction's or a job's */
@@ -92,6 +101,7 @@ export const condemnedName = (passId: string): string => `${condemnedPrefix}${ch
 /** What collection has read of a VM's recovery points. */
 export const marksName = (vmKey: string): string => `marks/${checked(vmKey)}.json`
 
+/** Which layers clones of an image may build on. */
 export const imageBasesRoot = 'bases/'
 
 /** Which recovery point holds the base layers of disks made from one image. */

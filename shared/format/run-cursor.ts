@@ -3,6 +3,7 @@ import type { FramePlace } from './frame.ts'
 import { sectorBytes } from './sectors.ts'
 import { type PlacedRun, runEntryBytes } from './shard-builder.ts'
 
+/** What a shard says of itself: counts, and the bytes of the disk between its first run and the end of its last. */
 export interface ShardHeader {
   readonly runs: number
   readonly frames: number

@@ -6,5 +6,7 @@ export const pageBytes = 4096
 export const frameCapacityBytesMax = 16 * 1024 * 1024
 /** What a reader takes, far above what is written: half a megabyte, and 8 MiB for a full 32 TiB disk. */
 export const shardBytesMax = 64 * 1024 * 1024
+/** The longest footer a reader takes (docs/format.md, sections 6 and 8). */
 export const footerBytesMax = 1024 * 1024 * 1024
+/** The one version there is; a reader refuses any other. */
 export const formatVersion = 1 as const

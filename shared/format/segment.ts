@@ -15,6 +15,7 @@ export interface SegmentTrailer {
   readonly directoryDigest: Uint8Array
 }
 
+/** Length of what ends each segment (docs/format.md, section 4). */
 export const segmentTrailerBytes = 68
 const trailerMagic = Buffer.from('DVSEGEND', 'latin1')
 

@@ -41,6 +41,7 @@ export interface ShardBuilder {
   finish(): EncodedShard | null
 }
 
+/** Begins every shard. */
 export const shardMagic = Buffer.from('DVSHARD\0', 'latin1')
 /** A run entry: where the run begins, how long it is and whether it is zero, in this many bytes whatever the disk's size. */
 export const runEntryBytes = 12

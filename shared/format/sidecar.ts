@@ -7,7 +7,9 @@ import { VaultError } from './vault-error.ts'
 
 /** Pages whose hashes lie together; a group covers this many pages of the disk. */
 export const pagesPerGroup = 4096
+/** Bytes of the disk that a group covers: 16 MiB. */
 export const groupDiskBytes = pagesPerGroup * pageBytes
+/** So much of a page's hash is kept (docs/format.md, section 8). */
 export const pageHashBytes = 16
 const bitmapBytes = pagesPerGroup / 8
 

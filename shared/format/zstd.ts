@@ -3,6 +3,7 @@ import { VaultError } from './vault-error.ts'
 import { zstdContext } from './zstd-context.ts'
 import { isWholeZstdFrame } from './zstd-frame.ts'
 
+/** How a payload lies in its frame: as one zstd frame, or as it is. */
 export type Compression = 'raw' | 'zstd'
 
 /** Memory that compressing so many bytes may need: zstd's own bound on its output is the input, 1/256 of it and 64 bytes

@@ -88,6 +88,8 @@ export const closePlan = async (control: BlobCreator, recoveryPointId: string): 
   await decideOnce<BackupPlan | PlanClosed>(control, vmPlanName(recoveryPointId), { isClosed: true })
 }
 
+/** The platform's copies that were taken for the backup; null as long as none is noted.
+ * @throws VaultError where the note is damaged */
 export const readSources = (control: BlobReader, recoveryPointId: string): Promise<SnapshotSet | null> =>
   readDecision<SnapshotSet>(control, sourcesName(recoveryPointId))
 
@@ -111,6 +113,7 @@ export const findDisk = async (
   return { plan, planned, source: taken.source }
 }
 
+/** The answer of a step that finds no plan, or a plan without its disk. Another try does not cure it. */
 export const planMissing: Failed = failed(
   'plan-missing',
   'The plan of this backup is not in the control container, or does not name this disk.',

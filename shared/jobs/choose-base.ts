@@ -3,6 +3,7 @@ import type { CommittedDisk, RecoveryPoint } from '../domain/recovery-point.ts'
 import type { VmDisk } from '../domain/vm.ts'
 import type { PlannedDisk } from './backup-plan.ts'
 
+/** A disk of the VM and what its transfer is compared with. Exactly one of `base` and `fullReason` is null. */
 export type ChosenBase = Pick<PlannedDisk, 'base' | 'disk' | 'fullReason'>
 
 /** Azure computes no difference between two copies of a disk that was resized across 4 TiB in between (docs: incremental snapshots,

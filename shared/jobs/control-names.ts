@@ -1,15 +1,19 @@
 /** Names of the job objects in the control container. Ids are made by this project (`isId`), so they need no escaping. */
 
+/** Ids of jobs tell their kind by how they begin; all others are backups. */
 export const isRestoreJobId = (jobId: string): boolean => jobId.startsWith('restore-')
 
+/** See `isRestoreJobId`. */
 export const isCompareJobId = (jobId: string): boolean => jobId.startsWith('compare-')
 
 /** A VM has one backup or comparison at a time. A restore only reads the vault, so it claims its own id and never waits for a backup. */
 export const claimName = (job: { readonly jobId: string; readonly vmKey: string }): string =>
   isRestoreJobId(job.jobId) ? `claims/${job.jobId}` : `claims/${job.vmKey}`
 
+/** Claims of all items: every job that runs has one below it. */
 export const claimPrefix = 'claims/'
 
+/** Records of ended jobs, the newest first. */
 export const endedJobPrefix = 'ended-jobs/'
 
 /** Listed in byte order, the newest job comes first: the time in its id is counted down. */
@@ -18,11 +22,14 @@ export const endedJobName = (jobId: string): string => {
   return `${endedJobPrefix}${99_999_999_999_999 - Number(day + time)}-${jobId}`
 }
 
+/** The job of such a record.
+ * @param name as `endedJobName` makes it */
 export const jobIdOfEnded = (name: string): string => name.slice(name.indexOf('-', endedJobPrefix.length) + 1)
 
 /** Where version 0.1 kept the record of a job, from its start on. */
 export const olderJobName = (jobId: string): string => `${olderJobPrefix}${jobId}`
 
+/** See `olderJobName`. */
 export const olderJobPrefix = 'jobs/'
 
 /** Where version 0.1 kept the order of its jobs; nothing reads it. */
@@ -53,6 +60,7 @@ export const sealedName = (recoveryPointId: string, disk: string): string =>
 export const sliceProgressPrefix = (recoveryPointId: string, disk: string): string =>
   `progress/${recoveryPointId}/${disk}/`
 
+/** How far one slice is. Written over and over; the last word counts. */
 export const sliceProgressName = (recoveryPointId: string, disk: string, slice: number): string =>
   `${sliceProgressPrefix(recoveryPointId, disk)}${String(slice).padStart(6, '0')}`
 
@@ -65,6 +73,9 @@ export const restorePlanName = (jobId: string): string => `plans/${jobId}/restor
 /** What a comparison will do. */
 export const comparisonPlanName = (jobId: string): string => `plans/${jobId}/comparison.json`
 
+/** All policies. */
 export const policyPrefix = 'policies/'
 
+/** A policy as it was put there by an operator.
+ * @param name of the policy, an id */
 export const policyName = (name: string): string => `${policyPrefix}${name}.json`

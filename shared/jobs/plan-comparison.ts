@@ -20,10 +20,13 @@ export interface ComparisonPlan {
   readonly disks: readonly { readonly disk: string; readonly sizeBytes: number }[]
 }
 
+/** `failed` where the recovery point, a disk of it, or the platform's copy of one is not there. */
 export type ComparisonPlanned = ({ readonly kind: 'planned' } & Pick<ComparisonPlan, 'disks'>) | Failed
 
 type PlanDeps = Pick<JobDeps, 'access' | 'clock' | 'control' | 'vault'>
 
+/** What the comparison will do; null while it is not decided. The plan of a job never changes.
+ * @throws ControlObjectError where the bytes are no JSON */
 export const readComparisonPlan = async (control: BlobReader, jobId: string): Promise<ComparisonPlan | null> =>
   (await readJson<ComparisonPlan>(control, comparisonPlanName(jobId)))?.value ?? null
 

@@ -22,6 +22,7 @@ import type { JobDeps } from './job-deps.ts'
 import { decideOnce, readDecision } from './json-object.ts'
 import { withReader } from './with-reader.ts'
 
+/** `slices` is 0 where nothing changed. `lanes` says over how many children the slices are spread, at least 1. Bytes are of the raw disk. */
 export type DiskPlanned =
   | {
       readonly kind: 'planned'

@@ -37,6 +37,7 @@ const subscriptionId = v.pipe(v.string(subscriptionText), v.uuid(subscriptionTex
 const tagText = 'Expected text of at most 256 characters.'
 const tagValue = v.pipe(v.string(tagText), v.maxLength(256, tagText))
 
+/** Which VMs a policy or a request means: those that fit all that is named. An empty list selects none. */
 export const selectionSchema = closedObject({
   subscriptionIds: v.optional(list(subscriptionId, listMax, 'Expected a list of subscription ids.')),
   resourceGroups: v.optional(list(text(90), listMax, 'Expected a list of names of resource groups.')),

@@ -23,6 +23,7 @@ export type ResumeOutcome =
   | { readonly kind: 'busy'; readonly running: Claim }
   | { readonly kind: 'impossible'; readonly why: string; readonly jobKind: Job['kind'] }
 
+/** Everything that resuming asks and changes. */
 export type ResumeDeps = Pick<JobDeps, 'access' | 'clock' | 'control' | 'newToken' | 'vault'> & {
   readonly instances: JobInstances
 }

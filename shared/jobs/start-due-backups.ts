@@ -12,6 +12,7 @@ import { selectVms } from './select-vms.ts'
 import { type StartOutcome, startJob } from './start-job.ts'
 import { safeMessage } from './step-failure.ts'
 
+/** What a sweep needs. `windowHours` holds for policies that name no window. */
 export interface SweepDeps extends Pick<JobDeps, 'access' | 'clock' | 'control' | 'inventory' | 'newToken' | 'vault'> {
   readonly instances: JobInstances
   readonly subscriptionIds: readonly string[]

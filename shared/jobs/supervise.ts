@@ -34,6 +34,7 @@ export type Supervised =
     }
   | { readonly kind: 'fault'; readonly jobId: string; readonly message: string }
 
+/** Everything that supervision asks and changes. */
 export type SuperviseDeps = Pick<JobDeps, 'access' | 'clock' | 'control' | 'newToken' | 'restoreDisks' | 'vault'> & {
   readonly instances: JobInstances
   /** How many instances one job may use up from its start, or from its resumption; then it has failed. */

@@ -16,6 +16,7 @@ export interface ObjectReader {
   readRange(name: string, offsetBytes: number, lengthBytes: number, options?: RangeOptions): Promise<Uint8Array | null>
 }
 
+/** Reads, and finds by name. */
 export interface BlobReader extends ObjectReader {
   /** Objects whose names start with `prefix`, sorted by name, page by page in bounded memory. */
   list(prefix: string, options?: CallOptions): AsyncIterable<BlobEntry>
@@ -29,6 +30,7 @@ export interface ObjectCreator extends ObjectReader {
   create(name: string, parts: readonly Uint8Array[], options?: CallOptions): Promise<'created' | 'exists'>
 }
 
+/** Reads, and makes what is not there: nothing that it can do changes or removes an object. */
 export interface BlobCreator extends BlobReader, ObjectCreator {
   /** The same for objects too large to hold: parts (each at most 64 MiB) are staged as they come and become visible together.
    * The memory of a part may be gone when the next one is asked for. */
@@ -43,6 +45,7 @@ export interface VaultStore extends BlobCreator {
   purge(name: string, etag: string, options?: CallOptions): Promise<'removed' | 'absent' | 'changed' | 'retained'>
 }
 
+/** Everything: for objects that change, and for whoever removes. */
 export interface ControlStore extends BlobCreator {
   /** Replaces the object only if its ETag still is `etag`. */
   replace(
@@ -57,11 +60,13 @@ export interface ControlStore extends BlobCreator {
   remove(name: string, etag?: string, options?: CallOptions): Promise<'removed' | 'absent' | 'changed'>
 }
 
+/** A whole object, as it was at one moment. */
 export interface BlobContent {
   readonly bytes: Uint8Array
   readonly etag: string
 }
 
+/** An object as a listing tells of it. */
 export interface BlobEntry {
   readonly name: string
   readonly lengthBytes: number
@@ -75,20 +80,24 @@ export interface BlobEntry {
 /** What storing and early removal cost. Reading needs none of these to be woken up first, as archived objects would. */
 export type AccessTier = 'Hot' | 'Cool' | 'Cold'
 
+/** The signal ends the call with its reason; what was sent may still take effect. */
 export interface CallOptions {
   readonly signal?: AbortSignal
 }
 
+/** For reads of a part. */
 export interface RangeOptions extends CallOptions {
   /** Memory of just the length that is asked for, which may get the bytes; they are what is returned in any case. Not to be used for anything
    * else before the call has ended. */
   readonly into?: Uint8Array
 }
 
+/** For reads of a whole object: a longer one is refused with `too-large`, at 64 MiB where no length is given. */
 export interface ReadOptions extends CallOptions {
   readonly lengthBytesMax?: number
 }
 
+/** `throttled` and `unreachable` pass with time. `short-object`: it ends before what was asked for. `too-large`: longer than the caller takes. */
 export type StorageFault =
   | { readonly code: 'throttled'; readonly name: string; readonly retryAfterSeconds: number | null }
   | { readonly code: 'unreachable'; readonly name: string }

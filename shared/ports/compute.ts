@@ -10,6 +10,7 @@ import type { Consistency, VmDescription, VmSelection } from '../domain/vm.ts'
 /** Decides by a VM's id, as it is listed, whether its description is needed. Must not throw. */
 export type IsWanted = (vmId: string) => Promise<boolean>
 
+/** Finds VMs and describes them with their disks. */
 export interface VmInventory {
   /** Null where the VM does not exist or may not be read. */
   find(vmId: string): Promise<VmDescription | null>
@@ -18,6 +19,7 @@ export interface VmInventory {
   select(selection: VmSelection, isWanted?: IsWanted): AsyncIterable<VmDescription>
 }
 
+/** What the platform is to copy, and under which recovery point's name: asked again, it answers with the same copies. */
 export interface SnapshotRequest {
   readonly vm: VmDescription
   readonly recoveryPointId: string
@@ -53,6 +55,7 @@ export interface VmSnapshots {
   ): Promise<{ readonly kind: 'released'; readonly removed: number } | Pending | Failed>
 }
 
+/** Gives and ends access to a disk, a snapshot or a disk restore point, by its ARM id. */
 export interface DiskAccess {
   /** A read SAS URL for the source. The URL is a secret: it stays inside the activity that asked. Asked again while one is live, the
    * platform extends it and returns the same URL.
@@ -68,6 +71,7 @@ export interface DiskAccess {
   exists(resourceId: string): Promise<boolean>
 }
 
+/** A managed disk that is to be made, empty, for an upload. */
 export interface RestoreDiskRequest {
   /** ARM id of the disk to make. It must not exist, or have been made by the same restore job. */
   readonly diskId: string
@@ -82,6 +86,7 @@ export interface RestoreDiskRequest {
   readonly jobId: string
 }
 
+/** Makes the disks that restores write. Every call may be repeated. */
 export interface RestoreDisks {
   /** Creates the upload disk and grants write access to it. `sasUrl` is a secret. */
   open(

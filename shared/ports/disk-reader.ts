@@ -17,10 +17,13 @@ export interface DiskReader {
   close(): void
 }
 
+/** The signal ends the call with its reason. */
 export interface ReaderOptions {
   readonly signal?: AbortSignal
 }
 
+/** `access-ended`, `throttled`, `unreachable` and `short-body` may pass; for `diff-unsupported` a transfer of all allocated ranges helps; `gone` and
+ * `rejected` stay. */
 export type SourceFault =
   | { readonly code: 'access-ended' }
   | { readonly code: 'throttled'; readonly retryAfterSeconds: number }

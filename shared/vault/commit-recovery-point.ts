@@ -14,6 +14,7 @@ import { createRemembered, remembering } from './remembered-objects.ts'
 /** What the caller knows of a recovery point; the rest follows from it. */
 export type RecoveryPointDraft = Omit<RecoveryPoint, 'format' | 'revision' | 'merkleRoot'>
 
+/** `committed` with the record that counts, whoever made it; `aborted`: the recovery point will never exist. */
 export type Committed = ({ readonly kind: 'committed' } & FoundRecoveryPoint) | { readonly kind: 'aborted' }
 
 /** Makes the recovery point visible, all disks at once: the only commit point. Key: (vmKey, recoveryPointId). Whoever comes second,

@@ -14,6 +14,7 @@ import { callOptions } from './objects.ts'
 import { isKeyFault, noRegatherKeys, requireKeys } from './regather-keys.ts'
 import { type CompactionDeps, intentsOf, runCompaction } from './run-compaction.ts'
 
+/** What one call may do for one VM. */
 export interface CompactVmRequest {
   readonly vmKey: string
   /** Steps of this call: a step folds once for each disk, or moves the data of one disk. */

@@ -8,6 +8,7 @@ import type { DiskReader } from '../ports/disk-reader.ts'
 import { callOptions } from './objects.ts'
 import { type OpenStack, openStack, readStack } from './stack.ts'
 
+/** Which part of a disk is compared. Bytes are of the raw disk. */
 export interface CompareRequest {
   readonly disk: Pick<CommittedDisk, 'stack' | 'sizeBytes'>
   /** Where the call before ended; 0 at first. */

@@ -11,6 +11,7 @@ const name = 'keys/current.json'
 
 const schema = v.object({ format: v.literal(1), keyId: v.pipe(v.string(), v.check(isKeyId, 'is not a key id')) })
 
+/** The data key that new frames are encrypted under, by its id, and what changing that takes. */
 export interface CurrentKey {
   readonly keyId: string
   readonly etag: string

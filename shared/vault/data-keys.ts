@@ -20,6 +20,7 @@ import { openDataKey, readNewestReadable } from './open-data-key.ts'
 import { createKeyRecord, listDataKeys, readKeyRecord, type StoredKey } from './stored-keys.ts'
 import { unwrapDataKey } from './unwrap-data-key.ts'
 
+/** Where data keys lie, and what wraps and opens them. */
 export interface DataKeyDeps {
   readonly vault: BlobCreator
   readonly control: ControlStore

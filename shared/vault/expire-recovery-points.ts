@@ -27,6 +27,7 @@ export const expireRecoveryPoint = async (
   }
 }
 
+/** What one call may end of one VM, and by which rules. */
 export interface ExpireRequest {
   readonly vmKey: string
   /** Of all policies that the VM is under: what one of them keeps is kept. Null among them, or none at all: everything is kept. */
@@ -39,6 +40,7 @@ export interface ExpireRequest {
   readonly expiryMax: number
 }
 
+/** The ids that ended by this call, in the order of their ending. `more`: the call ended as many as it may. */
 export interface Expired {
   readonly kind: 'done' | 'more'
   readonly expired: readonly string[]

@@ -9,6 +9,7 @@ import { type FoldedIndex, foldedIndex } from './folded-index.ts'
 import { type Layer, layerRuns, openLayer } from './layer-reader.ts'
 import { type MergedRun, mergeLayers } from './merge-layers.ts'
 
+/** Which layers of one disk become one, and under which name. */
 export interface FoldRequest {
   /** The compaction's; it follows from what is folded. */
   readonly id: string

@@ -13,6 +13,7 @@ export interface BuiltIndex {
   readonly runs: number
 }
 
+/** Takes the runs of one slice and makes its index, but for the footer. */
 export interface IndexBuilder {
   /** In order of offset; see ShardBuilder. */
   add(runs: readonly Run[], frame: FramePlace | null): void

@@ -20,6 +20,7 @@ export interface Intent {
   readonly makes?: readonly string[] | undefined
 }
 
+/** A commit record that a compaction is going to create. */
 export interface PlannedRevision {
   readonly recoveryPointId: string
   readonly vmKey: string

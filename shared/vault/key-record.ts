@@ -49,6 +49,7 @@ const keyRecord = v.object({
   check: v.pipe(v.string(), v.length(24), v.regex(/^[A-Za-z0-9+/]{22}==$/)),
 })
 
+/** All bytes of the object, its digest first (docs/format.md, section 9). Deterministic. */
 export const encodeKeyRecord = (record: KeyRecord): Buffer => encodeSealedJson(record)
 
 /** The record, proven and parsed. @throws VaultError where a byte, the shape or the name is wrong */

@@ -14,12 +14,14 @@ import { takeNumber } from './numbers.ts'
 import { callOptions } from './objects.ts'
 import { createRemembered } from './remembered-objects.ts'
 
+/** Whose ranges are listed, and where the plan goes. */
 export interface PlanDiskDeps {
   readonly control: BlobCreator
   readonly reader: DiskReader
   readonly clock: Clock
 }
 
+/** How the disk's transfer is cut. */
 export interface PlanDiskRequest extends DiskKey {
   /** True where the reader compares with a base: the transfer is then incremental. */
   readonly hasBase: boolean

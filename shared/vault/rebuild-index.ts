@@ -13,6 +13,7 @@ import type { ShardLimits } from './rebuild-shards.ts'
 import { copyLayer, putBack, type RecoveredLayer } from './recovered-layer.ts'
 import { defaultTuning } from './transfer-tuning.ts'
 
+/** Where indexes lie, and where damage is noted. */
 export interface RebuildDeps {
   readonly vault: BlobCreator
   readonly control: ControlStore

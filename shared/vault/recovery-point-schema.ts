@@ -132,6 +132,7 @@ const expiredRecord = v.object({
   vmKey: v.string(),
 })
 
+/** A recovery point, a fence in its place, or its end; told apart by `disks`, `aborted` and `expired`. */
 export type CommitRecord =
   | RecoveryPoint
   | Readonly<v.InferOutput<typeof abortedRecord>>

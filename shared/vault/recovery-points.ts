@@ -6,6 +6,7 @@ import { parseVaultName } from '../format/vault-name.ts'
 import { type BlobReader, type CallOptions, type ObjectReader, StorageError } from '../ports/blob-store.ts'
 import { type CommitRecord, parseCommitRecord } from './recovery-point-schema.ts'
 
+/** A recovery point by its VM and its id. */
 export interface RecoveryPointKey {
   readonly vmKey: string
   readonly recoveryPointId: string

@@ -9,6 +9,7 @@ import { proveSlice, readSliceRuns } from './prove-slice.ts'
 import { type RegatherDeps, writeRegatheredSlice } from './regather-slice.ts'
 import { readSliceIndex } from './slice-index.ts'
 
+/** What of one disk's stack is gathered into new frames. */
 export interface RegatherRequest {
   /** The compaction's: new frames are born under it. */
   readonly id: string

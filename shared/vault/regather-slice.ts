@@ -12,12 +12,14 @@ import { createSegmentWriter, storedBytesMax } from './segment-writer.ts'
 import { createSliceWriter } from './slice-writer.ts'
 import { defaultTuning } from './transfer-tuning.ts'
 
+/** Where new frames go, and under which key. */
 export interface RegatherDeps {
   readonly vault: BlobCreator
   readonly control: ControlStore
   readonly keys: RegatherKeys
 }
 
+/** Runs whose bytes are written once more, as a slice of the compaction. */
 export interface RegatheredSlice {
   readonly key: SliceKey
   /** In order of offset. */

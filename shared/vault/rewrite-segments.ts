@@ -16,6 +16,7 @@ export interface MovedFrames {
   find(frame: FramePlace): FramePlace | null
 }
 
+/** Which frames of one disk move to segments of the compaction, unchanged. */
 export interface RewriteRequest {
   /** The compaction's, below which the new segments are named. */
   readonly id: string

@@ -10,6 +10,7 @@ import { noRegatherKeys, type RegatherKeys } from './regather-keys.ts'
 import { type Regathered, regatherLayer } from './regather-layer.ts'
 import { type MovedFrames, nothingMoved, rewriteSegments } from './rewrite-segments.ts'
 
+/** Where layers lie, and what opens frames whose bytes are gathered anew. */
 export interface CompactionDeps {
   readonly vault: BlobCreator
   readonly control: ControlStore

@@ -35,6 +35,7 @@ const settlingOf = (vm: ListedVm, { bases }: AroundVms): string => {
   return digestHex(Buffer.from(JSON.stringify([rulesVersion, bases, records])))
 }
 
+/** True where compaction found nothing to do for the VM before, and finds nothing to do again. Reads nothing. */
 export const isSettled = (vm: ListedVm, marks: VmMarks, around: AroundVms): boolean =>
   !around.restless.has(vm.vmKey) && marks.settled === settlingOf(vm, around)
 

@@ -26,6 +26,7 @@ export interface Swept {
   readonly cutAt: string | null
 }
 
+/** How far one call goes. */
 export interface SweepBudget {
   readonly objectsMax: number
   readonly hasTime?: () => boolean

@@ -28,6 +28,7 @@ import { type SourceMeter, sourceMeter } from './source-meter.ts'
 import { noteStoredDamage } from './stored-damage.ts'
 import { defaultTuning, type TransferTuning } from './transfer-tuning.ts'
 
+/** Where a slice is read, and where it goes. */
 export interface TransferSliceDeps {
   readonly vault: ObjectCreator
   readonly control: ObjectCreator
@@ -37,6 +38,7 @@ export interface TransferSliceDeps {
   readonly drawNonce?: () => Uint8Array
 }
 
+/** One slice of a planned disk, and how it is moved. */
 export interface TransferSliceRequest extends SliceKey {
   readonly jobId: string
   /** Asked at the start and then every few seconds. */
@@ -53,6 +55,7 @@ export interface TransferSliceRequest extends SliceKey {
   readonly signal?: AbortSignal
 }
 
+/** How far a running slice is. Bytes are of the raw disk, but `storedBytes`. */
 export interface SliceProgress {
   /** Changed bytes that are dealt with, of `totalBytes`. */
   readonly doneBytes: number
@@ -63,6 +66,7 @@ export interface SliceProgress {
   readonly storedBytes: number
 }
 
+/** `transferred`: the slice is committed, by this call or before it. `stopped`: it was told to stop, and is not committed. */
 export type SliceTransfer = ({ readonly kind: 'transferred' } & SliceStats) | { readonly kind: 'stopped' }
 
 /** Moves one slice of a planned disk into the vault. Key: (recoveryPointId, disk, slice): where the slice index exists nothing is read

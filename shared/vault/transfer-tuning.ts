@@ -20,6 +20,7 @@ export interface TransferTuning {
 
 const mib = 1024 * 1024
 
+/** What transfers have where nothing else is asked for; measured, see docs/performance.md. */
 export const defaultTuning: TransferTuning = {
   gapBytes: 120 * 1024,
   readBytesMax: 2 * mib,

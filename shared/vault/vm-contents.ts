@@ -10,6 +10,7 @@ export interface VmContents {
   readonly sidecars: ReadonlyMap<string, { readonly reference: SidecarReference; readonly sizeBytes: number }>
 }
 
+/** Objects that several recovery points share are listed once, as the last of them names them. */
 export const contentsOf = (points: readonly CheckedPoint[]): VmContents => {
   const layers = new Map<string, LayerReference>()
   const sidecars = new Map<string, { readonly reference: SidecarReference; readonly sizeBytes: number }>()

@@ -9,6 +9,7 @@ import type { JobDeps } from '../job-deps.ts'
 import { ControlObjectError, readJson } from '../json-object.ts'
 import { readUnfinished } from '../unfinished.ts'
 
+/** What one call may remove of the records of jobs. */
 export interface CollectJobsRequest {
   /** A job that ended that many days ago, or later, is kept. */
   readonly jobDays: number
@@ -16,6 +17,7 @@ export interface CollectJobsRequest {
   readonly recordsMax: number
 }
 
+/** What one call came to; what it left waits for the next pass. */
 export interface CollectedJobs {
   readonly removed: number
   /** Records that are no JSON: they stay. */
