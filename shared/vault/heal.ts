@@ -1,5 +1,6 @@
 import type { ChangedRange, Extent } from '../domain/extent.ts'
 import { layerName } from '../format/names.ts'
+import { VaultError } from '../format/vault-error.ts'
 import { parseVaultName } from '../format/vault-name.ts'
 import type { CallOptions, ObjectReader } from '../ports/blob-store.ts'
 import type { DiskReader } from '../ports/disk-reader.ts'
@@ -34,6 +35,23 @@ export const rangesToHeal = async (
     if (known !== null) damaged.set(segment, new Set([...(known ?? []), ...places]))
   }
   return damaged.size === 0 ? [] : createDamageLocator(reader, options).shownBy(disk, damaged)
+}
+
+/** Whether one of the disks cannot be restored whole because of what is reported, or because an index of it is damaged. Looks at the indexes, as the reports may
+ * be older than the disks' layers. */
+export const showsDamage = async (
+  reader: ObjectReader,
+  disks: readonly DiskStack[],
+  reports: readonly DamageReport[],
+  options: CallOptions = {},
+): Promise<boolean> => {
+  try {
+    for (const disk of disks) if ((await rangesToHeal(reader, disk, reports, options)).length > 0) return true
+    return false
+  } catch (error) {
+    if (error instanceof VaultError) return true
+    throw error
+  }
 }
 
 /** Frames under data keys whose records are damaged or gone. */

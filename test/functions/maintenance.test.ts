@@ -89,6 +89,7 @@ describe('POST maintenance', () => {
 const { message, ...common } = report
 const told = {
   ...common,
+  soundIn: null,
   code: 'vault-digest-mismatch',
   reason: message,
   hint: expect.stringContaining('Back the VM up'),

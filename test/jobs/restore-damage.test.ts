@@ -4,6 +4,7 @@ import { restoreJobIdOf } from '../../shared/domain/ids.ts'
 import type { RestoreJob } from '../../shared/domain/job.ts'
 import type { RecoveryPoint } from '../../shared/domain/recovery-point.ts'
 import { startJob } from '../../shared/jobs/start-job.ts'
+import { damageOf, writeDamage } from '../../shared/vault/damage-reports.ts'
 import { readRecoveryPoint } from '../../shared/vault/recovery-points.ts'
 import { createVaultKeys } from '../../shared/vault/vault-keys.ts'
 import { ask } from '../functions/call-endpoint.ts'
@@ -70,13 +71,53 @@ describe('damage that a restore comes upon', { timeout: 30_000 }, () => {
     expect((await restore(world, first)).outcome).toMatchObject(failedBy('digest-mismatch', name))
     const ranges = [{ offsetBytes: mib, lengthBytes: mib }]
     expect(await told(world)).toMatchObject([
-      { name, kind: 'data', touches: [{ recoveryPointId: first.recoveryPointId, disk: 'os', ranges }] },
+      { name, kind: 'data', touches: [{ recoveryPointId: first.recoveryPointId, disk: 'os', ranges }], soundIn: null },
     ])
     const second = await backUp(world, 1)
     expect(second.disks[0]).toMatchObject({ transfer: 'incremental', changedBytes: mib })
     const restored = await restore(world, second)
     expect(restored.outcome).toMatchObject({ kind: 'completed' })
     expect(restored.bytes?.equals(world.platform.disks.get('os')!)).toBe(true)
+  })
+
+  it('is told with the newest recovery point from the backup on that stored the bytes again', async () => {
+    const world = worldWithData()
+    const first = await backUp(world, 0)
+    const name = flip(world, `segments/${first.recoveryPointId}/os/`, 500)
+    const second = await backUp(world, 1)
+    expect((await restore(world, first)).outcome).toMatchObject(failedBy('digest-mismatch', name))
+    const [both] = await damageOf(world.control, vmKey)
+    expect(both!.touches.map(({ recoveryPointId }) => recoveryPointId)).toEqual([
+      first.recoveryPointId,
+      second.recoveryPointId,
+    ])
+    const backUpAgain = { soundIn: null, hint: expect.stringMatching(/^Back the VM up/) }
+    expect(await told(world)).toMatchObject([backUpAgain])
+    // As by a check that began before the second was committed.
+    await writeDamage(world.control, { ...both!, touches: both!.touches.slice(0, 1) })
+    expect(await told(world)).toMatchObject([backUpAgain])
+    const third = await backUp(world, 2)
+    expect(await told(world)).toMatchObject([
+      {
+        name,
+        soundIn: third.recoveryPointId,
+        hint: expect.stringMatching(`^Recovery point ${third.recoveryPointId}.* is not hurt`),
+      },
+    ])
+  })
+
+  it('is told of a disk that the newest recovery point does not have as of one that it does not cure', async () => {
+    const world = worldWithData()
+    const first = await backUp(world, 0)
+    flip(world, `segments/${first.recoveryPointId}/os/`, 500)
+    await restore(world, first)
+    const [report] = await damageOf(world.control, vmKey)
+    await writeDamage(world.control, {
+      ...report!,
+      touches: report!.touches.map((touch) => ({ ...touch, disk: 'lun-7' })),
+    })
+    await backUp(world, 1)
+    expect(await told(world)).toMatchObject([{ soundIn: null }])
   })
 
   it('is told of a layer, and the next backup does not lie on it', async () => {
@@ -87,6 +128,7 @@ describe('damage that a restore comes upon', { timeout: 30_000 }, () => {
     expect(await told(world)).toMatchObject([{ name, kind: 'index' }])
     const second = await backUp(world, 1)
     expect(second.disks[0]).toMatchObject({ transfer: 'full', fullReason: 'stored-bytes-damaged', stack: [{}] })
+    expect(await told(world)).toMatchObject([{ name, soundIn: second.recoveryPointId }])
     expect((await restore(world, second)).outcome).toMatchObject({ kind: 'completed' })
   })
 
