@@ -1,11 +1,10 @@
 /**
- * Backs up many small VMs at once: the built app and the local Durable engine in this process, over a platform and a store in memory, so
- * that what is left is orchestration. Answers `{"secondsPerVm":{"10":...,"1000":...}}` by message. Started by
- * `bench/support/structural-rows.ts`. Arguments: folder of the task hub, then the large number of VMs.
+ * Backs up many small VMs, so many at once: the built app and the local Durable engine in this process, over a platform and a store in
+ * memory, so that what is left is orchestration. Answers `{"secondsPerVm":...}` by message. Started by
+ * `bench/support/orchestration-rows.ts`. Arguments: folder of the task hub, VMs in all, VMs at once.
  */
 import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { createDurableEngine } from '../local/host/durable/engine.ts'
 import type { InvocationRequest } from '../local/host/invocation.ts'
 import { runInvocation } from '../local/host/worker/child/run-invocation.ts'
@@ -14,11 +13,10 @@ import { startHubServer } from '../test/sim/support/hub-server.ts'
 import { loadBuiltApp } from './support/loaded-app.ts'
 import { manyVms } from './support/many-vms.ts'
 import { createQuietStore } from './support/quiet-store.ts'
-import { median } from './support/statistics.ts'
 
-const few = 10
-const rounds = 5
-const [folder = '', many = '1000'] = process.argv.slice(2)
+/** Code that runs for the first time is slower, however many VMs there are. */
+const warmUpVms = 100
+const [folder = '', all = '', atOnce = ''] = process.argv.slice(2)
 
 const [vault, control] = [createQuietStore(), createQuietStore()]
 const { app } = await loadBuiltApp((real) => {
@@ -46,10 +44,9 @@ const engine = createDurableEngine({
 hub.engine = engine
 await engine.start()
 
-/** @returns seconds until every VM of the group has its recovery point and nothing is claimed any more */
-const backUpGroup = async (group: string, count: number): Promise<number> => {
+/** Ends when every VM of the group has its recovery point, nothing is claimed any more and the engine has nothing left to do. */
+const backUpGroup = async (group: string, count: number): Promise<void> => {
   const before = vault.countBelow('recovery-points')
-  const began = performance.now()
   const http = {
     method: 'POST',
     url: 'http://localhost/api/backups',
@@ -69,15 +66,14 @@ const backUpGroup = async (group: string, count: number): Promise<number> => {
   if (started.kind !== 'succeeded') throw new Error(JSON.stringify(started))
   const status = started.returnValue?.http?.statusCode ?? ''
   if (!status.startsWith('20')) throw new Error(`startBackup answered ${JSON.stringify(started.returnValue)}`)
-  while (control.countBelow('claims') > 0 || vault.countBelow('recovery-points') < before + count) await sleep(5)
-  return (performance.now() - began) / 1000
+  await engine.idle()
+  const [claims, points] = [control.countBelow('claims'), vault.countBelow('recovery-points') - before]
+  if (claims > 0 || points !== count) throw new Error(`${group}: ${points} of ${count} backed up, ${claims} claimed`)
 }
 
-// Code that runs for the first time is slower; that is not what grows with the number of VMs.
-await backUpGroup('vms-100-warm', 100)
-const fewSeconds: number[] = []
-for (let round = 0; round < rounds; round += 1) fewSeconds.push(await backUpGroup(`vms-${few}-${round}`, few))
-const manySeconds = await backUpGroup(`vms-${many}-many`, Number(many))
-process.send?.({ secondsPerVm: { few: median(fewSeconds) / few, many: manySeconds / Number(many) } }, () =>
-  process.exit(),
-)
+await backUpGroup(`vms-${warmUpVms}-warm`, warmUpVms)
+const [vms, together] = [Number(all), Number(atOnce)]
+const began = performance.now()
+let done = 0
+for (; done < vms; done += together) await backUpGroup(`vms-${together}-${done}`, together)
+process.send?.({ secondsPerVm: (performance.now() - began) / 1000 / done }, () => process.exit())
