@@ -1,6 +1,7 @@
 import type { BackupJob, Claim } from '../../shared/domain/job.ts'
 import { refOf } from '../../shared/domain/job-ref.ts'
 import { backupJobOf, defaultChoices } from '../../shared/domain/policy.ts'
+import { recoveryPointName } from '../../shared/format/names.ts'
 import { type HeldClaim, isCurrent, readClaim, renewClaim } from '../../shared/jobs/claim.ts'
 import { endJob, finishJob } from '../../shared/jobs/finish-job.ts'
 import { readJobRecord } from '../../shared/jobs/job-records.ts'
@@ -97,10 +98,12 @@ const backUpBy = (
   return mishap === null ? launch(history, random, task, null) : launch(history, random, task)
 }
 
-/** True where a backup may say that it cannot go on: where notes of it were lost, and where what names it was, so that another one took its place or a
- * collection gave it up, before its name was brought back. */
+/** True where a backup may say that it cannot go on: where notes of it were lost, where the record of its own commit was damaged and is not mended, and
+ * where what names it was lost, so that another one took its place or a collection gave it up, before its name was brought back. */
 export const mayEnd = (history: History, { job: { recoveryPointId, vmKey } }: Claim, reason: string): boolean => {
   if ([...history.everDamaged].some((name) => name.startsWith(`plans/${recoveryPointId}/`))) return true
+  const committed = recoveryPointName(vmKey, recoveryPointId, 1)
+  if (history.everDamaged.has(committed) && reason.includes(committed)) return true
   if (!hasLostName(history, vmKey)) return false
   const { platform, vault } = history.world
   if (reason === 'copy-gone') return isOvertaken(platform, recoveryPointId)
