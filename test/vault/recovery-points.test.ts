@@ -60,6 +60,19 @@ describe('a commit record', () => {
     expect(commits[2]).toEqual(commits[0])
   })
 
+  it('that was damaged since refuses a twin of its commit by its name, and stays as it is', async () => {
+    const world = await worldWith('r1')
+    const name = nameOf('r1')
+    const { bytes = expect.unreachable(), etag = '' } = world.vault.objects.get(name) ?? {}
+    const damaged = Buffer.from(bytes)
+    damaged[90]! ^= 1
+    world.vault.objects.set(name, { bytes: damaged, etag })
+    const other = { vault: world.vault.reopen() }
+    const again = commitRecoveryPoint(other, draftOf(world.made[0] as RecoveryPoint))
+    await expect(again).rejects.toMatchObject({ fault: { name } })
+    expect(world.vault.objects.get(name)?.bytes).toEqual(damaged)
+  })
+
   it('chains to the bytes of the record before it', async () => {
     const world = await worldWith('r1', 'r2')
     const bytes = world.vault.objects.get(nameOf('r1'))?.bytes ?? Buffer.alloc(0)
