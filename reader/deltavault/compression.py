@@ -10,7 +10,7 @@ def decompress(stored: bytes, plain_length: int, name: str, place: str) -> bytes
     try:
         parameters = zstandard.get_frame_parameters(stored)
         demand(parameters.has_checksum, name, place, 'the zstd frame has no checksum of its content')
-        demand(parameters.dict_id == 0, name, place, 'the zstd frame needs a dictionary')
+        demand(stored[4] & 3 == 0, name, place, 'the zstd frame names a dictionary')
         known = parameters.content_size != zstandard.CONTENTSIZE_UNKNOWN
         demand(not known or parameters.content_size == plain_length, name, place, 'the zstd frame has another length')
         demand(zstd_length(stored) == len(stored), name, place, 'the payload is not exactly one zstd frame')

@@ -21,6 +21,10 @@ KEY_FILE = re.compile(rb'[0-9a-fA-F]{64}(?:\r?\n[0-9a-fA-F]{64}){0,99}(?:\r?\n)?
 KEY_FILE_BYTES_MAX = 66 * 100
 KEY_RECORD_BYTES_MAX = 256 * 1024
 WRAPPINGS_MAX = 20
+CHECK_BYTES = 16
+KEY_URL = re.compile(r'.{0,1024}', re.DOTALL)
+FINGERPRINT = re.compile(r'[0-9a-f]{16}')
+WRAPPED_CHARACTERS_MAX = 8192
 WRAPPING_KEY_SHOWN = 200
 
 
@@ -31,7 +35,7 @@ def derived(data_key: bytes, info: bytes, length: int) -> bytes:
 
 def check_value(data_key: bytes) -> bytes:
     """Sixteen bytes that tell a data key without showing it."""
-    return derived(data_key, b'deltavault key check v1\0', 16)
+    return derived(data_key, b'deltavault key check v1\0', CHECK_BYTES)
 
 
 def read_key_file(path: str) -> list[bytes]:
@@ -157,26 +161,31 @@ def read_key_record(store: Store, name: str) -> KeyRecord:
     if not isinstance(wrappings, list) or not 1 <= len(wrappings) <= WRAPPINGS_MAX:
         raise Refused('malformed', name, 'wrappings', 'there is no wrapping, or there are too many')
     opened = [wrapping_of(wrapping, name, f'wrappings[{at}]') for at, wrapping in enumerate(wrappings)]
-    return KeyRecord(from_base64(record.get('check'), name, 'check'), opened)
+    check = from_base64(record.get('check'), name, 'check')
+    demand(len(check) == CHECK_BYTES, name, 'check', f'is not of {CHECK_BYTES} bytes')
+    return KeyRecord(check, opened)
 
 
-ALGORITHMS = {'key-vault': 'RSA-OAEP-256', 'key-file': 'A256KW'}
+# What names the wrapping key, and what it wraps with.
+KINDS = {'key-vault': (KEY_URL, 'RSA-OAEP-256'), 'key-file': (FINGERPRINT, 'A256KW')}
 
 
 def wrapping_of(wrapping: object, name: str, place: str) -> Wrapping:
     fields = wrapping if isinstance(wrapping, dict) else {}
     kind, key = fields.get('kind'), fields.get('key')
-    if not isinstance(kind, str) or kind not in ALGORITHMS:
+    if not isinstance(kind, str) or kind not in KINDS:
         raise Refused('malformed', name, f'{place}.kind', 'is no known kind')
-    demand(fields.get('algorithm') == ALGORITHMS[kind], name, f'{place}.algorithm', 'is not that of its kind')
-    if not isinstance(key, str):
-        raise Refused('malformed', name, f'{place}.key', 'is no text')
+    pattern, algorithm = KINDS[kind]
+    demand(fields.get('algorithm') == algorithm, name, f'{place}.algorithm', 'is not that of its kind')
+    if not isinstance(key, str) or pattern.fullmatch(key) is None:
+        raise Refused('malformed', name, f'{place}.key', 'is no name of a key of its kind')
     return Wrapping(kind, key, from_base64(fields.get('wrapped'), name, f'{place}.wrapped'))
 
 
 def from_base64(value: object, name: str, place: str) -> bytes:
+    is_text = isinstance(value, str) and len(value) <= WRAPPED_CHARACTERS_MAX
     try:
-        return base64.b64decode(value if isinstance(value, str) else '!', validate=True)
+        return base64.b64decode(value if is_text else '!', validate=True)
     except ValueError:
         demand(False, name, place, 'is no base64')
         raise

@@ -8,14 +8,13 @@ from .fields import Fields, same_digest
 from .frame import CAPACITY_MAX
 from .names import DISK_PATTERN, ID_AND_DISK_PATTERN, ID_PATTERN, SegmentKey, segment_key
 from .refusal import Refused, demand
-from .shard import SECTOR, Shard
+from .shard import SECTOR, SHARD_BYTES_MAX, Shard
 from .stores import Store
 
 MAGIC = b'DVINDEX\0'
 TAIL_MAGIC = b'DVINDEND'
 TAIL_BYTES = 32 + 4 + 8
 FENCE = struct.Struct('<QQQII32s')
-SHARD_BYTES_MAX = 64 * 1024 * 1024
 FOOTER_BYTES_MAX = 1024 * 1024 * 1024
 
 

@@ -107,8 +107,10 @@ def parsed_record(store: Store, name: str) -> tuple[RecoveryPoint | None, str]:
     if not named or match is None or not is_revision(record, match[3]):
         raise Refused('wrong-birth', name, 'record', 'the record is not the one that its name says')
     digest = hashlib.sha256(stored).hexdigest()
-    if record.get('aborted') is True or record.get('expired') is True:
-        return None, digest
+    for word, fits in (('aborted', int(match[3]) == 1), ('expired', int(match[3]) > 1)):
+        if word in record:
+            demand(record[word] is True and fits, name, word, 'a fence is the first revision, an end a later one')
+            return None, digest
     disks = [disk_of(value, name, f'disks[{at}]') for at, value in enumerate(list_of(record, 'disks', name, ''))]
     demand(len({disk.disk for disk in disks}) == len(disks), name, 'disks', 'a disk is named twice')
     for field in ('keyId', 'previous'):

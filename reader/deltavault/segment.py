@@ -5,7 +5,7 @@ import zlib
 from .fields import Fields, same_digest
 from .names import segment_key
 from .refusal import Refused, demand
-from .shard import Shard
+from .shard import SHARD_BYTES_MAX, Shard
 from .stores import Store
 
 MAGIC = b'DVSEGEND'
@@ -34,6 +34,7 @@ def check_segment(store: Store, name: str) -> Shard:
     demand(
         directory_place + directory_length == origin, name, place, 'the directory does not end where the trailer begins'
     )
+    demand(directory_length <= SHARD_BYTES_MAX, name, place, 'the directory is longer than a shard may be')
     directory = store.read(name, directory_place, directory_length)
     same_digest(directory, bytes(fields.take(32)), name, f'directory at byte {directory_place}')
     shard = Shard(directory, name, directory_place)

@@ -13,6 +13,7 @@ from .refusal import demand
 
 MAGIC = b'DVSHARD\0'
 SECTOR = 512
+SHARD_BYTES_MAX = 64 * 1024 * 1024
 RUN = struct.Struct('<IIHH')
 HEADER_MIN = 64 + 2 * 3 + TAIL_BYTES
 

@@ -3,7 +3,7 @@
 import struct
 
 from .fields import Fields, same_digest
-from .layer import LayerReference
+from .layer import FOOTER_BYTES_MAX, LayerReference
 from .refusal import Refused, demand
 from .stores import Store
 
@@ -22,7 +22,7 @@ def check_sidecar(store: Store, reference: LayerReference) -> bytes:
     demand(length == reference.length_bytes, name, '', 'the object is not as long as its record says')
     origin = length - reference.footer_bytes
     demand(
-        reference.footer_bytes >= 64 + TAIL_BYTES and origin >= 0,
+        64 + TAIL_BYTES <= reference.footer_bytes <= FOOTER_BYTES_MAX and origin >= 0,
         name,
         '',
         'the record gives a footer length that cannot be',

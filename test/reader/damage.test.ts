@@ -116,6 +116,26 @@ describe.skipIf(missing !== null)('a record whose digest is right', () => {
     expect(theirs).toMatchObject({ outcome: 'refused', name })
     await batch.finish()
   })
+
+  const misplaced: readonly [string, string, object][] = [
+    ['an end in the place of the first revision', '0001', { expired: true, revision: 1 }],
+    ['a fence in the place of a later one', '0002', { aborted: true, revision: 2 }],
+  ]
+  it.each(misplaced)('is malformed to both readers as %s', async (_, revision, said) => {
+    const batch = startReaderBatch()
+    const folder = join(projectFolder, 'test/golden/vectors/v1/raw')
+    batch.load('raw', folder)
+    const { vault } = await loadGoldenVault(folder)
+    const of = { vmKey, recoveryPointId: 'r1', disk: 'os' }
+    const name = `recovery-points/${vmKey}/r1/${revision}.json`
+    const bytes = sealRecord(JSON.stringify({ format: 1, recoveryPointId: 'r1', vmKey, ...said }))
+    vault.objects.set(name, { bytes, etag: 'other' })
+    const refused = { outcome: 'refused', code: 'malformed', name }
+    expect(await restoreOurs(vault, async () => noKeys, of)).toEqual(refused)
+    const theirs = await batch.ask({ ...nothing, ...of, base: 'raw', objects: new Map([[name, bytes]]) })
+    expect(theirs).toMatchObject(refused)
+    await batch.finish()
+  })
 })
 
 describe.skipIf(missing !== null)('a disk smaller than the one that its layers are of', () => {

@@ -2,6 +2,8 @@ import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { VaultError } from '../../shared/format/vault-error.ts'
+import { parseKeyRecord } from '../../shared/vault/key-record.ts'
 import { projectFolder } from '../support/documents.ts'
 import { goldenKeys } from '../support/golden-keys.ts'
 import { loadGoldenVault } from '../support/golden-vault.ts'
@@ -125,6 +127,27 @@ describe.skipIf(missing !== null)('the second reader and keys that do not open a
       expect(run.complaints.filter((line) => line.includes('damaged: '))).toEqual([
         `deltavault_reader: damaged: keys/${first.keyId}: the vault has no such key [key-missing]`,
       ])
+    }
+  })
+
+  it('refuses the record of a key whose fields are not of their lengths, as the app does', async () => {
+    const record = JSON.parse(recordOf(stored(currentName)))
+    const [wrapping] = record.wrappings
+    const tooLong = Buffer.alloc(8192).toString('base64')
+    const changed: readonly object[] = [
+      { ...record, check: Buffer.alloc(15).toString('base64') },
+      { ...record, wrappings: [{ ...wrapping, key: `${wrapping.key}0` }] },
+      { ...record, wrappings: [{ ...wrapping, wrapped: tooLong }] },
+      {
+        ...record,
+        wrappings: [{ kind: 'key-vault', key: 'k'.repeat(1025), algorithm: 'RSA-OAEP-256', wrapped: 'AAAA' }],
+      },
+    ]
+    for (const one of changed) {
+      const bytes = sealRecord(JSON.stringify(one))
+      expect(() => parseKeyRecord(bytes, { keyId: current.keyId, revision: 1 })).toThrow(VaultError)
+      const found = await check(keyFile, { [currentName]: bytes })
+      expect(found.damaged).toEqual([expect.stringMatching(`^${currentName}, .*\\[malformed\\]$`)])
     }
   })
 
