@@ -60,7 +60,7 @@ const hintOf = (
     kind === 'record' ? ofRecord(`vms/${vmKey}/recovery-points/${touches[0]?.recoveryPointId}`) : hints[kind]
   return soundIn === null
     ? now
-    : `Recovery point ${soundIn}, the newest that can be read, is not hurt by it. For those under touches: ${old} The entry clears with the next pass after they have ended, or after the object is whole again.`
+    : `Recovery point ${soundIn}, the newest that can be read, is not hurt by it. Those under touches are. ${old} The entry clears with the next pass after they have ended, or after the object is whole again.`
 }
 
 const where = 'among soft-deleted or earlier versions in the storage account'

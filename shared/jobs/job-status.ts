@@ -123,7 +123,11 @@ const endedStatus = async (
     disks: [],
     runtimeStatus: null,
     runtimeStatusSince: null,
-    hint: canGoOn ? (told.kind === 'cancelled' || told.kind === 'missedWindow' ? told.hint : goesOn) : null,
+    hint: canGoOn
+      ? told.kind === 'cancelled' || told.kind === 'missedWindow'
+        ? told.hint
+        : goesOn(record.job.jobId)
+      : null,
   }
 }
 

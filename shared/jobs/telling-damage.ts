@@ -1,8 +1,9 @@
 import { VaultError, type VaultFault } from '../format/vault-error.ts'
+import { damageOf } from '../vault/damage-reports.ts'
 import { checkSuspected } from '../vault/scrub-vm.ts'
 import type { JobDeps } from './job-deps.ts'
 
-/** How long a step that has failed may go on for the sake of the report: it reads the indexes of all the VM's recovery points. */
+/** How long a step may go on for the sake of the reports: it reads the indexes of all the VM's recovery points. */
 const reportMsMax = 10 * 60_000
 
 /** Runs a step that reads the vault. Where it finds stored bytes damaged, the object is checked at once and reported, so that people are told of it and
@@ -22,13 +23,24 @@ export const tellingDamage = async <Outcome>(
 }
 
 /** Where it cannot be reported now, the pass over the vault finds it. */
-const report = async (
+const report = (deps: Pick<JobDeps, 'clock' | 'control' | 'vault'>, vmKey: string, name: string): Promise<void> =>
+  checkNow(deps, vmKey, new Set([name]))
+
+/** Judges reports of the VM again that call a whole disk lost, which may have been for an index that is whole again: else they would say so until the next
+ * pass. Where that fails, the next pass does it. Repeatable. */
+export const judgeAgain = async (deps: Pick<JobDeps, 'clock' | 'control' | 'vault'>, vmKey: string): Promise<void> => {
+  const reports = await damageOf(deps.control, vmKey)
+  const names = reports.filter(({ touches }) => touches.some(({ ranges }) => ranges === null)).map(({ name }) => name)
+  if (names.length > 0) await checkNow(deps, vmKey, new Set(names))
+}
+
+const checkNow = async (
   deps: Pick<JobDeps, 'clock' | 'control' | 'vault'>,
   vmKey: string,
-  name: string,
+  names: ReadonlySet<string>,
 ): Promise<void> => {
   const signal = AbortSignal.timeout(reportMsMax)
-  await checkSuspected(deps, { vmKey, names: new Set([name]) }, { signal }).catch(() => undefined)
+  await checkSuspected(deps, { vmKey, names }, { signal }).catch(() => undefined)
 }
 
 /** False where the bytes are whole: the release, or the keys of the settings, do not fit them. */

@@ -24,7 +24,7 @@ export type ToldOutcome =
   | ({ readonly kind: 'failed' | StopReason; readonly disks: readonly ToldDisk[] } & Told)
 
 /** What is told of a backup that ended without a commit and that POST resume takes up again. */
-export const goesOn = 'This backup can go on where it stopped: POST resume to this job.'
+export const goesOn = (jobId: string): string => `This backup can go on where it stopped: POST jobs/${jobId}/resume.`
 
 /** The outcome with code and words apart. A stop is its own code, and its disks say what the job says of it.
  * @param canGoOn whether the job is a backup that can be resumed */
@@ -36,11 +36,11 @@ export const toldOutcome = (job: Job, outcome: JobOutcome, canGoOn: boolean): To
   const { code, words } = takenApart(outcome.reason)
   if (outcome.kind === 'failed') {
     const reason = allFailed(outcome.disks) + joined(outcome.message, words)
-    const stopHint = (stop: StopReason) => (job.kind === 'backup' ? backupStopHint(stop, canGoOn) : startAgain)
+    const stopHint = (stop: StopReason) => (job.kind === 'backup' ? backupStopHint(job, stop, canGoOn) : startAgain)
     const disks = toldDisks(job, outcome.disks, stopHint)
     return { kind: outcome.kind, code, reason, hint: outcome.hint, disks }
   }
-  const hint = job.kind === 'backup' ? backupStopHint(outcome.kind, canGoOn) : outcome.hint
+  const hint = job.kind === 'backup' ? backupStopHint(job, outcome.kind, canGoOn) : outcome.hint
   return {
     kind: outcome.kind,
     code,
@@ -59,8 +59,8 @@ const allFailed = (disks: readonly DiskReport[]): string => {
 
 const startAgain = 'Start the job again when you want.'
 
-const backupStopHint = (stop: StopReason, canGoOn: boolean): string => {
-  const next = canGoOn ? goesOn : 'Start the backup again when you want: POST backups.'
+const backupStopHint = ({ jobId }: Job, stop: StopReason, canGoOn: boolean): string => {
+  const next = canGoOn ? goesOn(jobId) : 'Start the backup again when you want: POST backups.'
   return stop === 'missedWindow' ? `${next} Widen the window of the policy, or raise LANES_MAX.` : next
 }
 

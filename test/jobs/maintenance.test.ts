@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { encodeJson } from '../../shared/jobs/json-object.ts'
 import { scrubWithinBudget } from '../../shared/jobs/maintenance/scrub-vault.ts'
 import { startJob } from '../../shared/jobs/start-job.ts'
-import { writeDamage } from '../../shared/vault/damage-reports.ts'
+import { damageOf, writeDamage } from '../../shared/vault/damage-reports.ts'
 import { listLiveRecoveryPoints } from '../../shared/vault/recovery-points.ts'
 import { restoreDisk } from '../support/vault-world.ts'
 import { runJob, runMaintenance } from './run-job.ts'
@@ -155,6 +155,21 @@ describe('a pass over the vault', { timeout: 60_000 }, () => {
     expect(unreadable?.message).toContain(`Mended since: ${whole}.`)
     expect(unreadable?.objects).toEqual([lost])
     expect(problems.map(({ reason }) => reason)).toContain('known-damage')
+  })
+
+  it('judges by an index that it rebuilt what else is damaged', async () => {
+    const world = await worldWithPolicy({ ...policy, retention: null })
+    const [first] = await backUpDays(world, 1)
+    for (const page of [0, 20]) world.platform.disks.get('os')!.fill('y', page * 4096, page * 4096 + 4096)
+    const [second] = await backUpDays(world, 1, 1)
+    for (const name of [...world.vault.objects.keys()])
+      if (name.startsWith(`segments/${first!.recoveryPointId}/os/`)) world.vault.objects.delete(name)
+    world.vault.objects.delete(`layers/${second!.recoveryPointId}/os`)
+    const scrubbed = await scrubWithinBudget(world, { passId: 'pass-1', cursor: null })
+    expect(scrubbed).toMatchObject({ counts: { damaged: 2, rebuilt: 1 } })
+    expect(await damageOf(world.control, vmKey)).toMatchObject([
+      { kind: 'data', touches: [{ recoveryPointId: first!.recoveryPointId, ranges: [{}, {}, {}] }] },
+    ])
   })
 
   it('does not call an object mended that another VM is left with', async () => {

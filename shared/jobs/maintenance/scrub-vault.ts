@@ -9,6 +9,7 @@ import { type DamageReport, listDamage } from '../../vault/damage-reports.ts'
 import { rebuildReported } from '../../vault/rebuild-index.ts'
 import { scrubVault } from '../../vault/scrub-vault.ts'
 import type { JobDeps } from '../job-deps.ts'
+import { judgeAgain } from '../telling-damage.ts'
 
 const gib = 1024 ** 3
 const dayMs = 24 * 3_600_000
@@ -41,6 +42,7 @@ export const scrubWithinBudget = async (
     shouldStop: () => deps.clock.now().getTime() - beganAt > stepMilliseconds,
   })
   const rebuilt = await rebuildReported(deps)
+  for (const vmKey of new Set(rebuilt.map((report) => report.vmKey))) await judgeAgain(deps, vmKey)
   const read = before + scrubbed.checkedBytes
   const counts = { checkedBytes: scrubbed.checkedBytes, damaged: scrubbed.found, rebuilt: rebuilt.length }
   const did = { counts, mended: await mendedOf(deps, rebuilt) }
