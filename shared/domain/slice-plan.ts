@@ -28,15 +28,20 @@ export const sliceBytesFor = (diskBytes: number, askedBytes: number): number => 
  * @param dataBytes of all ranges
  * @param sliceBytesMax a multiple of 1 MiB */
 export const evenSliceBytes = (dataBytes: number, sliceBytesMax: number): number => {
-  const shared = sharedCounts.find((count) => count * sharedBytesMin <= dataBytes) ?? 1
+  const [shared] = sharedCounts.find(([count, bytesMin]) => count * bytesMin <= dataBytes) ?? [1]
   const slices = Math.max(shared, Math.ceil(dataBytes / sliceBytesMax))
   return Math.max(1, Math.ceil(dataBytes / slices / mebibyte)) * mebibyte
 }
 
-/** Threads are two or four, rarely three. */
-const sharedCounts = [16, 8, 4, 2]
 /** A second thread takes 0.1 s to start; so much takes four times as long to move. */
 const sharedBytesMin = 64 * mebibyte
+/** Threads are two or four, rarely three. Many slices are as large as lets the requests around them not show. */
+const sharedCounts: readonly (readonly [count: number, bytesMin: number])[] = [
+  [16, slicesMinBytes],
+  [8, slicesMinBytes],
+  [4, sharedBytesMin],
+  [2, sharedBytesMin],
+]
 
 /** Cuts a stream of ranges into slices, holding one range in memory. Ranges of one kind that touch become one. */
 export interface SliceCutter {

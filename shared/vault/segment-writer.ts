@@ -23,8 +23,8 @@ export interface SegmentWriter {
   readonly ranges: readonly SegmentRange[]
   /** Length of the segments closed so far. */
   readonly segmentBytes: number
-  /** Takes runs with the plain bytes of their frame, which are free again when this resolves, or zero runs with none. Waits while too many
-   * uploads are in flight.
+  /** Takes runs with the plain bytes of their frame, which are free again when this resolves, or zero runs with none. Waits while all memory
+   * for segments is being uploaded.
    * @returns where the frame lies; null where there is none */
   append(runs: readonly Run[], plain: Uint8Array): Promise<FramePlace | null>
   /** Closes the last segment and waits for all uploads. */
@@ -36,7 +36,8 @@ export interface SegmentWriter {
 export interface SegmentWriterLimits {
   /** Frames of a segment; a larger frame makes a larger segment. */
   readonly segmentBytes: number
-  readonly uploadsInFlightMax: number
+  /** Held in memory: those that are uploaded, and the one that fills. */
+  readonly segmentsAtOnceMax: number
   readonly compression: FrameEncoding['compression']
   readonly options: CallOptions
 }
@@ -82,13 +83,10 @@ export const createSegmentWriter = (
     buffer = null
     filledBytes = 0
   }
-  const close = async (isLast: boolean): Promise<void> => {
-    while (uploads.size >= limits.uploadsInFlightMax) await Promise.race(uploads)
-    upload(isLast)
-  }
   /** Memory behind what is filled, with room for the frame. */
-  const room = (neededBytes: number): Buffer => {
+  const room = async (neededBytes: number): Promise<Buffer> => {
     if (buffer === null) {
+      while (uploads.size >= limits.segmentsAtOnceMax) await Promise.race(uploads)
       const pooled = pool.pop()
       const isEnough = pooled !== undefined && pooled.length >= neededBytes
       buffer = isEnough ? pooled : takeMemory(Math.max(limits.segmentBytes, neededBytes))
@@ -99,8 +97,9 @@ export const createSegmentWriter = (
     const birth: Birth = { ...attempt.key, attempt: attempt.attempt, ordinal }
     const neededBytes = storedBytesMax(birth, plain.length)
     const isFull = filledBytes + neededBytes > limits.segmentBytes || directory.runs >= directoryRunsMax
-    if (filledBytes > 0 && isFull) await close(false)
-    const { digest, storedBytes } = storeFrame(room(neededBytes), birth, plain, limits.compression, attempt.cipher)
+    if (filledBytes > 0 && isFull) upload(false)
+    const memory = await room(neededBytes)
+    const { digest, storedBytes } = storeFrame(memory, birth, plain, limits.compression, attempt.cipher)
     const segment = segmentName(attempt.key, attempt.attempt, n)
     const place = { segment, placeBytes: filledBytes, storedBytes, plainBytes: plain.length, digest, birth }
     filledBytes += storedBytes
@@ -121,7 +120,7 @@ export const createSegmentWriter = (
       return null
     },
     finish: async () => {
-      await close(true)
+      upload(true)
       await Promise.all(uploads)
       // Only here: an upload that failed may still hold its memory.
       for (const memory of pool.splice(0)) giveBackMemory(memory)

@@ -5,7 +5,7 @@ import type { SegmentWriter } from './segment-writer.ts'
 
 /** Puts the frames of one slice, in order, into segments and the index. */
 export interface SliceWriter {
-  /** Waits while too many uploads are in flight. */
+  /** Waits while all memory for segments is being uploaded. */
   add(frame: GatheredFrame): Promise<void>
   /** Everything is stored when this resolves; the index is still to be written. */
   finish(): Promise<BuiltIndex>

@@ -11,7 +11,8 @@ export interface TransferTuning {
   readonly readsInFlightMax: number
   readonly frameCapacityBytes: number
   readonly segmentBytes: number
-  readonly uploadsInFlightMax: number
+  /** Segments in memory, the one that fills among them: where data does not compress it waits for the store, so that all are uploaded. */
+  readonly segmentsAtOnceMax: number
   readonly shardFramesMax: number
   readonly shardRunsMax: number
   /** How often a running slice asks whether to stop. */
@@ -29,7 +30,7 @@ export const defaultTuning: TransferTuning = {
   frameCapacityBytes: mib,
   /** 16 incompressible frames with their headers. */
   segmentBytes: 16 * mib + 16 * 1024,
-  uploadsInFlightMax: 1,
+  segmentsAtOnceMax: 2,
   shardFramesMax: 256,
   shardRunsMax: 32_768,
   stopCheckMilliseconds: 5_000,

@@ -29,8 +29,8 @@ describe('the size of a slice', () => {
   it('is the same for all slices of a change that is known whole, as many as two or four threads share', () => {
     const slicesOf = (dataMib: number, mibMax = 512) =>
       Math.ceil(dataMib / (evenSliceBytes(dataMib * mib, mibMax * mib) / mib))
-    expect([28, 127, 128, 255, 256, 512, 2771, 8192].map((dataMib) => slicesOf(dataMib))).toEqual([
-      1, 1, 2, 2, 4, 8, 16, 16,
+    expect([28, 127, 128, 255, 256, 512, 1024, 2047, 2771, 8192].map((dataMib) => slicesOf(dataMib))).toEqual([
+      1, 1, 2, 2, 4, 4, 8, 8, 16, 16,
     ])
     expect(slicesOf(100 * 1024)).toBe(200)
     expect(slicesOf(9, 8)).toBe(2)
