@@ -4,8 +4,11 @@ import type { BlobReader } from '../../shared/ports/blob-store.ts'
 import { expireRecoveryPoint } from '../../shared/vault/expire-recovery-points.ts'
 import { giveUpLost } from '../../shared/vault/lost-records.ts'
 import { listRecoveryPoints, type RecoveryPointKey, readRevision } from '../../shared/vault/recovery-points.ts'
+import type { Services } from '../services.ts'
 import { newerFormat } from './asked-recovery-point.ts'
 import { type Endpoint, json } from './endpoint.ts'
+import { knownDamage } from './known-damage.ts'
+import { unknownVm } from './known-vm.ts'
 import { idParameter } from './parameters.ts'
 import { notFound, ProblemError } from './problem.ts'
 import { readBody } from './request-body.ts'
@@ -31,12 +34,12 @@ export const expireRecoveryPointNow: Endpoint = {
       if (asked === undefined && (await giveUpLost(deps, key)) === 'given-up')
         return json(200, { ...key, result: 'expired' })
       const state = asked === undefined ? 'aborted' : await stateOf(deps.vault, vmKey, asked)
+      if (listed.length === 0) throw unknownVm(vmKey)
       if (asked === undefined || state === 'aborted') throw unknownPoint(key)
       if (state === 'newer-format')
         throw newerFormat(recoveryPointId, 'Nothing was changed.', 'End it by the release that wrote it.')
       if (state === 'expired') return json(200, { ...key, result: 'already-expired' })
-      const others = listed.filter((entry) => entry !== asked)
-      if (!evenIfLast && !(await hasLive(deps.vault, vmKey, others))) throw lastPoint(key)
+      if (!evenIfLast) await refuseLast(deps, key, listed)
       await expireRecoveryPoint(deps.vault, { ...key, revision: asked.revision })
       events.recoveryPointExpired(key)
       return json(200, { ...key, result: 'expired' })
@@ -64,10 +67,24 @@ const stateOf = async (vault: BlobReader, vmKey: string, { recoveryPointId, revi
   }
 }
 
-/** Looks at the newest first, which mostly is one. */
-const hasLive = async (vault: BlobReader, vmKey: string, listed: readonly Listed[]): Promise<boolean> => {
-  for (const entry of listed.toReversed()) if ((await stateOf(vault, vmKey, entry)) === 'live') return true
-  return false
+/** Nothing else of the VM may be restorable, or nothing else may be whole where the one that is asked for is, as far as is known.
+ * @throws ProblemError 409 */
+const refuseLast = async (
+  deps: Pick<Services, 'control' | 'vault'>,
+  key: RecoveryPointKey,
+  listed: readonly Listed[],
+): Promise<void> => {
+  const damaged = await knownDamage(deps, key.vmKey)
+  const isWhole = (recoveryPointId: string): boolean => damaged(recoveryPointId)?.length === 0
+  let hasLive = false
+  // The newest first: mostly it settles the question.
+  for (const other of listed.toReversed()) {
+    if (other.recoveryPointId === key.recoveryPointId) continue
+    if ((await stateOf(deps.vault, key.vmKey, other)) !== 'live') continue
+    if (isWhole(other.recoveryPointId) || !isWhole(key.recoveryPointId)) return
+    hasLive = true
+  }
+  throw hasLive ? lastWhole(key) : lastPoint(key)
 }
 
 const unknownPoint = ({ vmKey, recoveryPointId }: RecoveryPointKey): ProblemError =>
@@ -89,6 +106,21 @@ const lastPoint = ({ vmKey, recoveryPointId }: RecoveryPointKey): ProblemError =
       {
         field: 'evenIfLast',
         detail: 'No other recovery point of the VM can be restored.',
+        fix: 'Back the VM up first, or set it to true.',
+      },
+    ],
+  })
+
+const lastWhole = ({ vmKey, recoveryPointId }: RecoveryPointKey): ProblemError =>
+  new ProblemError({
+    status: 409,
+    code: 'last-recovery-point',
+    title: 'All other recovery points of the VM are damaged.',
+    detail: `Without ${recoveryPointId} some disks of ${vmKey} could not be restored whole, as GET damage tells. Nothing was changed. Back the VM up first, or send {"evenIfLast": true}.`,
+    errors: [
+      {
+        field: 'evenIfLast',
+        detail: 'All other recovery points of the VM are known to be damaged.',
         fix: 'Back the VM up first, or set it to true.',
       },
     ],

@@ -3,6 +3,7 @@ import { expireRecoveryPointNow } from '../../functions/http/expire-recovery-poi
 import { listVmRecoveryPoints, listVms } from '../../functions/http/vms.ts'
 import { encodeJson } from '../../shared/jobs/json-object.ts'
 import { collectVault } from '../../shared/jobs/maintenance/collect-vault.ts'
+import { writeDamage } from '../../shared/vault/damage-reports.ts'
 import { fenceRecoveryPoint } from '../../shared/vault/fence-recovery-point.ts'
 import { fakeInstances, fakeWorld, sampleVm } from '../jobs/world.ts'
 import { backedUpWorld } from './backed-up-world.ts'
@@ -91,6 +92,28 @@ describe('POST recovery-points/expire', () => {
     expect(await expire(ids[0]!)).toMatchObject({ status: 409 })
   })
 
+  it('refuses the only one that is known to be whole, and none in favour of it', async () => {
+    const { ids, world, expire } = await worldWith(3)
+    const [first, second, third] = ids as [string, string, string]
+    await writeDamage(world.control, {
+      vmKey,
+      name: 'segments/a',
+      kind: 'data',
+      code: 'digest-mismatch',
+      message: 'The bytes differ.',
+      foundAt: '2026-03-12T02:00:00.000Z',
+      frames: [0],
+      touches: [first, third].map((recoveryPointId) => ({ recoveryPointId, disk: 'os', ranges: null })),
+    })
+    expect(await expire(second)).toMatchObject({
+      status: 409,
+      body: { code: 'last-recovery-point', detail: expect.stringContaining('GET damage') },
+    })
+    expect(await expire(third)).toMatchObject({ status: 200 })
+    expect(await expire(second, { evenIfLast: true })).toMatchObject({ status: 200 })
+    expect(await expire(first)).toMatchObject({ status: 409, body: { title: 'The VM has no other recovery point.' } })
+  })
+
   it('does not know what never was', async () => {
     const { world, ids, expire } = await worldWith(1)
     const recoveryPointId = 'given-up'
@@ -100,6 +123,11 @@ describe('POST recovery-points/expire', () => {
         status: 404,
         body: { errors: [{ field: 'recoveryPointId' }] },
       })
+    const params = { vmKey: 'nope', recoveryPointId: 'latest' }
+    expect(await ask(expireRecoveryPointNow, world, fakeInstances(), { params })).toMatchObject({
+      status: 404,
+      body: { errors: [{ field: 'vmKey' }] },
+    })
   })
 
   it.each([
