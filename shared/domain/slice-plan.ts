@@ -10,6 +10,7 @@ export interface CutSlice {
 /** Object names have six digits for a slice. Half of them leave room for slices that end early by their number of ranges. */
 const slicesMax = 500_000
 const mebibyte = 1024 * 1024
+const pageBytes = 4096
 
 /** A full disk gives some slices to each of the threads that move them, so that none is left with a large last one. */
 const slicesMin = 16
@@ -78,7 +79,7 @@ export const createSliceCutter = (
   function* cut(range: ChangedRange): Generator<CutSlice, ChangedRange> {
     let rest = range
     while (isTooLong(rest)) {
-      const [head, tail] = splitRange(rest, limits.sliceBytes - open.dataBytes)
+      const [head, tail] = splitRange(rest, wholePages(rest.offsetBytes, limits.sliceBytes - open.dataBytes))
       if (head !== null) take(head)
       yield close()
       rest = tail
@@ -111,6 +112,10 @@ export const createSliceCutter = (
     },
   }
 }
+
+/** So many bytes that no page lies in two slices: what is known of a page is known within one. */
+const wholePages = (offsetBytes: number, lengthBytes: number): number =>
+  Math.max(0, Math.floor((offsetBytes + lengthBytes) / pageBytes) * pageBytes - offsetBytes)
 
 const joinTouching = (first: ChangedRange, second: ChangedRange): ChangedRange | null =>
   first.kind === second.kind && first.offsetBytes + first.lengthBytes === second.offsetBytes

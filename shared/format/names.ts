@@ -78,6 +78,10 @@ export const planRunMarker = (key: DiskKey, run: number): string => `plans/${dis
 export const slicePlanName = (key: SliceKey, run: number): string =>
   `plans/${diskPath(key)}/${digits(run, 4)}/${digits(key.slice, 6)}`
 
+/** Hashes of the pages of one slice as that attempt stored them, until its disk is sealed. */
+export const pageHashesName = (key: SliceKey, attempt: number): string =>
+  `plans/${diskPath(key)}/hashes/${digits(key.slice, 6)}.${digits(attempt, 4)}`
+
 /** Says which run of a step the attempt number belongs to.
  * @param attempt from 1 */
 export const attemptMarker = (key: SliceKey, attempt: number): string =>

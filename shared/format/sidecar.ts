@@ -16,7 +16,8 @@ const bitmapBytes = pagesPerGroup / 8
 /** The hashes of one group's pages, in order of page; `pages` are numbers within the group, ascending. */
 export interface PageHashes {
   readonly pages: readonly number[]
-  readonly hashes: readonly Uint8Array[]
+  /** One after another. */
+  readonly hashes: Uint8Array
 }
 
 /** Place and digest of one group. */
@@ -37,6 +38,8 @@ export interface SidecarFooter {
   /** SHA-256 of the footer before its tail, hex: the sidecar's digest. */
   readonly digest: string
   readonly footerBytes: number
+  /** In order of offset. */
+  groups(): Generator<SidecarGroupEntry>
   /** The group that covers this part of the disk; null where the layer has no whole page of data there. */
   find(number: number): SidecarGroupEntry | null
 }
@@ -57,15 +60,15 @@ export const sidecarTailBytes = 44
 
 /** @param page as in PageHashes: at least one page */
 export const encodeSidecarGroup = ({ pages, hashes }: PageHashes): Buffer => {
-  const bytes = Buffer.alloc(bitmapBytes + pages.length * pageHashBytes)
+  assert(hashes.length === pages.length * pageHashBytes, 'each page has a hash')
+  const bytes = Buffer.alloc(bitmapBytes + hashes.length)
   let last = -1
-  for (const [index, page] of pages.entries()) {
-    const hash = hashes[index]
-    assert(page > last && page < pagesPerGroup && hash?.length === pageHashBytes, 'pages ascend and have a hash each')
+  for (const page of pages) {
+    assert(page > last && page < pagesPerGroup, 'pages ascend')
     bytes[page >>> 3] = (bytes[page >>> 3] ?? 0) | (1 << (page & 7))
-    bytes.set(hash, bitmapBytes + index * pageHashBytes)
     last = page
   }
+  bytes.set(hashes, bitmapBytes)
   return bytes
 }
 
@@ -118,22 +121,22 @@ export const openSidecarFooter = (bytes: Uint8Array, origin: Origin, objectBytes
   const layerDigest = hexOf(reader.raw(32))
   if (headBytes + count * entryBytes !== bodyBytes) reader.fail('the groups do not fit')
   const table = bytes.subarray(headBytes, bodyBytes)
-  const { find, groupsBytes } = openGroupTable(table, { ...origin, place: origin.place + headBytes })
+  const { groups, find, groupsBytes } = openGroupTable(table, { ...origin, place: origin.place + headBytes })
   if (groupsBytes + bytes.length !== objectBytes) reader.fail('the object has another length than its parts')
   const keyId = key.every((byte) => byte === 0) ? null : hexOf(key)
-  return { keyId, layerDigest, digest, footerBytes: bytes.length, find }
+  return { keyId, layerDigest, digest, footerBytes: bytes.length, groups, find }
 }
 
 /** @param table the groups' entries, exactly */
 const openGroupTable = (table: Uint8Array, origin: Origin) => {
   const count = table.length / entryBytes
-  const entryAt = (index: number): Omit<SidecarGroupEntry, 'placeBytes'> => {
+  const places = new Float64Array(count)
+  const entryAt = (index: number): SidecarGroupEntry => {
     const entry = createByteReader(table, origin, index * entryBytes)
     const numbers = { number: entry.u64(), lengthBytes: entry.u32() }
     entry.zeros(4)
-    return { ...numbers, digest: entry.raw(32) }
+    return { ...numbers, digest: entry.raw(32), placeBytes: places[index] ?? 0 }
   }
-  const places = new Float64Array(count)
   let groupsBytes = 0
   let before = -1
   for (let index = 0; index < count; index += 1) {
@@ -146,6 +149,9 @@ const openGroupTable = (table: Uint8Array, origin: Origin) => {
     groupsBytes += lengthBytes
     before = number
   }
+  function* groups(): Generator<SidecarGroupEntry> {
+    for (let index = 0; index < count; index += 1) yield entryAt(index)
+  }
   const find = (number: number): SidecarGroupEntry | null => {
     let low = 0
     let high = count
@@ -155,9 +161,9 @@ const openGroupTable = (table: Uint8Array, origin: Origin) => {
       else high = middle
     }
     const entry = low < count ? entryAt(low) : null
-    return entry?.number === number ? { ...entry, placeBytes: places[low] ?? 0 } : null
+    return entry?.number === number ? entry : null
   }
-  return { find, groupsBytes }
+  return { groups, find, groupsBytes }
 }
 
 /** @param bytes the group, exactly

@@ -1,13 +1,12 @@
 import type { DiskReport } from '../domain/job.ts'
 import type { DiskRef, Failed } from '../domain/job-ref.ts'
 import type { LayerReference, SidecarReference } from '../domain/recovery-point.ts'
-import { keyRingOf } from '../format/data-key.ts'
 import type { BlobReader } from '../ports/blob-store.ts'
 import { usableImageBase } from '../vault/choose-image-base.ts'
 import { layersBelow } from '../vault/comparison.ts'
 import { type DiskPlan, isUnchanged, readDiskPlan } from '../vault/disk-plan.ts'
 import { readImageBase } from '../vault/image-bases.ts'
-import { sealDisk, sealUnchanged } from '../vault/seal-disk.ts'
+import { type SealedDisk as SealedLayer, sealDisk, sealUnchanged } from '../vault/seal-disk.ts'
 import { readStoredDamage } from '../vault/stored-damage.ts'
 import { writeSidecar } from '../vault/write-sidecar.ts'
 import { type DiskToTransfer, findDisk, planMissing, readBackupPlan } from './backup-plan.ts'
@@ -15,7 +14,6 @@ import { sealedName } from './control-names.ts'
 import type { JobDeps } from './job-deps.ts'
 import { decideOnce, readDecision } from './json-object.ts'
 import { readFullReason } from './plan-disk-transfer.ts'
-import { encodingOf } from './plan-encoding.ts'
 
 /** `plans/<recoveryPointId>/sealed-<disk>.json`; not written where nothing changed since the base. */
 export interface SealedDisk {
@@ -59,13 +57,14 @@ export const sealPlannedDisk = async (
   const parentStack = parentsOf(disk, plan)
   if ('kind' in parentStack) return parentStack
   const { recoveryPointId, disk: label } = ref
-  const { stack, layer, report } = await sealDisk(deps, { recoveryPointId, disk: label, parentStack, fullReason })
-  const sidecar = layer === null || parentStack.length > 0 ? null : await sidecarOf(deps, disk, layer, plan)
+  const made = await sealDisk(deps, { recoveryPointId, disk: label, parentStack, fullReason })
+  const { stack, report } = made
+  const sidecar = parentStack.length > 0 ? null : await sidecarOf(deps, ref, disk, made)
   await decideOnce<SealedDisk>(deps.control, sealedName(recoveryPointId, label), { stack, sidecar, report })
   return { kind: 'sealed', report }
 }
 
-type SealDeps = Pick<JobDeps, 'control' | 'keys' | 'vault'>
+type SealDeps = Pick<JobDeps, 'control' | 'vault'>
 
 const fullReasonOf = async (deps: SealDeps, ref: DiskRef, { planned }: DiskToTransfer): Promise<string | null> => {
   if ((await readStoredDamage(deps.control, ref)) !== null) return 'stored-bytes-damaged'
@@ -78,17 +77,15 @@ const parentsOf = (disk: DiskToTransfer, { transfer, comparedWith }: DiskPlan): 
   return disk.planned.comparison === null ? planMissing : layersBelow(disk.planned.comparison)
 }
 
-/** Only for the first disk of its image: hashing takes time, and one base is enough. */
+/** Only for the first disk of its image: one base is enough. */
 const sidecarOf = async (
   deps: SealDeps,
+  { recoveryPointId, disk }: DiskRef,
   { plan: { encoding }, planned: { image } }: DiskToTransfer,
-  layer: LayerReference,
-  { recoveryPointId, disk, sizeBytes }: DiskPlan,
+  { layer, slices }: SealedLayer,
 ): Promise<SidecarReference | null> => {
-  if (image === null || (await isPublished(deps, image.imageKey))) return null
-  const { key } = await encodingOf(deps, encoding)
-  const keys = keyRingOf(key === null ? [] : [key])
-  return writeSidecar({ vault: deps.vault, keys }, { recoveryPointId, disk, layer, sizeBytes, key })
+  if (layer === null || image === null || (await isPublished(deps, image.imageKey))) return null
+  return writeSidecar(deps, { recoveryPointId, disk, layer, slices, keyId: encoding.keyId })
 }
 
 const isPublished = async (deps: SealDeps, imageKey: string): Promise<boolean> => {

@@ -36,7 +36,8 @@ export const transferDiskSlice = async (
     const encoding = await encodingOf(deps, disk.plan.encoding)
     const compared = await comparedWith(deps, ref, disk.planned.comparison)
     const hooks = { shouldStop, onProgress: progress.note }
-    const request = { recoveryPointId, jobId, disk: label, slice, encoding, ...compared, ...hooks }
+    const of = { recoveryPointId, jobId, disk: label, slice, isOfImage: disk.planned.image !== null }
+    const request = { ...of, encoding, ...compared, ...hooks }
     const here = moveHere(deps, sasUrl)
     const moved = await (deps.moveSlice === undefined ? here(request) : deps.moveSlice(sasUrl, request, here))
     if (moved.kind === 'stopped') return { kind: 'stopped' as const, reason: (await isStopped()) ?? 'cancelled' }

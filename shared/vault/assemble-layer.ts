@@ -9,12 +9,21 @@ import type { BlobReader, CallOptions } from '../ports/blob-store.ts'
 import type { DiskPlan } from './disk-plan.ts'
 import { readSliceIndex, type SliceIndex } from './slice-index.ts'
 
+/** The slice index of one slice, by what it says of itself. */
+export interface SealedSlice {
+  readonly attempt: number
+  /** Of its footer, hex. */
+  readonly digest: string
+}
+
 /** What an assembled layer came to. */
 export interface AssembledLayer {
   readonly layer: LayerReference
   readonly totals: IndexTotals
   /** Length of the slice indexes it was made of. */
   readonly indexBytes: number
+  /** In order. */
+  readonly slices: readonly SealedSlice[]
 }
 
 /** A layer while it is put together from slice indexes. */
@@ -33,6 +42,7 @@ export type LayerPlan = Pick<DiskPlan, 'recoveryPointId' | 'disk' | 'slices' | '
 export const assembleLayer = (vault: BlobReader, plan: LayerPlan, options: CallOptions): LayerAssembly => {
   const fences: FenceKey[] = []
   const ranges: SegmentRange[] = []
+  const made: SealedSlice[] = []
   let totals = noTotals
   let frameCapacityBytes = 0
   let indexBytes = 0
@@ -47,6 +57,7 @@ export const assembleLayer = (vault: BlobReader, plan: LayerPlan, options: CallO
         yield bytes
       }
       ranges.push(...index.footer.segmentRanges)
+      made.push({ attempt: index.footer.attempt, digest: index.footer.digest })
       totals = plus(totals, index.footer)
       frameCapacityBytes = Math.max(frameCapacityBytes, index.footer.frameCapacityBytes)
       indexBytes += index.bytes.length
@@ -63,7 +74,7 @@ export const assembleLayer = (vault: BlobReader, plan: LayerPlan, options: CallO
     const digest = hexOf(digestBytes(footer.subarray(0, footer.length - footerTailBytes)))
     const lengthBytes = shardBytes + footer.length
     const layer = { layerId: layerIdOf(plan), lengthBytes, footerBytes: footer.length, digest }
-    return { layer, totals, indexBytes }
+    return { layer, totals, indexBytes, slices: made }
   }
   return { pieces, assembled }
 }

@@ -4,7 +4,7 @@ import type { LayerReference } from '../domain/recovery-point.ts'
 import type { IndexTotals } from '../format/index-footer.ts'
 import { type DiskKey, layerIdOf, layerName } from '../format/names.ts'
 import type { BlobCreator, BlobReader, CallOptions } from '../ports/blob-store.ts'
-import { assembleLayer, noTotals } from './assemble-layer.ts'
+import { assembleLayer, noTotals, type SealedSlice } from './assemble-layer.ts'
 import { checkTwin, createLayer } from './create-layer.ts'
 import { type DiskPlan, requireDiskPlan } from './disk-plan.ts'
 import { dropKeptMemory } from './kept-memory.ts'
@@ -26,6 +26,8 @@ export interface SealedDisk {
   readonly stack: readonly LayerReference[]
   /** Null where nothing changed, or nothing differs from what the disk was compared with: no object is made and the stack is the base's. */
   readonly layer: LayerReference | null
+  /** What the layer was made of; none where there is none. */
+  readonly slices: readonly SealedSlice[]
   readonly report: DiskReport
 }
 
@@ -48,14 +50,15 @@ export const sealDisk = async (
   const nothing = assembly.assembled()
   if (nothing !== null && nothing.totals.runs === 0) {
     const report = reportOf(plan, request, nothing.totals, nothing.indexBytes)
-    return { kind: 'sealed', stack: parents, layer: null, report }
+    return { kind: 'sealed', stack: parents, layer: null, slices: [], report }
   }
   const created = await createLayer(deps.vault, name, startingWith(first, pieces), options, request.partBytes)
-  const { layer, totals, indexBytes } = assembly.assembled() ?? (await sealAside(deps.vault, plan, options))
+  const { layer, totals, indexBytes, slices } = assembly.assembled() ?? (await sealAside(deps.vault, plan, options))
   if (created === 'exists') await checkTwin(deps.vault, layer, options)
   const storedBytes = totals.segmentBytes + indexBytes + layer.lengthBytes
   const below = hidesAll(plan, totals) ? [] : parents
-  return { kind: 'sealed', stack: [layer, ...below], layer, report: reportOf(plan, request, totals, storedBytes) }
+  const report = reportOf(plan, request, totals, storedBytes)
+  return { kind: 'sealed', stack: [layer, ...below], layer, slices, report }
 }
 
 async function* startingWith<Value>(first: IteratorResult<Value>, rest: AsyncIterable<Value>): AsyncGenerator<Value> {
@@ -81,7 +84,10 @@ export const sealUnchanged = (
   plan: DiskPlan,
   parents: readonly LayerReference[],
   fullReason: string | null,
-): SealedDisk => ({ kind: 'sealed', stack: parents, layer: null, report: reportOf(plan, { fullReason }, noTotals, 0) })
+): SealedDisk => {
+  const report = reportOf(plan, { fullReason }, noTotals, 0)
+  return { kind: 'sealed', stack: parents, layer: null, slices: [], report }
+}
 
 const reportOf = (
   plan: DiskPlan,

@@ -41,17 +41,21 @@ export const findSidecar = async (
   const name = sidecarName(key)
   const lengthBytes = await lengthOf(reader, name, options)
   if (lengthBytes === null) return null
-  const tailPlace = lengthBytes - sidecarTailBytes
-  if (tailPlace < 0) throw new VaultError({ code: 'short', name, place: sidecarTailBytes })
+  const tailPlace = tailPlaceOf(lengthBytes, name)
   const tail = await readExactly(reader, name, { offsetBytes: tailPlace, lengthBytes: sidecarTailBytes }, options)
-  const footerBytes = sidecarFooterLengthOf(tail, { name, place: tailPlace })
-  const place = lengthBytes - footerBytes
-  if (place < 0)
-    throw new VaultError({ code: 'malformed', name, place: tailPlace, detail: 'the footer length is wrong' })
+  const place = footerPlaceOf(tail, tailPlace, name)
+  const footerBytes = lengthBytes - place
   const bytes = await readExactly(reader, name, { offsetBytes: place, lengthBytes: footerBytes }, options)
   const footer = openSidecarFooter(bytes, { name, place }, lengthBytes)
   const sidecarId = `${key.recoveryPointId}/${key.disk}`
   return { reference: { sidecarId, lengthBytes, footerBytes, digest: footer.digest }, footer }
+}
+
+/** The footer of a sidecar that is in memory as a whole. @throws VaultError */
+export const openWholeSidecar = (bytes: Uint8Array, name: string): SidecarFooter => {
+  const tailPlace = tailPlaceOf(bytes.length, name)
+  const place = footerPlaceOf(bytes.subarray(tailPlace), tailPlace, name)
+  return openSidecarFooter(bytes.subarray(place), { name, place }, bytes.length)
 }
 
 /** One group, proven. @throws VaultError */
@@ -63,6 +67,18 @@ export const readSidecarGroup = async (
 ): Promise<SidecarGroup> => {
   const range = { offsetBytes: entry.placeBytes, lengthBytes: entry.lengthBytes }
   return openSidecarGroup(await readExactly(reader, name, range, options), entry, name)
+}
+
+const tailPlaceOf = (objectBytes: number, name: string): number => {
+  if (objectBytes < sidecarTailBytes) throw new VaultError({ code: 'short', name, place: sidecarTailBytes })
+  return objectBytes - sidecarTailBytes
+}
+
+const footerPlaceOf = (tail: Uint8Array, tailPlace: number, name: string): number => {
+  const place = tailPlace + sidecarTailBytes - sidecarFooterLengthOf(tail, { name, place: tailPlace })
+  if (place < 0)
+    throw new VaultError({ code: 'malformed', name, place: tailPlace, detail: 'the footer length is wrong' })
+  return place
 }
 
 const lengthOf = async (reader: BlobReader, name: string, options: CallOptions): Promise<number | null> => {

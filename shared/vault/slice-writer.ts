@@ -1,6 +1,7 @@
 import { setImmediate } from 'node:timers/promises'
 import type { GatheredFrame } from './frame-gatherer.ts'
 import type { BuiltIndex, IndexBuilder } from './index-builder.ts'
+import type { PageHashes } from './page-hashes.ts'
 import type { SegmentWriter } from './segment-writer.ts'
 
 /** Puts the frames of one slice, in order, into segments and the index. */
@@ -13,9 +14,15 @@ export interface SliceWriter {
   settle(): Promise<void>
 }
 
-export const createSliceWriter = (segments: SegmentWriter, index: IndexBuilder): SliceWriter => ({
+/** @param hashes told of what is stored; null where nobody wants them */
+export const createSliceWriter = (
+  segments: SegmentWriter,
+  index: IndexBuilder,
+  hashes: PageHashes | null = null,
+): SliceWriter => ({
   add: async ({ runs, plain, free }) => {
     try {
+      hashes?.add(runs, plain)
       index.add(runs, await segments.append(runs, plain))
     } finally {
       free()

@@ -4,8 +4,8 @@ import { type PlannedRead, planReads } from '../domain/read-plan.ts'
 import { type DataKey, keyRingOf } from '../format/data-key.ts'
 import type { FrameEncoding } from '../format/frame.ts'
 import { createFrameCipher } from '../format/frame-cipher.ts'
-import { encodeIndexFooter, type IndexTotals } from '../format/index-footer.ts'
-import { attemptMarker, type SliceKey, sliceIndexName } from '../format/names.ts'
+import { encodeIndexFooter, footerDigestOf, type IndexTotals } from '../format/index-footer.ts'
+import { attemptMarker, pageHashesName, type SliceKey, sliceIndexName } from '../format/names.ts'
 import type { SegmentRange } from '../format/segment-ranges.ts'
 import type { SlicePlan } from '../format/slice-plan-codec.ts'
 import { VaultError } from '../format/vault-error.ts'
@@ -20,6 +20,7 @@ import { type BuiltIndex, createIndexBuilder } from './index-builder.ts'
 import { takeNumber } from './numbers.ts'
 import { callOptions } from './objects.ts'
 import { openPageFilter } from './open-page-filter.ts'
+import { createPageHashes, type PageHashes } from './page-hashes.ts'
 import { readAhead } from './read-ahead.ts'
 import { createSegmentWriter, type SegmentWriter, storedBytesMax } from './segment-writer.ts'
 import { readSliceIndex, type SliceStats, statsOf } from './slice-index.ts'
@@ -51,6 +52,8 @@ export interface TransferSliceRequest extends SliceKey {
   readonly comparison?: Comparison
   /** What is stored and compared with may be encrypted under these; none where absent. */
   readonly comparisonKeys?: readonly DataKey[]
+  /** True for a disk of an image: where all of it is moved, hashes of its pages are put aside for the sidecar that its seal may make. */
+  readonly isOfImage?: boolean
   readonly tuning?: Partial<TransferTuning>
   readonly signal?: AbortSignal
 }
@@ -84,16 +87,28 @@ export const transferSlice = async (deps: TransferSliceDeps, request: TransferSl
   const filter = await filterOf(deps, request, diskPlan, plan)
   const attempt = await takeNumber(deps.control, (number) => attemptMarker(key, number), request.jobId, options)
   const startedAt = deps.clock.now().getTime()
-  const moved = await moveData(deps, request, plan, { attempt, filter }).finally(() => filter?.close())
+  const hashes = hashesOf(request, diskPlan)
+  const moved = await moveData(deps, request, plan, { attempt, filter, hashes }).finally(() => filter?.close())
   if (moved === 'stopped') return { kind: 'stopped' }
   if (filter != null && filter.damage !== null) await noteStoredDamage(deps.control, key, filter.damage, options)
   const milliseconds = Math.max(0, deps.clock.now().getTime() - startedAt)
   const index = encodeIndex(key, attempt, plan, tuningOf(request), { ...moved, milliseconds })
+  if (hashes !== null) await deps.control.create(pageHashesName(key, attempt), hashes.finish(index.digest), options)
   const created = await deps.vault.create(sliceIndexName(key), index.parts, options)
   if (created === 'created') return { kind: 'transferred', ...index.stats }
   const winner = await readSliceIndex(deps.vault, key, options)
   if (winner === null) throw new VaultError({ code: 'object-missing', name: sliceIndexName(key) })
   return { kind: 'transferred', ...statsOf(winner.footer, winner.bytes.length) }
+}
+
+/** Disks that hold more have little of their image; slices that are larger would take the memory of others for their hashes. */
+const hashedMax = { dataBytes: 64 * 1024 ** 3, sliceBytes: 2 * 1024 ** 3 }
+
+/** Null where no sidecar can come of it. */
+const hashesOf = ({ isOfImage, encoding }: TransferSliceRequest, plan: DiskPlan): PageHashes | null => {
+  const isWhole = plan.transfer === 'full' && plan.comparedWith === null
+  const isSmall = plan.dataBytes <= hashedMax.dataBytes && plan.sliceBytes <= hashedMax.sliceBytes
+  return isOfImage === true && isWhole && isSmall ? createPageHashes(encoding?.key ?? null) : null
 }
 
 /** Null where everything that is read is stored. */
@@ -131,7 +146,11 @@ const moveData = async (
   deps: TransferSliceDeps,
   request: TransferSliceRequest,
   plan: SlicePlan,
-  { attempt, filter }: { readonly attempt: number; readonly filter: PageFilter | null },
+  {
+    attempt,
+    filter,
+    hashes,
+  }: { readonly attempt: number; readonly filter: PageFilter | null; readonly hashes: PageHashes | null },
 ): Promise<Moved | 'stopped'> => {
   const tuning = tuningOf(request)
   const { compression, key } = request.encoding ?? defaultEncoding
@@ -139,7 +158,7 @@ const moveData = async (
   const limits = { ...tuning, segmentBytes, compression, options: callOptions(request.signal) }
   const cipher = key === null ? null : createFrameCipher(key, { ...keyOf(plan), attempt }, deps.drawNonce?.())
   const segments = createSegmentWriter(deps, { key: keyOf(plan), attempt, cipher }, limits)
-  const writer = createSliceWriter(segments, createIndexBuilder(tuning))
+  const writer = createSliceWriter(segments, createIndexBuilder(tuning), hashes)
   const source = sourceMeter(deps.reader)
   try {
     const end = await pump(deps, request, plan, { tuning, segments, writer, source, filter })
@@ -197,15 +216,17 @@ const encodeIndex = (
   plan: SlicePlan,
   tuning: TransferTuning,
   moved: Moved & { readonly milliseconds: number },
-): { parts: Uint8Array[]; stats: SliceStats } => {
+): { parts: Uint8Array[]; digest: string; stats: SliceStats } => {
   const { frameCapacityBytes } = tuning
   const totals: IndexTotals = { ...moved.totals, milliseconds: moved.milliseconds }
   const { segmentRanges } = moved
   const of = { attempt, frameCapacityBytes, diskBytes: plan.diskBytes, segmentRanges }
   const head = { kind: 'slice' as const, ...key, ...of, ...totals }
-  const parts = [...moved.built.shards, encodeIndexFooter(head, moved.built.fences)]
+  const footer = encodeIndexFooter(head, moved.built.fences)
+  const parts = [...moved.built.shards, footer]
   const lengthBytes = parts.reduce((sum, part) => sum + part.length, 0)
-  return { parts, stats: statsOf(head, lengthBytes) }
+  const digest = footerDigestOf(footer, { name: sliceIndexName(key), place: lengthBytes - footer.length })
+  return { parts, digest, stats: statsOf(head, lengthBytes) }
 }
 
 const keyOf = ({ recoveryPointId, disk, slice }: SliceKey): SliceKey => ({ recoveryPointId, disk, slice })

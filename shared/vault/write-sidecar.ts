@@ -1,117 +1,120 @@
 import type { LayerReference, SidecarReference } from '../domain/recovery-point.ts'
-import type { DataKey, KeyRing } from '../format/data-key.ts'
 import { digestBytes } from '../format/digest.ts'
-import { type DiskKey, sidecarName } from '../format/names.ts'
-import { createPageHasher, type PageHasher } from '../format/page-hash.ts'
-import { pageBytes } from '../format/sectors.ts'
-import { encodeSidecarFooter, encodeSidecarGroup, pagesPerGroup, type SidecarGroupEntry } from '../format/sidecar.ts'
-import { VaultError } from '../format/vault-error.ts'
-import type { BlobCreator, CallOptions } from '../ports/blob-store.ts'
+import { type DiskKey, pageHashesName, sidecarName } from '../format/names.ts'
+import { releaseMemory } from '../format/release-memory.ts'
+import {
+  encodeSidecarFooter,
+  encodeSidecarGroup,
+  openSidecarGroup,
+  pagesPerGroup,
+  type SidecarGroup,
+  type SidecarGroupEntry,
+} from '../format/sidecar.ts'
+import { nullIfUnreadable, VaultError } from '../format/vault-error.ts'
+import type { BlobCreator, CallOptions, ObjectReader } from '../ports/blob-store.ts'
+import type { SealedSlice } from './assemble-layer.ts'
 import { createLayer } from './create-layer.ts'
-import { findSidecar } from './sidecar-reader.ts'
-import { type DiskPart, type OpenStack, openStack, readStack } from './stack.ts'
+import { findSidecar, openWholeSidecar } from './sidecar-reader.ts'
 
 export interface WriteSidecarRequest extends DiskKey {
   /** The layer whose pages are hashed: one that stands alone, just made. */
   readonly layer: LayerReference
-  /** Size of the layer's disk. */
-  readonly sizeBytes: number
-  /** Keys the hashes where the layer's frames are encrypted; else null. */
-  readonly key: DataKey | null
+  /** What it was made of. */
+  readonly slices: readonly SealedSlice[]
+  /** The data key that the layer's frames are encrypted under, and the hashes keyed with; null where they are not. */
+  readonly keyId: string | null
 }
 
-/** Larger layers get no sidecar: reading one back takes a minute for each 8 GiB or so, and images are smaller. */
-const layerDataBytesMax = 64 * 1024 ** 3
-
-/** Hashes the pages of a layer, read back from the vault and proven, for the disks that were made from the same image. Key:
- * (recoveryPointId, disk): the bytes follow from the layer and the key, so a second run finds its twin. Memory: that of one `readStack`.
- * @returns null where the layer is too large, or has no whole page of data
- * @throws VaultError where the layer is damaged, or another sidecar lies under the name */
+/** Joins the page hashes of a layer's slices, which were taken when these were stored, for the disks that were made from the same image. Key:
+ * (recoveryPointId, disk): the bytes follow from the layer and the key, so a second run finds its twin. Memory: the hashes of one slice.
+ * @returns null where the hashes of a slice were not taken, are lost or damaged: that costs space alone
+ * @throws VaultError where another sidecar lies under the name */
 export const writeSidecar = async (
-  deps: { readonly vault: BlobCreator; readonly keys: KeyRing },
+  deps: { readonly vault: BlobCreator; readonly control: ObjectReader },
   request: WriteSidecarRequest,
   options: CallOptions = {},
 ): Promise<SidecarReference | null> => {
-  const { layer, sizeBytes, key } = request
-  const stack = await openStack(deps.vault, { stack: [layer], sizeBytes }, { ...options, keys: deps.keys })
-  const dataBytes = stack.layers[0]?.footer.dataBytes ?? 0
-  if (dataBytes < pageBytes || dataBytes > layerDataBytesMax) return null
-  const of = { keyId: key?.keyId ?? null, layerDigest: layer.digest }
-  if ((await findSidecar(deps.vault, request, options)) === null)
-    await createLayer(
-      deps.vault,
-      sidecarName(request),
-      sidecarPieces(stack, of, createPageHasher(key), options),
-      options,
-    )
+  const name = sidecarName(request)
+  if ((await findSidecar(deps.vault, request, options)) === null) {
+    const pieces = sidecarPieces(deps.control, request, options)
+    const created = await createLayer(deps.vault, name, pieces, options).catch(nullIfUnreadable)
+    if (created === null) return null
+  }
   const made = await findSidecar(deps.vault, request, options)
-  if (made === null) throw new VaultError({ code: 'object-missing', name: sidecarName(request) })
-  if (made.footer.layerDigest !== of.layerDigest || made.footer.keyId !== of.keyId)
-    throw new VaultError({ code: 'twin-differs', name: sidecarName(request) })
+  if (made === null) throw new VaultError({ code: 'object-missing', name })
+  if (made.footer.layerDigest !== request.layer.digest || made.footer.keyId !== request.keyId)
+    throw new VaultError({ code: 'twin-differs', name })
   return made.reference
 }
 
 async function* sidecarPieces(
-  stack: OpenStack,
-  of: { readonly keyId: string | null; readonly layerDigest: string },
-  hashOf: PageHasher,
+  control: ObjectReader,
+  request: WriteSidecarRequest,
   options: CallOptions,
 ): AsyncGenerator<Uint8Array> {
   const entries: Omit<SidecarGroupEntry, 'placeBytes'>[] = []
-  const window = { offsetBytes: 0, lengthBytes: stack.sizeBytes }
-  for await (const { number, bytes } of hashGroups(readStack(stack, window, options), hashOf)) {
+  for await (const { number, bytes } of joined(slicesGroups(control, request, options))) {
     entries.push({ number, lengthBytes: bytes.length, digest: digestBytes(bytes) })
     yield bytes
   }
-  yield encodeSidecarFooter(of, entries)
+  yield encodeSidecarFooter({ keyId: request.keyId, layerDigest: request.layer.digest }, entries)
 }
 
+/** Hashes of pages that belong to one group of the sidecar. */
 interface HashedGroup {
   readonly number: number
-  readonly bytes: Buffer
+  readonly bytes: Uint8Array
+  readonly hashes: SidecarGroup
 }
 
-async function* hashGroups(parts: AsyncIterable<DiskPart>, hashOf: PageHasher): AsyncGenerator<HashedGroup> {
-  const hashes = createGroupHasher(hashOf)
-  const pieced = Buffer.alloc(pageBytes)
-  let piecedEnd = -1
-  for await (const { offsetBytes, lengthBytes, bytes } of parts) {
-    if (bytes === null) continue
-    for (let at = 0; at < lengthBytes; ) {
-      const offset = offsetBytes + at
-      const within = offset % pageBytes
-      const count = Math.min(lengthBytes - at, pageBytes - within)
-      const piece = bytes.subarray(at, at + count)
-      at += count
-      if (count < pageBytes) {
-        if (within !== 0 && piecedEnd !== offset) continue
-        pieced.set(piece, within)
-        piecedEnd = offset + count
-        if (within + count < pageBytes) continue
-      }
-      const complete = hashes.add((offset - within) / pageBytes, count === pageBytes ? piece : pieced)
-      if (complete !== null) yield complete
+/** The groups of all slices, proven, one slice after another.
+ * @throws VaultError where a slice's hashes are missing, damaged or those of another attempt */
+async function* slicesGroups(
+  control: ObjectReader,
+  { recoveryPointId, disk, slices, keyId }: WriteSidecarRequest,
+  options: CallOptions,
+): AsyncGenerator<HashedGroup> {
+  for (const [slice, { attempt, digest }] of slices.entries()) {
+    const name = pageHashesName({ recoveryPointId, disk, slice }, attempt)
+    const content = await control.read(name, options)
+    if (content === null) throw new VaultError({ code: 'object-missing', name })
+    const footer = openWholeSidecar(content.bytes, name)
+    if (footer.layerDigest !== digest || footer.keyId !== keyId) throw new VaultError({ code: 'twin-differs', name })
+    for (const entry of footer.groups()) {
+      // Of its own memory: a group may be joined with one of the next slice.
+      const bytes = Buffer.from(content.bytes.subarray(entry.placeBytes, entry.placeBytes + entry.lengthBytes))
+      yield { number: entry.number, bytes, hashes: openSidecarGroup(bytes, entry, name) }
     }
+    releaseMemory(content.bytes)
   }
-  const last = hashes.finish()
-  if (last !== null) yield last
 }
 
-/** Gathers the hashes of pages that are data from their first byte to their last, given in order. */
-const createGroupHasher = (hashOf: PageHasher) => {
-  let group = { number: -1, pages: [] as number[], hashes: [] as Uint8Array[] }
-  const finish = (): HashedGroup | null =>
-    group.pages.length === 0 ? null : { number: group.number, bytes: encodeSidecarGroup(group) }
-  return {
-    /** Returns the group before, where the page begins another one. */
-    add: (page: number, bytes: Uint8Array): HashedGroup | null => {
-      const number = Math.floor(page / pagesPerGroup)
-      const complete = number === group.number ? null : finish()
-      if (number !== group.number) group = { number, pages: [], hashes: [] }
-      group.pages.push(page % pagesPerGroup)
-      group.hashes.push(hashOf(bytes))
-      return complete
-    },
-    finish,
+/** Slices may share a group: their pages follow each other. */
+async function* joined(groups: AsyncIterable<HashedGroup>): AsyncGenerator<Pick<HashedGroup, 'bytes' | 'number'>> {
+  let number = -1
+  let open: HashedGroup[] = []
+  for await (const group of groups) {
+    if (group.number !== number && open.length > 0) {
+      yield { number, bytes: joinGroups(open) }
+      open = []
+    }
+    number = group.number
+    open.push(group)
   }
+  if (open.length > 0) yield { number, bytes: joinGroups(open) }
+}
+
+const joinGroups = (parts: readonly HashedGroup[]): Uint8Array => {
+  const [first] = parts
+  if (first !== undefined && parts.length === 1) return first.bytes
+  const pages: number[] = []
+  const hashes: Uint8Array[] = []
+  for (const part of parts)
+    for (let page = 0; page < pagesPerGroup; page += 1) {
+      const hash = part.hashes.hashOf(page)
+      if (hash === null) continue
+      pages.push(page)
+      hashes.push(hash)
+    }
+  return encodeSidecarGroup({ pages, hashes: Buffer.concat(hashes) })
 }

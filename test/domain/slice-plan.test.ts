@@ -64,6 +64,19 @@ describe('slices of a list of ranges', () => {
     )
   })
 
+  it('part no page of a range from its rest', () => {
+    const sectors = (max: number) => fc.integer({ min: 1, max })
+    fc.assert(
+      fc.property(sectors(64), sectors(64), sectors(2000), (gap, firstSectors, longSectors) => {
+        const first = { kind: 'data' as const, offsetBytes: 512, lengthBytes: firstSectors * 512 }
+        const offsetBytes = 512 + (firstSectors + gap) * 512
+        const [, ...rest] = cutAll([[first, { kind: 'data', offsetBytes, lengthBytes: longSectors * 512 }]])
+        for (const { ranges } of rest)
+          if (ranges[0]?.offsetBytes !== offsetBytes) expect((ranges[0]?.offsetBytes ?? 1) % 4096).toBe(0)
+      }),
+    )
+  })
+
   it('are none for an empty list', () => {
     expect(cutAll([[], []])).toEqual([])
   })

@@ -30,7 +30,7 @@ const encode = (groups: Readonly<Record<string, readonly number[]>>, keyId: stri
   const sorted = numbers.toSorted((a, b) => a - b)
   const bodies = sorted.map((number) => {
     const pages = (groups[String(number)] ?? []).toSorted((a, b) => a - b)
-    return encodeSidecarGroup({ pages, hashes: pages.map((page) => hashOf(number, page)) })
+    return encodeSidecarGroup({ pages, hashes: Buffer.concat(pages.map((page) => hashOf(number, page))) })
   })
   const entries = bodies.map((bytes, index) => ({
     number: sorted[index] ?? 0,

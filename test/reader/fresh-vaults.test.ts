@@ -3,17 +3,17 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { CommittedDisk, RecoveryPoint } from '../../shared/domain/recovery-point.ts'
-import type { DataKey, KeyRing } from '../../shared/format/data-key.ts'
+import type { DataKey } from '../../shared/format/data-key.ts'
 import type { FrameEncoding } from '../../shared/format/frame.ts'
 import { recoveryPointName } from '../../shared/format/names.ts'
 import { encodeSealedJson } from '../../shared/format/sealed-json.ts'
 import { foldLayers } from '../../shared/vault/fold-layers.ts'
 import { merkleRootOf } from '../../shared/vault/recovery-point-schema.ts'
-import { writeSidecar } from '../../shared/vault/write-sidecar.ts'
 import { applyWrites, randomWrites } from '../support/disk-history.ts'
 import { createMemoryBlobStore, type MemoryBlobStore } from '../support/memory-blob-store.ts'
 import { seedOf } from '../support/seed-of.ts'
 import { type SeededRandom, seededRandom } from '../support/seeded-random.ts'
+import { addSidecar } from '../support/sidecar-read-back.ts'
 import { backUp, mib, type Stores, vmKey } from '../support/vault-world.ts'
 import { virtualClock } from '../support/virtual-clock.ts'
 import { readerIsMissing, runReader } from './support/python-reader.ts'
@@ -105,7 +105,6 @@ const history = async (random: SeededRandom, encoding: FrameEncoding): Promise<H
 }
 
 const repoint = async ({ vault }: Stores, point: RecoveryPoint, key: DataKey | null): Promise<void> => {
-  const ring: KeyRing = { current: key, find: () => key as DataKey }
   const disks: CommittedDisk[] = []
   for (const disk of point.disks) {
     if (disk.stack.length < 2) {
@@ -115,8 +114,7 @@ const repoint = async ({ vault }: Stores, point: RecoveryPoint, key: DataKey | n
     const request = { id: 'fold-0123456789', disk: disk.disk, layers: disk.stack, isLowest: true }
     const layer = await foldLayers(vault, request)
     const of = { recoveryPointId: point.recoveryPointId, disk: disk.disk }
-    const sidecar = await writeSidecar({ vault, keys: ring }, { ...of, layer, sizeBytes: disk.sizeBytes, key })
-    expect(sidecar).not.toBeNull()
+    const sidecar = await addSidecar(vault, of, { layer, sizeBytes: disk.sizeBytes, key })
     disks.push({ ...disk, stack: [layer], sidecar })
   }
   expect(disks.filter(({ sidecar }) => sidecar !== null)).toHaveLength(2)

@@ -1,6 +1,5 @@
 import type { LayerReference, SidecarReference } from '../../shared/domain/recovery-point.ts'
-import type { DataKey } from '../../shared/format/data-key.ts'
-import { keyRingOf } from '../../shared/format/data-key.ts'
+import { type DataKey, keyRingOf } from '../../shared/format/data-key.ts'
 import type { ControlStore } from '../../shared/ports/blob-store.ts'
 import type { Clock } from '../../shared/ports/clock.ts'
 import { withHolesCleared } from '../../shared/vault/compare-ranges.ts'
@@ -58,21 +57,22 @@ export const backUpCompared = async (world: CompareWorld, order: ComparedBackup)
   const encoding = { compression: 'zstd' as const, key: world.key }
   const compared = comparison === null ? {} : { comparison, comparisonKeys: keysOf(world) }
   for (let slice = 0; slice < slices; slice += 1)
-    await transferSlice({ ...world, reader: source }, { ...key, jobId: 'job', slice, encoding, tuning, ...compared })
+    await transferSlice(
+      { ...world, reader: source },
+      { ...key, jobId: 'job', slice, encoding, tuning, isOfImage: true, ...compared },
+    )
   return sealDisk(world, { ...key, parentStack: stack, fullReason: 'first-backup' })
 }
 
-/** Hashes the pages of the one layer of a disk. */
+/** Gives the one layer of a disk its sidecar. */
 export const sidecarOf = async (
   world: CompareWorld,
   recoveryPointId: string,
-  layer: LayerReference,
-  sizeBytes: number,
-): Promise<SidecarReference | null> =>
-  writeSidecar(
-    { vault: world.vault, keys: keyRingOf(keysOf(world)) },
-    { recoveryPointId, disk: 'os', layer, sizeBytes, key: world.key },
-  )
+  { layer, slices }: Pick<SealedDisk, 'layer' | 'slices'>,
+): Promise<SidecarReference | null> => {
+  if (layer === null) throw new Error('the disk has no layer')
+  return writeSidecar(world, { recoveryPointId, disk: 'os', layer, slices, keyId: world.key?.keyId ?? null })
+}
 
 /** The whole disk as the stack shows it. */
 export const readDisk = async (

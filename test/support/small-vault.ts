@@ -8,12 +8,12 @@ import { createSealed } from '../../shared/vault/objects.ts'
 import { merkleRootOf } from '../../shared/vault/recovery-point-schema.ts'
 import { readRecoveryPoint } from '../../shared/vault/recovery-points.ts'
 import { scrubVault } from '../../shared/vault/scrub-vault.ts'
-import { writeSidecar } from '../../shared/vault/write-sidecar.ts'
 import { applyWrites, type DiskWrite } from './disk-history.ts'
 import { foldStack } from './fold-stack.ts'
 import { goldenKeyRecords, goldenKeys } from './golden-keys.ts'
 import { createMemoryBlobStore, type MemoryBlobStore } from './memory-blob-store.ts'
 import { seededRandom } from './seeded-random.ts'
+import { addSidecar } from './sidecar-read-back.ts'
 import { backUp, restoreDisk, type Stores, vmKey } from './vault-world.ts'
 import { virtualClock } from './virtual-clock.ts'
 
@@ -62,8 +62,8 @@ export const makeSmallVault = async (kind: SmallKind, seed = 7): Promise<SmallVa
   images.delete('r4')
   await revise(stores, second, { stack: [await foldStack(stores.vault, second.disks[0] ?? unreachable())] })
   const layer = first.disks[0]?.stack[0] ?? unreachable()
-  const of = { recoveryPointId: 'r1', disk: 'os', layer, sizeBytes: diskBytes, key }
-  await revise(stores, first, { sidecar: await writeSidecar({ vault: stores.vault, keys }, of) })
+  const of = { recoveryPointId: 'r1', disk: 'os' }
+  await revise(stores, first, { sidecar: await addSidecar(stores.vault, of, { layer, sizeBytes: diskBytes, key }) })
   const decided = (recoveryPointId: string, revision: number, what: object) =>
     createSealed(
       stores.vault,

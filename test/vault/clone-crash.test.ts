@@ -2,6 +2,7 @@ import { beforeAll, describe, expect, it } from 'vitest'
 import type { BlobContent } from '../../shared/ports/blob-store.ts'
 import { StorageError } from '../../shared/ports/blob-store.ts'
 import type { Comparison } from '../../shared/vault/comparison.ts'
+import type { SealedDisk } from '../../shared/vault/seal-disk.ts'
 import { readStoredDamage } from '../../shared/vault/stored-damage.ts'
 import { backUpCompared, type CompareWorld, openCompareWorld, readDisk, sidecarOf } from '../support/compared-backup.ts'
 import { failAt } from '../support/fail-at.ts'
@@ -22,9 +23,9 @@ const second = Buffer.from(first)
   .fill(0, 30 * 4096, 33 * 4096)
 
 const base = openCompareWorld(key)
-let layer: Awaited<ReturnType<typeof backUpCompared>>['layer'] = null
+let sealed: SealedDisk | null = null
 beforeAll(async () => {
-  layer = (await backUpCompared(base, { recoveryPointId: 'base', bytes: first, comparison: null, tuning })).layer
+  sealed = await backUpCompared(base, { recoveryPointId: 'base', bytes: first, comparison: null, tuning })
 })
 
 /** A world that goes on from the base. */
@@ -40,8 +41,9 @@ const reopen = (world: CompareWorld): CompareWorld => ({
 })
 
 const run = async (world: CompareWorld, kind: Comparison['kind']) => {
-  if (layer === null) throw new Error('the base has a layer')
-  const sidecar = kind === 'image' ? await sidecarOf(world, 'base', layer, diskBytes) : null
+  const layer = sealed?.layer ?? null
+  if (sealed === null || layer === null) throw new Error('the base has a layer')
+  const sidecar = kind === 'image' ? await sidecarOf(world, 'base', sealed) : null
   const comparison: Comparison =
     sidecar === null ? { kind: 'vault', stack: [layer] } : { kind: 'image', layer, sidecar }
   return backUpCompared(world, { recoveryPointId: 'later', bytes: second, comparison, tuning })

@@ -90,6 +90,20 @@ describe('the first backups of VMs made from one image', { timeout: 30_000 }, ()
     expect(basesOf(world)).toHaveLength(1)
   })
 
+  it('read nothing of the image back, and leave no page hashes beside the plans', async () => {
+    const world = fakeWorld()
+    const { recoveryPointId } = await backUp(world, machine('a'), system)
+    const isHashes = (name: string) => name.startsWith(`plans/${recoveryPointId}/os/hashes/`)
+    expect([...world.control.objects.keys()].filter(isHashes)).not.toEqual([])
+    const reads = world.vault.calls.filter(({ operation }) => operation.startsWith('read'))
+    expect(reads.filter(({ name }) => name.startsWith('segments/'))).toEqual([])
+    await collectGarbage(world, { passId: 'one', objectsMax: 1000, hasEnded: async () => true })
+    expect([...world.control.objects.keys()].filter(isHashes)).toEqual([])
+    const other = await backUp(world, machine('c', null), system)
+    expect([...world.control.objects.keys()].filter((name) => name.includes('/hashes/'))).toEqual([])
+    expect(diskOf(other).sidecar).toBeNull()
+  })
+
   it('go on as increments on that stack', async () => {
     const world = fakeWorld()
     await backUp(world, machine('a'), system)
