@@ -27,6 +27,10 @@ export interface HttpServer {
 const requestLineBytesMax = 8 * 1024
 const headersBytesMax = 32 * 1024
 
+/** Kestrel keeps an idle connection so long. Node's own 5 s are over while a busy process looks away, and a client that sends just then finds
+ * its connection reset. Source: KestrelServerLimits. */
+const keepAliveTimeout = 130_000
+
 /** Answers 503 to everything: a host that is not ready, or that ends. */
 export const notReady: RequestHandler = async (_target, _request, response) => bareResponse(response, 503)
 
@@ -71,7 +75,8 @@ export const startHttpServer = async (port: number, onLog: LogSink): Promise<Htt
       else response.destroy()
     }
   }
-  const server = createServer({ maxHeaderSize: requestLineBytesMax + headersBytesMax }, (request, response) => {
+  const limits = { maxHeaderSize: requestLineBytesMax + headersBytesMax, keepAliveTimeout }
+  const server = createServer(limits, (request, response) => {
     const answered = answer(request, response).finally(() => underWay.delete(answered))
     underWay.add(answered)
   })
