@@ -8,43 +8,45 @@ export interface QuietStore extends ControlStore, VaultStore {
 
 /** A store in memory that costs as good as nothing, whatever it holds: what is measured is who calls it. */
 export const createQuietStore = (): QuietStore => {
-  const folders = new Map<string, Map<string, BlobContent>>()
-  const folderOf = (name: string): Map<string, BlobContent> => {
-    const key = name.slice(0, name.indexOf('/'))
-    const known = folders.get(key) ?? new Map<string, BlobContent>()
-    folders.set(key, known)
-    return known
-  }
+  const objects = new Map<string, BlobContent>()
+  const folders = new Map<string, Set<string>>()
   const write = (name: string, bytes: Uint8Array): string => {
     const etag = randomUUID()
-    folderOf(name).set(name, { bytes, etag })
+    for (const folder of objects.has(name) ? [] : foldersOf(name)) {
+      const names = folders.get(folder)
+      if (names === undefined) folders.set(folder, new Set([name]))
+      else names.add(name)
+    }
+    objects.set(name, { bytes, etag })
     return etag
   }
   const createOnce = (name: string, bytes: Uint8Array): 'created' | 'exists' => {
-    if (folderOf(name).has(name)) return 'exists'
+    if (objects.has(name)) return 'exists'
     write(name, bytes)
     return 'created'
   }
   const remove = async (name: string, etag?: string): Promise<'removed' | 'absent' | 'changed'> => {
-    const found = folderOf(name).get(name)
+    const found = objects.get(name)
     if (found === undefined) return 'absent'
     if (etag !== undefined && found.etag !== etag) return 'changed'
-    folderOf(name).delete(name)
+    objects.delete(name)
+    for (const folder of foldersOf(name)) folders.get(folder)?.delete(name)
     return 'removed'
   }
   return {
-    countBelow: (folder) => folders.get(folder)?.size ?? 0,
-    read: async (name) => folderOf(name).get(name) ?? null,
+    countBelow: (folder) => folders.get(`${folder}/`)?.size ?? 0,
+    read: async (name) => objects.get(name) ?? null,
     readRange: async (name, offsetBytes, lengthBytes) => {
-      const found = folderOf(name).get(name)
+      const found = objects.get(name)
       if (found === undefined) return null
       if (offsetBytes + lengthBytes > found.bytes.length) throw new StorageError({ code: 'short-object', name })
       return found.bytes.subarray(offsetBytes, offsetBytes + lengthBytes)
     },
     async *list(prefix) {
-      const names = [...folderOf(prefix).keys()].filter((name) => name.startsWith(prefix)).sort()
+      const below = folders.get(prefix.slice(0, prefix.lastIndexOf('/') + 1)) ?? []
+      const names = [...below].filter((name) => name.startsWith(prefix)).sort()
       for (const name of names) {
-        const { bytes, etag } = folderOf(name).get(name) ?? { bytes: Buffer.alloc(0), etag: '' }
+        const { bytes, etag } = objects.get(name) ?? { bytes: Buffer.alloc(0), etag: '' }
         yield { name, lengthBytes: bytes.length, etag }
       }
     },
@@ -55,7 +57,7 @@ export const createQuietStore = (): QuietStore => {
       return createOnce(name, Buffer.concat(gathered))
     },
     replace: async (name, body, etag) =>
-      folderOf(name).get(name)?.etag === etag
+      objects.get(name)?.etag === etag
         ? { kind: 'replaced', etag: write(name, Buffer.from(body)) }
         : { kind: 'changed' },
     put: async (name, body) => {
@@ -65,3 +67,7 @@ export const createQuietStore = (): QuietStore => {
     purge: remove,
   }
 }
+
+/** `a/b/c` lies below `a/` and `a/b/`: a listing goes through what lies in its folder, whatever else there is. */
+const foldersOf = (name: string): readonly string[] =>
+  [...name.matchAll(/\//g)].map(({ index }) => name.slice(0, index + 1))

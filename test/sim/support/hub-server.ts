@@ -10,9 +10,12 @@ export interface HubServer {
   stop(): Promise<void>
 }
 
+/** As in the local host. */
+const keepAliveTimeout = 130_000
+
 /** Listens on a free port of the loopback. */
 export const startHubServer = async (): Promise<HubServer> => {
-  const server = createServer((request, response) => {
+  const server = createServer({ keepAliveTimeout }, (request, response) => {
     const handled = hub.engine?.handle(request, response) ?? Promise.resolve(false)
     handled.then(
       (isHandled) => isHandled || response.destroy(),
