@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { ChangedRange } from '../../shared/domain/extent.ts'
 import { planReads } from '../../shared/domain/read-plan.ts'
-import { changedRanges } from '../support/arbitraries.ts'
+import { changedRanges, joined } from '../support/arbitraries.ts'
 import { fc } from '../support/fast-check.ts'
 
 const kib = 1024
@@ -62,15 +62,3 @@ describe('a read plan', () => {
     )
   })
 })
-
-/** Parts of one kind that touch, as one: cuts do not matter. */
-const joined = (ranges: readonly ChangedRange[]): ChangedRange[] => {
-  const result: ChangedRange[] = []
-  for (const range of ranges) {
-    const last = result.at(-1)
-    if (last !== undefined && last.kind === range.kind && last.offsetBytes + last.lengthBytes === range.offsetBytes)
-      result[result.length - 1] = { ...last, lengthBytes: last.lengthBytes + range.lengthBytes }
-    else result.push(range)
-  }
-  return result
-}

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { ChangedRange } from '../../shared/domain/extent.ts'
 import { type CutSlice, createSliceCutter } from '../../shared/domain/slice-plan.ts'
-import { changedRanges } from '../support/arbitraries.ts'
+import { changedRanges, joined } from '../support/arbitraries.ts'
 import { fc } from '../support/fast-check.ts'
 
 const sliceBytes = 64 * 1024
@@ -22,16 +22,6 @@ const cutAll = (pages: readonly (readonly ChangedRange[])[], rangesPerSlice = 10
   expect(ranges).toEqual([])
   return slices
 }
-const covered = (ranges: readonly ChangedRange[]): string[] => {
-  const result: ChangedRange[] = []
-  for (const range of ranges) {
-    const last = result.at(-1)
-    if (last !== undefined && last.kind === range.kind && last.offsetBytes + last.lengthBytes === range.offsetBytes)
-      result[result.length - 1] = { ...last, lengthBytes: last.lengthBytes + range.lengthBytes }
-    else result.push(range)
-  }
-  return result.map(({ kind, offsetBytes, lengthBytes }) => `${kind} ${offsetBytes} ${lengthBytes}`)
-}
 const modest = changedRanges(30).map((all) => all.filter((range) => range.lengthBytes < 4 * 1024 * 1024))
 
 describe('slices of a list of ranges', () => {
@@ -39,7 +29,7 @@ describe('slices of a list of ranges', () => {
     fc.assert(
       fc.property(modest, fc.integer({ min: 1, max: 10 }), (ranges, rangesPerSlice) => {
         const slices = cutAll([ranges], rangesPerSlice)
-        expect(covered(slices.flatMap((slice) => slice.ranges))).toEqual(covered(ranges))
+        expect(joined(slices.flatMap((slice) => slice.ranges))).toEqual(joined(ranges))
         for (const slice of slices) {
           expect(slice.dataBytes).toBeLessThanOrEqual(sliceBytes)
           expect(slice.ranges.length).toBeLessThanOrEqual(rangesPerSlice)

@@ -15,19 +15,20 @@ export const vmOfOneDisk = (id = vmId): VmDescription => {
   return { ...vm, disks: vm.disks.filter(({ disk }) => disk === 'os') }
 }
 
-/** Runs a backup of a VM's one disk as it is on some day of a month. */
+/** Runs a backup of a VM's one disk, with these bytes on it, on one of ten days of a month; it is the only VM of the platform meanwhile. */
 export const backUpDisk = async (
   world: FakeWorld,
   vm: VmDescription,
   bytes: Buffer,
-  day: number,
+  day = 0,
+  choices: Partial<typeof defaultChoices> = {},
 ): Promise<RecoveryPoint> => {
   const instances = fakeInstances()
   const at = new Date(`2026-03-1${day}T02:00:00.000Z`)
   const asked = { trigger: 'onDemand', policy: null, at, cause: vm.name, now: at, windowHours: 24 } as const
   world.platform.vms = [{ ...vm, disks: vm.disks.map((disk) => ({ ...disk, sizeBytes: bytes.length })) }]
   world.platform.disks.set('os', Buffer.from(bytes))
-  await startJob({ ...world, instances }, backupJobOf(vm, defaultChoices, asked))
+  await startJob({ ...world, instances }, backupJobOf(vm, { ...defaultChoices, ...choices }, asked))
   const [claim] = instances.started
   if (claim === undefined) throw new Error('no backup began')
   expect((await runJob(world, claim)).outcome).toMatchObject({ kind: 'completed' })
@@ -35,9 +36,9 @@ export const backUpDisk = async (
   return (await readRecoveryPoint(world.vault, key))?.recoveryPoint ?? expect.unreachable()
 }
 
-/** The same disk with one page that was written later. */
-export const withPageWritten = (before: Buffer, number: number): Buffer => {
+/** The same disk with pages that were written later. */
+export const withPagesWritten = (before: Buffer, ...numbers: readonly number[]): Buffer => {
   const bytes = Buffer.from(before)
-  bytes.fill('written later ', number * pageBytes, (number + 1) * pageBytes)
+  for (const number of numbers) bytes.fill('written later ', number * pageBytes, (number + 1) * pageBytes)
   return bytes
 }

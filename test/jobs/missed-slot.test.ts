@@ -52,7 +52,7 @@ describe('a slot that is caught up late', () => {
     expect(await latest(world)).toMatchObject({ previous: { recoveryPointId: late.recoveryPointId } })
   })
 
-  it('keeps the order of two policies that share a slot', async () => {
+  it('keeps the order of policies that share a slot', async () => {
     const world = fakeWorld()
     for (const [hour, policy] of ['a', 'b', 'c', 'd', 'e', 'f'].entries()) {
       const job = slotJob(`2026-03-10T0${2 + hour}:00:00Z`, policy)

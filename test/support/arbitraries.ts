@@ -30,6 +30,18 @@ export const changedRanges = (maxLength = 40): fc.Arbitrary<ChangedRange[]> =>
       })
     })
 
+/** Ranges of one kind that touch, as one. */
+export const joined = (ranges: readonly ChangedRange[]): ChangedRange[] => {
+  const result: ChangedRange[] = []
+  for (const range of ranges) {
+    const last = result.at(-1)
+    if (last !== undefined && last.kind === range.kind && last.offsetBytes + last.lengthBytes === range.offsetBytes)
+      result[result.length - 1] = { ...last, lengthBytes: last.lengthBytes + range.lengthBytes }
+    else result.push(range)
+  }
+  return result
+}
+
 export interface FramedRuns {
   readonly runs: readonly Run[]
   readonly frame: FramePlace | null

@@ -1,16 +1,13 @@
 import { describe, expect, it } from 'vitest'
 import { vmKeyOf } from '../../shared/domain/ids.ts'
-import { backupJobOf, defaultChoices } from '../../shared/domain/policy.ts'
 import type { RecoveryPoint } from '../../shared/domain/recovery-point.ts'
 import type { VmDescription } from '../../shared/domain/vm.ts'
 import { readSealed } from '../../shared/jobs/seal-planned-disk.ts'
-import { startJob } from '../../shared/jobs/start-job.ts'
 import type { DiskReader } from '../../shared/ports/disk-reader.ts'
 import { collectGarbage } from '../../shared/vault/collect-garbage.ts'
 import { createSealed } from '../../shared/vault/objects.ts'
-import { latestRecoveryPoint } from '../../shared/vault/recovery-points.ts'
-import { runJob } from '../jobs/run-job.ts'
-import { type FakeWorld, fakeInstances, fakeWorld, mib, sampleVm, vmId } from '../jobs/world.ts'
+import { backUpDisk, withPagesWritten } from '../jobs/back-up-disk.ts'
+import { type FakeWorld, fakeWorld, mib, sampleVm, vmId } from '../jobs/world.ts'
 import { seededRandom } from '../support/seeded-random.ts'
 import { restoreDisk } from '../support/vault-world.ts'
 
@@ -24,32 +21,7 @@ const machine = (name: string, image: string | null = 'Canonical:ubuntu:server:2
   return { ...vm, vmKey: vmKeyOf(id), imageReference: image, disks: disks.filter(({ disk }) => disk === 'os') }
 }
 
-/** Backs the VM up with this content of its OS disk; it is the only VM of the platform meanwhile. */
-const backUp = async (
-  world: FakeWorld,
-  vm: VmDescription,
-  bytes: Buffer,
-  day = 0,
-  choices: Partial<typeof defaultChoices> = {},
-): Promise<RecoveryPoint> => {
-  const instances = fakeInstances()
-  const at = new Date(`2026-03-1${day}T02:00:00.000Z`)
-  const asked = { trigger: 'onDemand', policy: null, at, cause: vm.name, now: at, windowHours: 24 } as const
-  world.platform.vms = [{ ...vm, disks: vm.disks.map((disk) => ({ ...disk, sizeBytes: bytes.length })) }]
-  world.platform.disks.set('os', Buffer.from(bytes))
-  await startJob({ ...world, instances }, backupJobOf(vm, { ...defaultChoices, ...choices }, asked))
-  const { outcome } = await runJob(world, instances.started[0]!)
-  expect(outcome).toMatchObject({ kind: 'completed' })
-  return (await latestRecoveryPoint(world.vault, vm.vmKey))!.recoveryPoint
-}
-
 const diskOf = ({ disks }: RecoveryPoint) => disks[0]!
-
-const changed = (bytes: Buffer, pages: readonly number[]): Buffer => {
-  const copy = Buffer.from(bytes)
-  for (const number of pages) copy.fill('own data ', number * page, (number + 1) * page)
-  return copy
-}
 
 const restored = async (world: FakeWorld, point: RecoveryPoint): Promise<Buffer> =>
   restoreDisk(world.vault, point, 'os', mib, await world.keys.ring())
@@ -73,10 +45,10 @@ const basesOf = (world: FakeWorld) => [...world.control.objects.keys()].filter((
 describe('the first backups of VMs made from one image', { timeout: 30_000 }, () => {
   it('store the image once: the second VM lies on the layer of the first', async () => {
     const world = fakeWorld()
-    const first = await backUp(world, machine('a'), system)
+    const first = await backUpDisk(world, machine('a'), system)
     expect(diskOf(first)).toMatchObject({ stack: [{}], sidecar: { sidecarId: `${first.recoveryPointId}/os` } })
-    const bytes = changed(system, [7, 200])
-    const second = await backUp(world, machine('b'), bytes)
+    const bytes = withPagesWritten(system, 7, 200)
+    const second = await backUpDisk(world, machine('b'), bytes)
     expect(diskOf(second)).toMatchObject({
       transfer: 'full',
       fullReason: 'first-backup',
@@ -92,31 +64,31 @@ describe('the first backups of VMs made from one image', { timeout: 30_000 }, ()
 
   it('read nothing of the image back, and leave no page hashes beside the plans', async () => {
     const world = fakeWorld()
-    const { recoveryPointId } = await backUp(world, machine('a'), system)
+    const { recoveryPointId } = await backUpDisk(world, machine('a'), system)
     const isHashes = (name: string) => name.startsWith(`plans/${recoveryPointId}/os/hashes/`)
     expect([...world.control.objects.keys()].filter(isHashes)).not.toEqual([])
     const reads = world.vault.calls.filter(({ operation }) => operation.startsWith('read'))
     expect(reads.filter(({ name }) => name.startsWith('segments/'))).toEqual([])
     await collectGarbage(world, { passId: 'one', objectsMax: 1000, hasEnded: async () => true })
     expect([...world.control.objects.keys()].filter(isHashes)).toEqual([])
-    const other = await backUp(world, machine('c', null), system)
+    const other = await backUpDisk(world, machine('c', null), system)
     expect([...world.control.objects.keys()].filter((name) => name.includes('/hashes/'))).toEqual([])
     expect(diskOf(other).sidecar).toBeNull()
   })
 
   it('go on as increments on that stack', async () => {
     const world = fakeWorld()
-    await backUp(world, machine('a'), system)
-    await backUp(world, machine('b'), system)
-    const later = changed(system, [3])
-    const point = await backUp(world, machine('b'), later, 1)
+    await backUpDisk(world, machine('a'), system)
+    await backUpDisk(world, machine('b'), system)
+    const later = withPagesWritten(system, 3)
+    const point = await backUpDisk(world, machine('b'), later, 1)
     expect(diskOf(point)).toMatchObject({ transfer: 'incremental', changedBytes: page })
     expect((await restored(world, point)).equals(later)).toBe(true)
   })
 
   it('name the base in the intent before they look at it', async () => {
     const world = fakeWorld()
-    const first = await backUp(world, machine('a'), system)
+    const first = await backUpDisk(world, machine('a'), system)
     const { calls } = world.control
     const from = calls.length
     const fromVault = world.vault.calls.length
@@ -133,7 +105,7 @@ describe('the first backups of VMs made from one image', { timeout: 30_000 }, ()
         },
       },
     } as FakeWorld
-    await backUp(spied, machine('b'), system)
+    await backUpDisk(spied, machine('b'), system)
     expect(intents[0]).toContain(first.recoveryPointId)
     const intentAt = calls.findIndex(({ name }, index) => index >= from && name.startsWith('intents/'))
     const condemnedAt = calls.findIndex(({ name }, index) => index >= from && name.startsWith('condemned/'))
@@ -145,18 +117,18 @@ describe('the first backups of VMs made from one image', { timeout: 30_000 }, ()
 
   it('do without a base that has expired, and make another', async () => {
     const world = fakeWorld()
-    await expire(world, await backUp(world, machine('a'), system))
-    const second = await backUp(world, machine('b'), system)
+    await expire(world, await backUpDisk(world, machine('a'), system))
+    const second = await backUpDisk(world, machine('b'), system)
     expect(diskOf(second)).toMatchObject({ stack: [{}], sidecar: { sidecarId: `${second.recoveryPointId}/os` } })
-    const third = await backUp(world, machine('c'), changed(system, [9]))
+    const third = await backUpDisk(world, machine('c'), withPagesWritten(system, 9))
     expect(diskOf(third).stack.at(-1)).toEqual(diskOf(second).stack[0])
   })
 
   it('keep the image when the recovery point it came with has expired and is collected', async () => {
     const world = fakeWorld()
-    const first = await backUp(world, machine('a'), system)
-    const bytes = changed(system, [5])
-    const second = await backUp(world, machine('b'), bytes)
+    const first = await backUpDisk(world, machine('a'), system)
+    const bytes = withPagesWritten(system, 5)
+    const second = await backUpDisk(world, machine('b'), bytes)
     await expire(world, first)
     for (const passId of ['one', 'two'])
       await collectGarbage(world, { passId, objectsMax: 1000, hasEnded: async () => true })
@@ -168,39 +140,41 @@ describe('the first backups of VMs made from one image', { timeout: 30_000 }, ()
 
   it('do without a base that a collection is about to remove', async () => {
     const world = fakeWorld()
-    const first = await backUp(world, machine('a'), system)
+    const first = await backUpDisk(world, machine('a'), system)
     const condemned = { passId: 'p1', recoveryPointIds: [], layerIds: [`${first.recoveryPointId}/os`] }
     await createSealed(world.control, 'condemned/p1.json', { format: 1, ...condemned }, {})
-    expect(diskOf(await backUp(world, machine('b'), system)).stack).toHaveLength(1)
+    expect(diskOf(await backUpDisk(world, machine('b'), system)).stack).toHaveLength(1)
   })
 
   it.each(['layers/', 'sidecars/', 'segments/'])('do without a base whose %s are gone', async (prefix) => {
     const world = fakeWorld()
-    const first = await backUp(world, machine('a'), system)
+    const first = await backUpDisk(world, machine('a'), system)
     for (const name of [...world.vault.objects.keys()])
       if (name.startsWith(`${prefix}${first.recoveryPointId}/`)) world.vault.objects.delete(name)
-    const second = await backUp(world, machine('b'), system)
+    const second = await backUpDisk(world, machine('b'), system)
     expect(diskOf(second)).toMatchObject({ stack: [{}], storedPlainBytes: system.length })
     expect((await restored(world, second)).equals(system)).toBe(true)
   })
 
   it('share an encrypted image, whose pages nobody can guess by their hashes', async () => {
     const world = fakeWorld({ encryption: true })
-    const first = await backUp(world, machine('a'), system)
-    const bytes = changed(system, [400])
-    const second = await backUp(world, machine('b'), bytes)
+    const first = await backUpDisk(world, machine('a'), system)
+    const bytes = withPagesWritten(system, 400)
+    const second = await backUpDisk(world, machine('b'), bytes)
     expect(diskOf(second)).toMatchObject({ changedBytes: page, stack: [{}, diskOf(first).stack[0]] })
     expect((await restored(world, second)).equals(bytes)).toBe(true)
-    const plain = await backUp(world, machine('c'), system, 0, { encryption: false })
+    const plain = await backUpDisk(world, machine('c'), system, 0, { encryption: false })
     expect(diskOf(plain)).toMatchObject({ stack: [{}], storedPlainBytes: system.length })
     expect(basesOf(world)).toHaveLength(2)
   })
 
   it('share nothing across images', async () => {
     const world = fakeWorld()
-    await backUp(world, machine('a'), system)
-    expect(diskOf(await backUp(world, machine('b', 'Canonical:ubuntu:server:22.04.9'), system)).stack).toHaveLength(1)
-    expect(diskOf(await backUp(world, machine('c', null), system))).toMatchObject({ stack: [{}], sidecar: null })
+    await backUpDisk(world, machine('a'), system)
+    expect(diskOf(await backUpDisk(world, machine('b', 'Canonical:ubuntu:server:22.04.9'), system)).stack).toHaveLength(
+      1,
+    )
+    expect(diskOf(await backUpDisk(world, machine('c', null), system))).toMatchObject({ stack: [{}], sidecar: null })
     expect(basesOf(world)).toHaveLength(2)
   })
 })
@@ -214,10 +188,10 @@ describe('a full backup after the first', { timeout: 30_000 }, () => {
   it('stores only what differs where the base is gone, and says what it was compared with', async () => {
     const world = fakeWorld()
     const vm = machine('a', null)
-    const first = await backUp(world, vm, system)
+    const first = await backUpDisk(world, vm, system)
     world.platform.copies.clear()
-    const bytes = changed(system, [1, 300])
-    const second = await backUp(world, vm, bytes, 1)
+    const bytes = withPagesWritten(system, 1, 300)
+    const second = await backUpDisk(world, vm, bytes, 1)
     expect(diskOf(second)).toMatchObject({ transfer: 'full', fullReason: 'base-gone', changedBytes: 2 * page })
     expect(diskOf(second).stack).toEqual([expect.anything(), ...diskOf(first).stack])
     expect((await restored(world, second)).equals(bytes)).toBe(true)
@@ -228,11 +202,11 @@ describe('a full backup after the first', { timeout: 30_000 }, () => {
   it('stands alone, and says so, where the index of what is stored is damaged', async () => {
     const world = fakeWorld()
     const vm = machine('a', null)
-    const first = await backUp(world, vm, system)
+    const first = await backUpDisk(world, vm, system)
     world.platform.copies.clear()
     const layer = world.vault.objects.get(`layers/${first.recoveryPointId}/os`)!
     layer.bytes[60]! ^= 1
-    const second = await backUp(world, vm, system, 1)
+    const second = await backUpDisk(world, vm, system, 1)
     expect(diskOf(second)).toMatchObject({ transfer: 'full', fullReason: 'stored-bytes-damaged', stack: [{}] })
     expect((await restored(world, second)).equals(system)).toBe(true)
   })
@@ -240,12 +214,12 @@ describe('a full backup after the first', { timeout: 30_000 }, () => {
   it('heals what is damaged in the vault and still there on the disk', async () => {
     const world = fakeWorld()
     const vm = machine('a', null)
-    const first = await backUp(world, vm, system)
+    const first = await backUpDisk(world, vm, system)
     for (const [name, { bytes }] of world.vault.objects)
       if (name.startsWith(`segments/${first.recoveryPointId}/`)) bytes[500]! ^= 1
     await expect(restored(world, first)).rejects.toMatchObject({ name: 'VaultError' })
     world.platform.copies.clear()
-    const second = await backUp(world, vm, system, 1)
+    const second = await backUpDisk(world, vm, system, 1)
     expect(diskOf(second)).toMatchObject({ fullReason: 'stored-bytes-damaged' })
     expect((await restored(world, second)).equals(system)).toBe(true)
   })
@@ -253,13 +227,13 @@ describe('a full backup after the first', { timeout: 30_000 }, () => {
   it('shows nothing of a larger predecessor when the disk that took its place grows', async () => {
     const world = fakeWorld()
     const vm = machine('a', null)
-    await backUp(world, vm, system)
+    await backUpDisk(world, vm, system)
     const small = Buffer.from(system.subarray(0, mib))
-    const shrunk = await backUp(world, recreated(vm, 'second disk'), small, 1)
+    const shrunk = await backUpDisk(world, recreated(vm, 'second disk'), small, 1)
     expect(diskOf(shrunk)).toMatchObject({ fullReason: 'disk-recreated', changedBytes: 0, sizeBytes: mib })
     const large = Buffer.concat([small, Buffer.alloc(mib)])
     const silent: FakeWorld = { ...world, openReader: (...urls) => listingBelow(mib, world.openReader(...urls)) }
-    const grown = await backUp(silent, recreated(vm, 'second disk'), large, 2)
+    const grown = await backUpDisk(silent, recreated(vm, 'second disk'), large, 2)
     expect(diskOf(grown)).toMatchObject({ transfer: 'incremental', sizeBytes: 2 * mib })
     expect((await restored(world, grown)).equals(large)).toBe(true)
   })

@@ -6,7 +6,7 @@ import type { VmDescription } from '../../shared/domain/vm.ts'
 import { damageOf } from '../../shared/vault/damage-reports.ts'
 import { withRangesAdded } from '../../shared/vault/heal.ts'
 import { scrubVault } from '../../shared/vault/scrub-vault.ts'
-import { backUpDisk, vmOfOneDisk, withPageWritten } from '../jobs/back-up-disk.ts'
+import { backUpDisk, vmOfOneDisk, withPagesWritten } from '../jobs/back-up-disk.ts'
 import { type FakeWorld, fakeWorld, mib, vmId } from '../jobs/world.ts'
 import { memoryDiskReader } from '../support/memory-disk.ts'
 import { type SeededRandom, seededRandom } from '../support/seeded-random.ts'
@@ -35,7 +35,7 @@ const flip = (world: FakeWorld, prefix: string, at: number): string => {
 describe('what a check found damaged', { timeout: 30_000 }, () => {
   const vm = machine('a')
   const day0 = seededRandom(3).bytes(3 * mib)
-  const day1 = withPageWritten(day0, 10)
+  const day1 = withPagesWritten(day0, 10)
 
   it('is brought anew by the next increment: it is whole, and older recovery points stay named', async () => {
     const world = fakeWorld()
@@ -49,7 +49,7 @@ describe('what a check found damaged', { timeout: 30_000 }, () => {
     await scrubVault(world, unlimited)
     const touches = [{ recoveryPointId: first.recoveryPointId, ranges: [{ offsetBytes: mib, lengthBytes: mib }] }]
     expect(await damageOf(world.control, vm.vmKey)).toMatchObject([{ name, touches }])
-    const third = await backUpDisk(world, vm, withPageWritten(day1, 11), 2)
+    const third = await backUpDisk(world, vm, withPagesWritten(day1, 11), 2)
     expect(third.disks).toMatchObject([{ transfer: 'incremental', changedBytes: page }])
   })
 
@@ -60,8 +60,8 @@ describe('what a check found damaged', { timeout: 30_000 }, () => {
     const second = await backUpDisk(world, vm, day1, 1)
     await expect(restoreDisk(world.vault, second, 'os')).rejects.toMatchObject({ fault: { name } })
     await scrubVault(world, unlimited)
-    const third = await backUpDisk(world, vm, withPageWritten(day1, 2), 2)
-    expect(await isWhole(world, third, withPageWritten(day1, 2))).toBe(true)
+    const third = await backUpDisk(world, vm, withPagesWritten(day1, 2), 2)
+    expect(await isWhole(world, third, withPagesWritten(day1, 2))).toBe(true)
   })
 
   it('is not built on where it is an index: the next backup is a full one and says why', async () => {
@@ -94,7 +94,7 @@ describe('a layer that disks of several VMs lie on', { timeout: 30_000 }, () => 
   it('is checked once for all of them, and told for each of them where it is damaged', async () => {
     const world = fakeWorld()
     const first = await backUpDisk(world, machine('a'), day0, 0)
-    const second = await backUpDisk(world, machine('b'), withPageWritten(day0, 5), 0)
+    const second = await backUpDisk(world, machine('b'), withPagesWritten(day0, 5), 0)
     const before = world.vault.calls.length
     await scrubVault(world, { ...unlimited, checkedBefore: new Date(0) })
     const reads = world.vault.calls.slice(before).filter(({ operation }) => operation === 'read')

@@ -5,7 +5,7 @@ import { VaultError } from '../../shared/format/vault-error.ts'
 import { damageOf } from '../../shared/vault/damage-reports.ts'
 import { CurrentKeyLockedError } from '../../shared/vault/data-keys.ts'
 import { scrubVault } from '../../shared/vault/scrub-vault.ts'
-import { backUpDisk, vmOfOneDisk, withPageWritten } from '../jobs/back-up-disk.ts'
+import { backUpDisk, vmOfOneDisk, withPagesWritten } from '../jobs/back-up-disk.ts'
 import { type FakeWorld, fakeWorld, vmId } from '../jobs/world.ts'
 import { seededRandom } from '../support/seeded-random.ts'
 import { unlimited } from '../support/small-vault.ts'
@@ -26,8 +26,8 @@ const cutOf = (world: FakeWorld, store: 'vault' | 'control', name: string): void
 }
 
 const bytes0 = seededRandom(3).bytes(40 * page)
-const bytes1 = withPageWritten(bytes0, 10)
-const bytes2 = withPageWritten(bytes1, 20)
+const bytes1 = withPagesWritten(bytes0, 10)
+const bytes2 = withPagesWritten(bytes1, 20)
 
 /** Keys that were opened are remembered for some minutes. */
 const later = (world: FakeWorld): void => world.clock.advance(3_600_000)

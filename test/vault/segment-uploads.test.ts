@@ -2,7 +2,7 @@ import { setImmediate } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
 import type { Run } from '../../shared/format/shard-builder.ts'
 import { createSegmentWriter } from '../../shared/vault/segment-writer.ts'
-import { createMemoryBlobStore } from '../support/memory-blob-store.ts'
+import { createMemoryBlobStore, SimulatedCrash } from '../support/memory-blob-store.ts'
 import { seededRandom } from '../support/seeded-random.ts'
 import { mib } from '../support/vault-world.ts'
 
@@ -58,7 +58,7 @@ describe('the uploads of a slice', () => {
     })()
     await settled()
     underWay[1]?.answer()
-    await expect(all).rejects.toThrow()
+    await expect(all).rejects.toThrow(SimulatedCrash)
     underWay[0]?.answer()
     await writer.settle()
   })
