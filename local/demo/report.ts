@@ -18,17 +18,15 @@ export interface VmResult {
   readonly measured: ReadonlyMap<string, MeasuredDisk>
 }
 
-/** One backup run of the whole fleet as two small tables: a line per disk, a line per VM. */
-export const runTable = (results: readonly VmResult[]): readonly string[] => [
-  ...formatTable(
-    diskColumns,
-    results.flatMap((result) => disksOf(result.outcome).map((disk) => diskRow(result, disk))),
-  ),
-  legend,
-  '',
-  ...formatTable(vmColumns, results.map(vmRow)),
-  ...results.flatMap(failureLines),
-]
+/** One backup run of the whole fleet as two small tables: a line per disk, where there is any to tell of, and a line per VM. */
+export const runTable = (results: readonly VmResult[]): readonly string[] => {
+  const disks = results.flatMap((result) => disksOf(result.outcome).map((disk) => diskRow(result, disk)))
+  return [
+    ...(disks.length === 0 ? [] : [...formatTable(diskColumns, disks), legend, '']),
+    ...formatTable(vmColumns, results.map(vmRow)),
+    ...results.flatMap(failureLines),
+  ]
+}
 
 const legend =
   'Named by diff: what the platform said has changed. Joined: the part of Read in small holes, read through as that is cheaper.'
@@ -116,7 +114,14 @@ const vmRow = ({ vm, outcome, statusUrl }: VmResult): readonly string[] =>
 
 const failureLines = ({ vm, outcome }: VmResult): readonly string[] => {
   if (outcome.kind === 'completed') return []
-  return ['', `${vm} ended ${outcome.kind}. ${outcome.code}: ${outcome.reason} ${outcome.hint}`]
+  const failed = outcome.disks.filter(({ kind }) => kind === 'failed')
+  const each = failed.length > 1 ? failed.map(({ disk, code, reason }) => `  ${disk}: ${code}: ${reason}`) : []
+  return [
+    '',
+    `${vm} ended ${outcome.kind}. ${outcome.code}: ${outcome.reason}`,
+    ...each,
+    `  What to do: ${outcome.hint}`,
+  ]
 }
 
 const sum = (numbers: readonly number[]): number => numbers.reduce((total, number) => total + number, 0)

@@ -121,7 +121,7 @@ const hintOf = (fault: VaultFault): string => {
     case 'key-missing':
       return 'Configure the key that this vault is encrypted under. If the object of the data key is gone from the vault, look for it among soft-deleted or earlier versions in the storage account. Where it cannot be brought back, give new backups another one by POST keys/rotate with {"what": "data-key", "evenIfLocked": true} and run POST maintenance: the next backups store anew what they cannot read.'
     case 'key-locked':
-      return 'Name the wrapping key in the settings, let the identity of this program unwrap with it (Key Vault: role Key Vault Crypto Service Encryption User), and see that it is enabled and not deleted; a deleted one can be recovered while it is soft-deleted.'
+      return 'Name the wrapping key in the settings, or put its line back into the key file; let the identity of this program unwrap with it (Key Vault: role Key Vault Crypto Service Encryption User), and see that it is enabled and not deleted; a deleted one can be recovered while it is soft-deleted.'
     case 'wrong-key':
       return 'Another key than the one this was written under goes by the same id. Configure the wrapping key of this very vault.'
     default:

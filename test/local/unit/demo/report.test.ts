@@ -64,7 +64,28 @@ describe('the table of a run', () => {
     const outcome = { kind: 'failed', code: 'disk-failed', reason: 'No.', hint: 'Look.', disks: [disk()] } as const
     const text = runTable([{ ...result(disk(), 0), outcome }]).join('\n')
     expect(text).toMatch(/web-01 +failed/)
-    expect(text).toContain('disk-failed: No. Look.')
+    expect(text).toContain('disk-failed: No.\n  What to do: Look.')
+  })
+
+  it('gives the reason of each disk where more than one failed', () => {
+    const disks = ['os', 'lun-0', 'lun-1'].map((label) =>
+      disk(label === 'lun-1' ? { disk: label } : { disk: label, kind: 'failed', code: 'c', reason: `Of ${label}.` }),
+    )
+    const outcome = { kind: 'failed', code: 'c', reason: 'No.', hint: 'Look.', disks } as const
+    const lines = runTable([{ ...result(disk(), 0), outcome }])
+    expect(lines.slice(-4)).toEqual([
+      'web-01 ended failed. c: No.',
+      '  os: c: Of os.',
+      '  lun-0: c: Of lun-0.',
+      '  What to do: Look.',
+    ])
+  })
+
+  it('has no table of disks where a run did not come to any', () => {
+    const outcome = { kind: 'failed', code: 'vault-key-locked', reason: 'No.', hint: 'Look.', disks: [] } as const
+    const lines = runTable([{ ...result(disk(), 0), outcome }])
+    expect(lines[0]).toMatch(/^VM +Outcome/)
+    expect(lines.join('\n')).not.toContain('Named by diff')
   })
 })
 
