@@ -5,6 +5,9 @@ export interface Extent {
   readonly lengthBytes: number
 }
 
+/** The offset of the first byte behind it. */
+export const endOf = ({ offsetBytes, lengthBytes }: Extent): number => offsetBytes + lengthBytes
+
 /** What the platform says of a part of a disk: `data` was written since the base (or is allocated, with no base), `clear` reads
  * as zeros now. Written is not the same as different. */
 export interface ChangedRange extends Extent {

@@ -1,7 +1,6 @@
 import type { DiskSource } from '../domain/disk-source.ts'
 import type { DiskReport } from '../domain/job.ts'
 import type { DiskRef, Failed, Pending, Stopped } from '../domain/job-ref.ts'
-import type { LayerReference } from '../domain/recovery-point.ts'
 import { slicesRoot } from '../format/names.ts'
 import { VaultError } from '../format/vault-error.ts'
 import type { BlobReader } from '../ports/blob-store.ts'
@@ -9,6 +8,7 @@ import { type DiskReader, SourceError } from '../ports/disk-reader.ts'
 import { withHolesCleared } from '../vault/compare-ranges.ts'
 import { type Comparison, layersBelow } from '../vault/comparison.ts'
 import { damageOf } from '../vault/damage-reports.ts'
+import type { DiskStack } from '../vault/damaged-ranges.ts'
 import { type DiskPlan, isUnchanged, readDiskPlan } from '../vault/disk-plan.ts'
 import { rangesToHeal, withRangesAdded } from '../vault/heal.ts'
 import { planDiskAnew } from '../vault/plan-disk.ts'
@@ -194,7 +194,7 @@ const healing = async (
   deps: PlanDeps,
   reader: DiskReader,
   { vmKey }: DiskRef,
-  below: { readonly stack: readonly LayerReference[]; readonly sizeBytes: number },
+  below: DiskStack,
 ): Promise<DiskReader> => {
   const reports = await damageOf(deps.control, vmKey)
   if (reports.length === 0) return reader

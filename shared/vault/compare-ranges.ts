@@ -1,4 +1,4 @@
-import type { ChangedRange, Extent } from '../domain/extent.ts'
+import { type ChangedRange, type Extent, endOf } from '../domain/extent.ts'
 import type { CallOptions } from '../ports/blob-store.ts'
 import type { DiskReader } from '../ports/disk-reader.ts'
 import { layerRuns } from './layer-reader.ts'
@@ -16,7 +16,7 @@ export const withHolesCleared = (reader: DiskReader, stack: OpenStack, fromBytes
   },
   listRanges: (window, options = {}) => {
     const beginsAt = Math.max(fromBytes, window?.offsetBytes ?? 0)
-    const end = window === null ? stack.sizeBytes : window.offsetBytes + window.lengthBytes
+    const end = window === null ? stack.sizeBytes : endOf(window)
     const covered = { offsetBytes: beginsAt, lengthBytes: Math.max(0, end - beginsAt) }
     return clearHoles(reader.listRanges(window, options), heldExtents(stack, covered, options), covered)
   },
@@ -65,8 +65,6 @@ async function* clearHoles(
 }
 
 const rangesPerPage = 4096
-
-const endOf = ({ offsetBytes, lengthBytes }: Extent): number => offsetBytes + lengthBytes
 
 /** Where the stack shows data: in order of offset, joined where they touch. */
 async function* heldExtents(stack: OpenStack, window: Extent, options: CallOptions): AsyncGenerator<Extent, undefined> {

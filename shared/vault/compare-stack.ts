@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import type { Extent } from '../domain/extent.ts'
+import { type Extent, endOf } from '../domain/extent.ts'
 import { pageBytes } from '../format/sectors.ts'
 import type { CallOptions } from '../ports/blob-store.ts'
 import type { PageComparer } from './compare-pages.ts'
@@ -51,8 +51,6 @@ export const createStackComparer = (stack: OpenStack, ranges: Iterable<Extent>, 
     },
   }
 }
-
-const endOf = ({ offsetBytes, lengthBytes }: Extent): number => offsetBytes + lengthBytes
 
 const zeroPage = Buffer.alloc(pageBytes)
 

@@ -1,4 +1,4 @@
-import type { Extent } from '../domain/extent.ts'
+import { type Extent, endOf } from '../domain/extent.ts'
 import type { PlacedRun } from '../format/shard-builder.ts'
 
 /** A part of the disk as the stack shows it: bytes of one frame, or zeros. `layer` counts from 0, the newest; -1 where no layer has
@@ -24,7 +24,7 @@ export async function* mergeLayers(
   const cursors = layers.map(
     (layer): Cursor => ({ batches: layer[Symbol.asyncIterator](), batch: [], at: 0, run: null }),
   )
-  const windowEnd = window.offsetBytes + window.lengthBytes
+  const windowEnd = endOf(window)
   try {
     await Promise.all(cursors.map((cursor) => advance(cursor, window.offsetBytes)))
     let position = window.offsetBytes
@@ -38,8 +38,6 @@ export async function* mergeLayers(
     await Promise.all(cursors.map((cursor) => cursor.batches.return?.()))
   }
 }
-
-const endOf = (run: PlacedRun): number => run.offsetBytes + run.lengthBytes
 
 const isBehind = (cursor: Cursor, position: number): boolean => cursor.run !== null && endOf(cursor.run) <= position
 

@@ -1,6 +1,6 @@
 import { inspect } from 'node:util'
 import { describe, expect, it } from 'vitest'
-import { askArm, beginArm } from '../../shared/azure/arm-answers.ts'
+import { askArm, beginArm, obstacleOf } from '../../shared/azure/arm-answers.ts'
 import { ArmError } from '../../shared/azure/arm-error.ts'
 
 const sas = 'https://md-x.z1.blob.storage.azure.net/abcd?sv=2018-11-09&sr=b&si=1b15c5ac&sig=oKBgYAevNb1ULLuG%3D'
@@ -100,6 +100,18 @@ describe('an answer of Azure Resource Manager', () => {
       for (const secret of ['sig=oKBg', 'oKBgYAevNb1ULLuG', 'blob.storage.azure.net'])
         expect(shown).not.toContain(secret)
     }
+  })
+})
+
+describe('requests that were made side by side', () => {
+  const done = { kind: 'released' } as const
+  const pending = (retryAfterSeconds: number) => ({ kind: 'pending', retryAfterSeconds }) as const
+  const refused = { kind: 'failed', reason: 'disk-in-use', message: 'no', hint: 'wait' } as const
+
+  it('are refused by the first that is, else wait for the slowest, else are done', () => {
+    expect(obstacleOf([done, pending(3), refused, { ...refused, reason: 'another' }])).toEqual(refused)
+    expect(obstacleOf([pending(3), done, pending(30), pending(5)])).toEqual(pending(30))
+    expect([obstacleOf([done, done]), obstacleOf([])]).toEqual([null, null])
   })
 })
 
