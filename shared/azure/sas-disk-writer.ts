@@ -28,6 +28,7 @@ export const createSasDiskWriter = (options: SasWriterOptions): DiskWriter => {
   const limits = { ...retryLimitsDefault, ...options.limits }
   const deps: SasDependencies = { sockets, limits, random: options.random ?? Math.random }
   const counters = { writeCalls: 0, writtenBytes: 0 }
+  const url = new URL(`${sasUrl}&comp=page`)
 
   const putPage = async (offsetBytes: number, body: Uint8Array, call?: ReaderOptions): Promise<void> => {
     const headers = {
@@ -37,7 +38,6 @@ export const createSasDiskWriter = (options: SasWriterOptions): DiskWriter => {
       'content-type': 'application/octet-stream',
       'content-length': body.byteLength,
     }
-    const url = `${sasUrl}&comp=page`
     await sendWithRetry(deps, { method: 'PUT', url, headers, body, idleMsMax: writeIdleMsMax }, noBody, {
       signal: call?.signal,
     })

@@ -54,6 +54,16 @@ export async function* readStack(
   window: Extent,
   options: ReadStackOptions = {},
 ): AsyncGenerator<DiskPart> {
+  for await (const parts of readStackInGroups(stack, window, options)) yield* parts
+}
+
+/** The same, with parts that are there at the same time handed out together: a restore has thousands of small ones.
+ * @returns none empty; bytes are good until the next group is asked for */
+export async function* readStackInGroups(
+  stack: OpenStack,
+  window: Extent,
+  options: ReadStackOptions = {},
+): AsyncGenerator<readonly DiskPart[]> {
   assert(window.offsetBytes >= 0 && window.offsetBytes + window.lengthBytes <= stack.sizeBytes)
   const end = new AbortController()
   const signal = options.signal === undefined ? end.signal : AbortSignal.any([options.signal, end.signal])
@@ -73,7 +83,7 @@ export async function* readStack(
       }
       const head = waiting.shift()
       if (head === undefined) break
-      yield* partsOf(head, { frames, load, memoryAt: options.memoryAt ?? noMemory })
+      yield* groupsOf(head, { frames, load, memoryAt: options.memoryAt ?? noMemory })
       // Its memory is for another batch from here on.
       await Promise.allSettled(head.stored.values())
     }
@@ -152,7 +162,10 @@ interface PartsDeps {
 
 const noMemory = async (): Promise<null> => null
 
-async function* partsOf(batch: LoadedBatch, { frames, load, memoryAt }: PartsDeps): AsyncGenerator<DiskPart> {
+async function* groupsOf(
+  batch: LoadedBatch,
+  { frames, load, memoryAt }: PartsDeps,
+): AsyncGenerator<readonly DiskPart[]> {
   const inOnePlace = framesInOnePlace(batch.runs)
   const lent = new Set<FramePlace>()
   const open = async (frame: FramePlace, offsetBytes: number): Promise<Uint8Array> => {
@@ -166,14 +179,22 @@ async function* partsOf(batch: LoadedBatch, { frames, load, memoryAt }: PartsDep
     stored.done()
     return plain
   }
+  let group: DiskPart[] = []
   for (const { offsetBytes, lengthBytes, frame, framePosition } of batch.runs) {
-    const plain = frame === null ? null : (frames.find(frame) ?? (await open(frame, offsetBytes)))
+    let plain = frame === null ? null : frames.find(frame)
+    if (frame !== null && plain === null) {
+      // It may take the memory that parts before it lie in.
+      if (group.length > 0) yield group
+      group = []
+      plain = await open(frame, offsetBytes)
+    }
     const bytes = plain?.subarray(framePosition, framePosition + lengthBytes) ?? null
     assert(frame === null || bytes?.length === lengthBytes, 'a run lies inside its frame')
-    yield { offsetBytes, lengthBytes, bytes }
+    group.push({ offsetBytes, lengthBytes, bytes })
     // Its memory is the caller's again.
     if (frame !== null && framePosition + lengthBytes === frame.plainBytes && lent.has(frame)) frames.drop(frame)
   }
+  if (group.length > 0) yield group
 }
 
 interface ShownPlace {

@@ -2,12 +2,19 @@ import type { CallOptions } from '../ports/blob-store.ts'
 import type { DiskWriter } from '../ports/disk-writer.ts'
 import { giveBackMemory, takeMemory } from './kept-memory.ts'
 
+/** Bytes for one place of the disk; null: zeros, which it has. */
+export interface WritePart {
+  readonly offsetBytes: number
+  readonly bytes: Uint8Array | null
+}
+
 /** Joins parts that follow each other into large writes, with several in flight. */
 export interface WriteJoiner {
   /** Bytes handed over, filled holes included. */
   readonly writtenBytes: number
-  /** @param bytes copied, where they do not lie in the memory of `memoryAt` already; in order of offset */
-  add(offsetBytes: number, bytes: Uint8Array): Promise<void>
+  /** @param parts in order of offset, zeros left out or null; their bytes are copied, where they do not lie in the memory of `memoryAt`
+   * already, and free again when this resolves */
+  add(parts: readonly WritePart[]): Promise<void>
   /** Memory of the write that bytes from an offset on belong to, so that they need no copy, and one byte more. What follows up to their end
    * must be added without a hole. Null where they are too many, or begin among others that were given memory.
    * @param offsetBytes at or behind the end of what was added */
@@ -18,8 +25,9 @@ export interface WriteJoiner {
   settle(): Promise<void>
 }
 
-/** A quarter of what one Put Page takes: several small ones in flight fill the network as a large one does, in a quarter of the memory. */
-const writeBytesMax = 1024 * 1024
+/** Half of what one Put Page takes: two in flight fill the network as a larger one does, in less memory. Writes half as long cost both sides
+ * together nearly a tenth more of their CPU. */
+const writeBytesMax = 2 * 1024 * 1024
 const writesInFlightMax = 2
 /** A hole of zeros up to this size is written rather than spent a request on. */
 const holeBytesMax = 32 * 1024
@@ -51,34 +59,45 @@ export const createWriteJoiner = (writer: DiskWriter, options: CallOptions): Wri
     filledBytes = 0
     return pool.pop() ?? takeMemory(writeBytesMax + 1)
   }
-  const bridge = async (offsetBytes: number): Promise<void> => {
-    if (buffer === null) return
+  /** Fills the hole up to an offset. @returns false where another write begins there */
+  const isBridged = (offsetBytes: number): boolean => {
+    if (buffer === null) return true
     const hole = offsetBytes - beginsAt - filledBytes
-    if (hole > holeBytesMax || filledBytes + hole >= writeBytesMax) return flush()
-    buffer.fill(0, filledBytes, filledBytes + hole)
+    if (hole > holeBytesMax || filledBytes + hole >= writeBytesMax) return false
+    if (hole > 0) buffer.fill(0, filledBytes, filledBytes + hole)
     filledBytes += hole
+    return true
+  }
+  const addOne = async (offsetBytes: number, bytes: Uint8Array): Promise<void> => {
+    for (let at = 0; at < bytes.length; ) {
+      at += take(offsetBytes + at, bytes.subarray(at))
+      if (filledBytes === writeBytesMax) await flush()
+    }
+  }
+  /** @returns how many of the bytes there was room for */
+  const take = (offsetBytes: number, bytes: Uint8Array): number => {
+    buffer ??= open(offsetBytes)
+    const count = Math.min(bytes.length, writeBytesMax - filledBytes)
+    const isThere = bytes.buffer === buffer.buffer && bytes.byteOffset === buffer.byteOffset + filledBytes
+    if (!isThere) buffer.set(bytes.subarray(0, count), filledBytes)
+    filledBytes += count
+    return count
   }
   return {
     get writtenBytes() {
       return writtenBytes
     },
-    add: async (offsetBytes, bytes) => {
-      await bridge(offsetBytes)
-      let at = 0
-      while (at < bytes.length) {
-        buffer ??= open(offsetBytes + at)
-        const count = Math.min(bytes.length - at, writeBytesMax - filledBytes)
-        const isThere = bytes.buffer === buffer.buffer && bytes.byteOffset + at === buffer.byteOffset + filledBytes
-        if (!isThere) buffer.set(bytes.subarray(at, at + count), filledBytes)
-        filledBytes += count
-        at += count
-        if (filledBytes === writeBytesMax) await flush()
+    add: async (parts) => {
+      for (const { offsetBytes, bytes } of parts) {
+        if (bytes === null) continue
+        if (!isBridged(offsetBytes)) await flush()
+        if (filledBytes + bytes.length < writeBytesMax) take(offsetBytes, bytes)
+        else await addOne(offsetBytes, bytes)
       }
     },
     memoryAt: async (offsetBytes, lengthBytes) => {
       if (lengthBytes > writeBytesMax || offsetBytes < givenUntil) return null
-      await bridge(offsetBytes)
-      if (filledBytes + lengthBytes > writeBytesMax) await flush()
+      if (!isBridged(offsetBytes) || filledBytes + lengthBytes > writeBytesMax) await flush()
       buffer ??= open(offsetBytes)
       givenUntil = offsetBytes + lengthBytes
       return buffer.subarray(filledBytes, filledBytes + lengthBytes + 1)

@@ -51,8 +51,8 @@ export interface HttpConnection {
 const ownBufferBytes = 16 * 1024
 /** A body handed to TLS in one piece is encrypted whole into memory; in pieces of this size it is not. */
 const tlsPieceBytes = 256 * 1024
-/** Without TLS a body goes out from where it lies, and each piece costs a turn of its own. */
-const plainPieceBytes = 1024 * 1024
+/** Without TLS a body goes out from where it lies, and each piece waits for a turn of its own. */
+const plainPieceBytes = 2 * 1024 * 1024
 /** A connection nobody used for so long is closed; the services do so after some minutes. */
 const idleMsMax = 60_000
 
@@ -186,16 +186,18 @@ const send = async (
     socket.write(head, 'latin1')
     return true
   }
+  // The head goes out with the first piece, and at once: whoever sends may keep the thread busy for a while.
   socket.cork()
   socket.write(head, 'latin1')
-  process.nextTick(() => socket.uncork())
   const pieceBytes = 'encrypted' in socket ? tlsPieceBytes : plainPieceBytes
   for (const part of body)
     for (let at = 0; at < part.length; at += pieceBytes) {
       const isTaken = socket.write(part.subarray(at, at + pieceBytes))
+      socket.uncork()
       if (!isTaken) await drained(socket)
       if (!isWanted()) return false
     }
+  socket.uncork()
   return true
 }
 
