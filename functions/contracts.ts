@@ -56,6 +56,7 @@ export interface RestoreProgress {
   readonly moved: Moved
   readonly startedAt: string
 }
+/** A disk of a restore: from its start, or from where it continues as new. */
 export interface RestoreDiskInput extends DiskRef {
   readonly progress: RestoreProgress | null
 }
@@ -66,6 +67,7 @@ export interface ProtectVmInput {
   readonly token: string
   readonly attempt?: number
 }
+/** A restore as it was claimed. */
 export interface RestoreVmInput {
   readonly job: RestoreJob
   readonly token: string
@@ -85,6 +87,7 @@ export interface DiskComparison {
   readonly differing: readonly Extent[]
   readonly startedAt: string
 }
+/** A comparison as it was claimed. */
 export interface CompareVmInput {
   readonly job: CompareJob
   readonly token: string
@@ -103,24 +106,35 @@ export interface MaintenanceInput extends MaintenancePass {
 }
 /** `deadline`: when the transfers are stopped; null for never. `sources`: what came of the first ask for the copies, where the step made it. */
 export type BackupPlanOutcome = (VmPlanned & { readonly sources?: SourcesTaken }) | Failed
+/** `pending` while the platform copies: asked again, the step looks how far it is. */
 export type RestorePointOutcome = SourcesTaken
+/** Counts and sizes, never the list of ranges: that lies in the control container. */
 export type DiskPlanOutcome = DiskPlanned
+/** Bytes of the raw disk, `storedBytes` as they lie in the vault. */
 export type SliceOutcome = SliceTransferred
+/** What the lane's slices came to together; the first that stops or fails ends the lane. */
 export type LaneOutcome = { readonly kind: 'transferred'; readonly moved: Moved } | Stopped | Failed
+/** The layer itself is recorded in the control container, for the commit. */
 export type SealOutcome = { readonly kind: 'sealed'; readonly report: DiskReport } | Failed
 /** What a disk's orchestration ends with; it never throws. */
 export type DiskOutcome = { readonly kind: 'transferred' | 'stopped' | 'failed'; readonly report: DiskReport }
+/** `storedBytes` of all disks of the recovery point. */
 export type CommitOutcome =
   | { readonly kind: 'committed'; readonly consistency: Consistency; readonly storedBytes: number }
   | Failed
+/** Either the whole ending, or how far it came: the story then does the rest step by step. */
 export type ConcludeOutcome = Concluded
+/** `superseded`: a later attempt has the claim, and nothing was changed. */
 export type ReleaseOutcome =
   | { readonly kind: 'released'; readonly removed: number }
   | { readonly kind: 'superseded' }
   | Pending
   | Failed
+/** Labels of the disks that are restored. */
 export type RestorePlanOutcome = { readonly kind: 'planned'; readonly disks: readonly string[] } | Failed
+/** `sizeBytes` of the raw disk that is written. */
 export type RestoreOpenOutcome = { readonly kind: 'open'; readonly sizeBytes: number } | Pending | Stopped | Failed
+/** `more`: everything before `nextOffsetBytes` is written. `written`: the whole disk is, but for its footer. */
 export type RestoreRangeOutcome =
   | { readonly kind: 'more'; readonly nextOffsetBytes: number; readonly writtenBytes: number }
   | { readonly kind: 'written'; readonly nextOffsetBytes: number; readonly writtenBytes: number }
@@ -147,24 +161,36 @@ export const maintainVault = orchestration<MaintenanceInput, MaintenanceOutcome>
 
 /** Also asks for the copies a first time, for a story that names its attempt. */
 export const planBackup = activity<ProtectVmInput, BackupPlanOutcome>('planBackup')
+/** One restore point of all disks, or how far the platform is with it. Key: the recovery point. */
 export const takeRestorePoint = activity<JobRef, RestorePointOutcome>('takeRestorePoint')
 /** The second source: a snapshot of each disk, one after another. */
 export const takeDiskSnapshots = activity<JobRef, RestorePointOutcome>('takeDiskSnapshots')
+/** Lists what changed and cuts it into slices. Key: the disk of the recovery point; the first plan stays. */
 export const planDisk = activity<DiskRef, DiskPlanOutcome>('planDisk')
+/** Moves one slice into the vault. Key: the slice of the disk; one that is committed is not moved again. */
 export const transferSlice = activity<DiskRef & { slice: number }, SliceOutcome>('transferSlice')
+/** Joins the slices to the disk's layer. Key: the disk of the recovery point. */
 export const sealDisk = activity<DiskRef, SealOutcome>('sealDisk')
+/** Makes the recovery point visible. Key: the recovery point; the first record stays. */
 export const commitRecoveryPoint = activity<JobRef, CommitOutcome>('commitRecoveryPoint')
 /** Commits, and where the platform is done at once, all that comes after: `closeSources`, `releaseRestorePoints` and `finishJob`. */
 export const concludeBackup = activity<JobRef & { outcome: JobOutcome }, ConcludeOutcome>('concludeBackup')
+/** Ends every access that the job was granted. Key: the job. */
 export const closeSources = activity<JobRef, ReleaseOutcome>('closeSources')
+/** Removes the platform's copies that are no base any more. Key: the recovery point, whose own copies stay. */
 export const releaseRestorePoints = activity<JobRef, ReleaseOutcome>('releaseRestorePoints')
+/** Asks the running slices to stop. Key: the job; the first reason stays. */
 export const stopTransfers = activity<JobRef & { reason: StopReason }, { readonly kind: 'asked' }>('stopTransfers')
+/** Records the outcome and gives the claim back. Key: the job; the first outcome stays. */
 export const finishJob = activity<
   JobRef & { outcome: JobOutcome },
   { readonly kind: 'finished'; readonly milliseconds: number } | { readonly kind: 'superseded' }
 >('finishJob')
+/** Says which disks are restored, and protects what they need. Key: the job. */
 export const planRestore = activity<{ job: RestoreJob; token: string }, RestorePlanOutcome>('planRestore')
+/** Makes the disk and opens it for upload. Key: the target disk. */
 export const openRestoreDisk = activity<DiskRef, RestoreOpenOutcome>('openRestoreDisk')
+/** Writes from an offset on, as much as one activity should. Key: the offset: the same bytes go to the same place. */
 export const restoreRange = activity<DiskRef & { fromOffsetBytes: number }, RestoreRangeOutcome>('restoreRange')
 /** Writes the footer and ends the upload: the disk can be attached. */
 export const finishRestoreDisk = activity<DiskRef, { readonly kind: 'finished' } | Pending | Failed>(
@@ -175,7 +201,9 @@ export const abandonRestoreDisk = activity<DiskRef, { readonly kind: 'abandoned'
   'abandonRestoreDisk',
 )
 
+/** Says which disks are compared, and protects what they need. Key: the job. */
 export const planComparison = activity<{ job: CompareJob; token: string }, ComparisonPlanned>('planComparison')
+/** Compares from an offset on, as much as one activity should. Changes nothing. */
 export const compareRange = activity<DiskRef & { fromOffsetBytes: number }, RangeCompared>('compareRange')
 
 /** Ends recovery points by the retention of their policies. */

@@ -16,6 +16,7 @@ export interface Call {
   readonly management: (instanceId: string) => Promise<Readonly<Record<string, string>>>
 }
 
+/** Answers one request; what it throws is told as a problem document. */
 export type Handler = (call: Call) => Promise<HttpResponseInit>
 
 /** One route with the methods that it knows. */

@@ -11,6 +11,7 @@ const readIdleMsMax = 60_000
 /** A listing may be computed before its first byte comes. */
 const listIdleMsMax = 300_000
 
+/** What is read, and how patiently. Without `limits` those of `retryLimitsDefault` hold. */
 export interface SasReaderOptions {
   /** Read SAS of a disk restore point, a snapshot or a disk. Secret: it is shown to nobody, not in errors either. */
   readonly sasUrl: string

@@ -9,6 +9,7 @@ import { fixedVhdFooter, vhdFooterBytes } from './sas-vhd-footer.ts'
 const updateBytesMax = 4 * 2 ** 20
 const writeIdleMsMax = 60_000
 
+/** What is written, and how patiently. Without `limits` those of `retryLimitsDefault` hold. */
 export interface SasWriterOptions {
   /** Write SAS of a disk that awaits its upload. Secret. */
   readonly sasUrl: string

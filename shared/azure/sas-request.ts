@@ -14,6 +14,7 @@ export type SasSockets = ConnectionPool
 /** @param socketsMax connections to one host; further requests wait for one */
 export const createSasSockets = (socketsMax = socketsMaxDefault): SasSockets => createConnectionPool(socketsMax)
 
+/** One request to a SAS URL, as it is sent at each try. */
 export interface SasCall {
   readonly method: 'GET' | 'HEAD' | 'PUT'
   /** A secret, whole: query and signature included. */

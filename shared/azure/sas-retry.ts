@@ -15,6 +15,7 @@ export interface RetryLimits {
   readonly delayMsMax: number
 }
 
+/** The last try begins within eight minutes of the first, of which no more than one is spent waiting between tries. */
 export const retryLimitsDefault: RetryLimits = {
   attemptsMax: 6,
   waitMsMax: 60_000,

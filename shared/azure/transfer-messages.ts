@@ -19,6 +19,7 @@ interface OrderHead {
   readonly channel: MessagePort
 }
 
+/** A slice to move. `isStoppable`: the other side answers whether to stop. */
 export interface SliceOrder extends OrderHead {
   readonly kind: 'slice'
   readonly request: PlainRequest
@@ -35,6 +36,7 @@ export interface LaneOrder extends OrderHead {
 
 /** The part of a request that is data. */
 export type PlainRequest = Omit<TransferSliceRequest, 'onProgress' | 'shouldStop' | 'signal'>
+/** The part of a lane that is data. */
 export type PlainLane = Omit<RestoreLane, 'nextPart' | 'signal'>
 
 /** Whether to stop: a boolean. The token for the storage account: a text, secret. The next part of a disk: an extent, or null. */
@@ -43,6 +45,7 @@ export type Question =
   | { readonly of: 'token' }
   | { readonly of: 'part'; readonly written: WrittenPart | null }
 
+/** Which of them it is follows from the question. */
 export type Answer = string | boolean | Extent | null
 
 /** What the work came to: nothing more for a lane, whose parts have been told. */
@@ -68,6 +71,7 @@ export type CarriedError =
   | { readonly kind: 'vault'; readonly fault: VaultError['fault'] }
   | { readonly kind: 'other'; readonly name: string; readonly message: string }
 
+/** The error as data that may cross a thread; of one that nobody decides by, name and message alone. `carriedError` makes it an error again. */
 export const carryError = (error: unknown): CarriedError => {
   if (error instanceof SourceError) return { kind: 'source', fault: error.fault }
   if (error instanceof StorageError) return { kind: 'storage', fault: error.fault }

@@ -21,6 +21,7 @@ const resourceLimits = { maxYoungGenerationSizeMb: 8, maxOldGenerationSizeMb: 25
 /** Slices that are moved at the same time: one in the main thread, and one in a thread of its own for every further core. */
 const transferThreadsMax = Math.min(threadsMax, availableParallelism())
 
+/** Threads that do the work of transfers and restores; started when they are first needed, ended when they have been idle for a while. */
 export interface TransferThreads {
   /** Moves one slice in the thread that is free: the caller's own comes first, as it costs no memory, then one that was started.
    * @param sasUrl secret

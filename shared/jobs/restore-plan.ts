@@ -14,6 +14,8 @@ export interface RestorePlan {
   readonly revision: number
 }
 
+/** What the restore will do; null while it is not decided. The plan of a job never changes.
+ * @throws ControlObjectError where the bytes are no JSON */
 export const readRestorePlan = async (control: BlobReader, jobId: string): Promise<RestorePlan | null> =>
   (await readJson<RestorePlan>(control, restorePlanName(jobId)))?.value ?? null
 

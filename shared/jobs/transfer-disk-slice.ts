@@ -9,6 +9,7 @@ import { sliceProgress } from './slice-progress.ts'
 import { stopReasonOf } from './stop.ts'
 import { withAccess } from './with-reader.ts'
 
+/** `transferred` also for a slice that was in the vault already. Bytes are of the raw disk, but `storedBytes`. */
 export type SliceTransferred =
   | {
       readonly kind: 'transferred'

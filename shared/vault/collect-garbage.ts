@@ -13,6 +13,7 @@ import { createReachability, type Reachability, type Unreadable } from './reacha
 import { recallMarks } from './recall-marks.ts'
 import { type Swept, sweepVault, vaultIsSwept } from './sweep-vault.ts'
 
+/** One call of a pass. */
 export interface CollectRequest {
   /** Names the pass; a call with the same name takes up where the last one ended, or died. */
   readonly passId: string
@@ -27,6 +28,7 @@ export interface CollectRequest {
   readonly signal?: AbortSignal
 }
 
+/** What one call came to. */
 export interface Collected {
   /** `more`: the call has removed as much as it may, or its time is up; the pass goes on with the next one. */
   readonly kind: 'done' | 'more'
@@ -43,6 +45,7 @@ export interface Collected {
   readonly lostRecords: readonly string[]
 }
 
+/** Both containers, and a clock that decides about costs alone. */
 export interface CollectDeps {
   readonly vault: VaultStore
   readonly control: ControlStore

@@ -10,6 +10,7 @@ import { mergeLayers } from './merge-layers.ts'
 /** Frames that are damaged, by their segment; null for all frames of a segment. */
 export type DamagedFrames = ReadonlyMap<string, ReadonlySet<number> | null>
 
+/** A disk of `sizeBytes` and what it shows: layers, newest first. */
 export interface DiskStack {
   readonly stack: readonly LayerReference[]
   readonly sizeBytes: number
@@ -30,6 +31,7 @@ export interface DamageLocator {
   shownBy(disk: DiskStack, damaged: DamagedFrames): Promise<readonly ShownDamage[]>
 }
 
+/** Reads nothing yet; keeps the footers that it opens, so it serves one look at many disks. */
 export const createDamageLocator = (reader: ObjectReader, options: CallOptions): DamageLocator => {
   const opened = new Map<string, Promise<Layer>>()
   const open = (reference: LayerReference): Promise<Layer> => {

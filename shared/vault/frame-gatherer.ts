@@ -21,6 +21,8 @@ export interface FrameGatherer {
 /** A frame also ends here, so that a long list of cleared ranges around a little data does not pile up. */
 export const runsPerFrameMax = 8192
 
+/** Nothing gathered yet. Reads are added in order of offset.
+ * @param capacityBytes of a frame's plain bytes */
 export const createFrameGatherer = (capacityBytes: number): FrameGatherer => {
   const zeroPage = Buffer.alloc(pageBytes)
   let plain: Buffer = Buffer.alloc(0)

@@ -11,6 +11,7 @@ export interface LivePoint {
   readonly disks: readonly LiveDisk[]
 }
 
+/** One disk of a recovery point, as far as compaction and mending look at it. */
 export interface LiveDisk {
   readonly disk: string
   /** Newest first. */

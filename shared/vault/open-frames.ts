@@ -23,6 +23,8 @@ export interface OpenFrames {
   close(): void
 }
 
+/** None open yet. For one reading at a time: whoever reads closes it.
+ * @param keys for frames that are encrypted */
 export const createOpenFrames = (keys: KeyRing): OpenFrames => {
   const plains = new Map<FramePlace, Uint8Array>()
   /** By transfer, the one that was opened first comes first. */

@@ -4,6 +4,7 @@ import type { VaultName } from '../format/vault-name.ts'
 /** What a commit record's newest revision says of its recovery point; `unreadable` where it is damaged or of a later format. */
 export type PointState = 'live' | 'expired' | 'aborted' | 'unreadable'
 
+/** What is known of a recovery point by its listing and its newest record. */
 export interface MarkedPoint {
   readonly vmKey: string
   /** Its newest revision. */
@@ -41,6 +42,7 @@ export interface Reachability {
   isDecided(id: string): boolean
 }
 
+/** Nothing is known yet, so nothing is decided. Looks are added to it as they are made. */
 export const createReachability = (): Reachability => {
   const points = new Map<string, MarkedPoint>()
   const protectedIds = new Set<string>()

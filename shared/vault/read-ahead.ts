@@ -9,6 +9,7 @@ export interface ArrivedRead {
   readonly bytes: Buffer
 }
 
+/** What reads may hold in memory, and how many go on at a time. */
 export interface ReadAheadLimits {
   /** At least the largest read. */
   readonly readAheadBytes: number

@@ -18,6 +18,7 @@ export interface RestoreLane {
   readonly signal?: AbortSignal
 }
 
+/** How far a part of the disk is, in bytes of the raw disk. `writtenBytes`: without the zeros that were passed over. */
 export interface WrittenPart {
   readonly offsetBytes: number
   /** All of the part before it is written. */
@@ -25,6 +26,7 @@ export interface WrittenPart {
   readonly writtenBytes: number
 }
 
+/** What a lane reads and writes; without `keys` frames that are encrypted are refused. */
 export interface RestoreLaneDeps {
   readonly vault: ObjectReader
   readonly writer: DiskWriter

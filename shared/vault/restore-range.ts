@@ -9,6 +9,7 @@ import { type RestoreLane, restoreLane } from './restore-lane.ts'
 import { createRestoreParts, cutPieces } from './restore-parts.ts'
 import { openStack } from './stack.ts'
 
+/** Which disk is written, from which offset on. */
 export interface RestoreRangeRequest {
   readonly recoveryPoint: RecoveryPoint
   readonly disk: string
@@ -18,6 +19,7 @@ export interface RestoreRangeRequest {
   readonly signal?: AbortSignal
 }
 
+/** How far the disk is, in bytes of the raw disk. `writtenBytes`: without the zeros that were passed over. */
 export interface RestoredRange {
   /** `written`: the disk is complete up to its end; the footer is still to be written. */
   readonly kind: 'more' | 'written'
@@ -26,6 +28,7 @@ export interface RestoredRange {
   readonly writtenBytes: number
 }
 
+/** What is read and written; without `keys` frames that are encrypted are refused. */
 export interface RestoreRangeDeps {
   readonly vault: BlobReader
   readonly writer: DiskWriter

@@ -14,6 +14,7 @@ export interface CheckedPoint {
   readonly disks: readonly Pick<CommittedDisk, 'disk' | 'sizeBytes' | 'stack' | 'sidecar'>[]
 }
 
+/** A commit record that is damaged or gone, by its recovery point. */
 export interface DamagedRecord {
   readonly recoveryPointId: string
   readonly error: VaultError
@@ -21,6 +22,7 @@ export interface DamagedRecord {
   readonly isNeeded: boolean
 }
 
+/** Which records of a VM are read. */
 export interface RecordsRequest {
   readonly vmKey: string
   /** What was read before. A record that told of an end and is the same object is not read again. */
@@ -29,6 +31,7 @@ export interface RecordsRequest {
   readonly suspects: ReadonlySet<string>
 }
 
+/** What the records of a VM say, in order of their recovery points. */
 export interface CheckedRecords {
   readonly points: readonly CheckedPoint[]
   readonly damaged: readonly DamagedRecord[]

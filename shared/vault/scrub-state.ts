@@ -19,6 +19,7 @@ const stampSchema = v.object({
  * each visit. */
 export type CheckStamp = Readonly<v.InferOutput<typeof stampSchema>>
 
+/** What has no stamp is checked first. */
 export const neverChecked: CheckStamp = { checkedAt: '', next: null, round: 0 }
 
 const turnSchema = v.object({
@@ -37,6 +38,7 @@ export type Turn = Readonly<Omit<v.InferOutput<typeof turnSchema>, 'format'>>
 
 const turnName = 'scrub/turn.json'
 
+/** The first round where nothing is noted, or what is cannot be read. */
 export const readTurn = async (control: BlobReader, options: CallOptions): Promise<Turn> => {
   const parsed = v.safeParse(turnSchema, await readTolerantly(control, turnName, options))
   if (!parsed.success) return { round: 1, after: null, isWhole: true }
@@ -44,6 +46,7 @@ export const readTurn = async (control: BlobReader, options: CallOptions): Promi
   return turn
 }
 
+/** The last writer wins: a turn that is lost costs checks that were made before. */
 export const writeTurn = (control: ControlStore, turn: Turn, options: CallOptions): Promise<void> =>
   control.put(turnName, encodeSealedJson({ format: formatVersion, ...turn }), options)
 
@@ -56,6 +59,7 @@ export interface CheckStamps {
   save(round: number): Promise<void>
 }
 
+/** Reads stamps as they are asked for; what is set is written by `save` alone. */
 export const openCheckStamps = (control: ControlStore, options: CallOptions): CheckStamps => {
   const shards = new Map<string, Map<string, CheckStamp>>()
   const changed = new Set<string>()

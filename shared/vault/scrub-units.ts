@@ -34,6 +34,7 @@ export interface UnitWatch {
   readonly onRecord: (name: string) => void
 }
 
+/** What there is to check of a VM, each object once. */
 export interface Units {
   readonly units: readonly CheckUnit[]
   /** Layers whose footer is missing or damaged; what they need is not known from them. */

@@ -7,12 +7,14 @@ import { callOptions } from './objects.ts'
 import { openCheckStamps, readTurn, type Turn, writeTurn } from './scrub-state.ts'
 import { scrubVm } from './scrub-vm.ts'
 
+/** What is checked, and where stamps and damage are noted. */
 export interface ScrubDeps {
   readonly vault: BlobReader
   readonly control: ControlStore
   readonly clock: Clock
 }
 
+/** How far one call goes. */
 export interface ScrubRequest {
   /** Read in this call; it ends soon after. */
   readonly bytesMax: number

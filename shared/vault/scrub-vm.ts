@@ -14,12 +14,14 @@ import { listDataKeys, readKeyRecord } from './stored-keys.ts'
 import { contentsOf, type VmContents } from './vm-contents.ts'
 import { readMarks } from './vm-marks.ts'
 
+/** What is checked, and where damage is noted. */
 export interface ScrubVmDeps {
   readonly vault: BlobReader
   readonly control: ControlStore
   readonly clock: Clock
 }
 
+/** One visit of a VM. */
 export interface ScrubVmRequest {
   readonly vmKey: string
   /** Counts the rounds over all VMs. */
@@ -35,6 +37,7 @@ export interface ScrubVmRequest {
 /** Segments to be looked at closely in one visit: where everything is gone, it is told bit by bit. */
 const segmentsMax = 1024
 
+/** What the visit came to. */
 export interface ScrubbedVm {
   /** False where it was broken off. */
   readonly isWhole: boolean

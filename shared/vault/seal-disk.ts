@@ -10,6 +10,7 @@ import { type DiskPlan, requireDiskPlan } from './disk-plan.ts'
 import { dropKeptMemory } from './kept-memory.ts'
 import { callOptions } from './objects.ts'
 
+/** The disk of a recovery point whose slices are all committed. */
 export interface SealDiskRequest extends DiskKey {
   /** What the new layer lies on, newest first: the base's stack, or what the disk was compared with; not used by any other full transfer. */
   readonly parentStack: readonly LayerReference[]
@@ -20,6 +21,7 @@ export interface SealDiskRequest extends DiskKey {
   readonly signal?: AbortSignal
 }
 
+/** What the disk's sealing made, the same for whoever seals it. */
 export interface SealedDisk {
   readonly kind: 'sealed'
   /** For the commit record, newest first. */

@@ -33,6 +33,7 @@ export interface SegmentWriter {
   settle(): Promise<void>
 }
 
+/** How large segments get, and how many are uploaded at a time. */
 export interface SegmentWriterLimits {
   /** Frames of a segment; a larger frame makes a larger segment. */
   readonly segmentBytes: number
@@ -50,6 +51,8 @@ const directoryRunsMax = 65_536
 export const storedBytesMax = (birth: Pick<Birth, 'recoveryPointId' | 'disk'>, plainBytes: number): number =>
   frameHeaderBytesOf(birth) + compressedBytesMax(plainBytes)
 
+/** Nothing is written before the first frame is appended. Key: the attempt, which belongs to one run: names of segments follow from it.
+ * @param attempt without a cipher frames are not encrypted */
 export const createSegmentWriter = (
   deps: { readonly vault: ObjectCreator },
   attempt: { readonly key: SliceKey; readonly attempt: number; readonly cipher: FrameCipher | null },

@@ -18,6 +18,7 @@ export interface OpenStack {
   readonly keys: KeyRing
 }
 
+/** How a stack is read, for as long as it is open. */
 export interface OpenStackOptions extends CallOptions {
   /** For frames that are encrypted; none where absent. */
   readonly keys?: KeyRing
@@ -28,6 +29,7 @@ export interface DiskPart extends Extent {
   readonly bytes: Uint8Array | null
 }
 
+/** How one part of it is read. */
 export interface ReadStackOptions extends CallOptions {
   /** Asked for memory for a frame's plain bytes and one more, where the disk shows all of them from an offset on, but for those that newer
    * layers hide: these follow as parts of their own, to be put on top. Null where there is none. The parts before that offset have been

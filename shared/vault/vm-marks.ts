@@ -38,6 +38,7 @@ export interface LayerMark {
   readonly segments: readonly SegmentRange[]
 }
 
+/** Where nothing was read of the VM before, or what was noted is lost. */
 export const noMarks: VmMarks = { points: new Map(), layers: new Map(), settled: null }
 
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0))

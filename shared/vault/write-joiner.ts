@@ -32,6 +32,7 @@ const writesInFlightMax = 2
 /** A hole of zeros up to this size is written rather than spent a request on. */
 const holeBytesMax = 32 * 1024
 
+/** Nothing in flight yet. Parts are added in order of offset, one at a time. */
 export const createWriteJoiner = (writer: DiskWriter, options: CallOptions): WriteJoiner => {
   const writes = new Set<Promise<void>>()
   const pool: Buffer[] = []

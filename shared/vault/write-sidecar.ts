@@ -16,6 +16,7 @@ import type { SealedSlice } from './assemble-layer.ts'
 import { createLayer } from './create-layer.ts'
 import { findSidecar, openWholeSidecar } from './sidecar-reader.ts'
 
+/** Which layer gets page hashes. Key: the disk of the recovery point, which names the sidecar. */
 export interface WriteSidecarRequest extends DiskKey {
   /** The layer whose pages are hashed: one that stands alone, just made. */
   readonly layer: LayerReference

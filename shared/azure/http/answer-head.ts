@@ -10,6 +10,7 @@ export type BodyFraming =
   | { readonly kind: 'chunked' }
   | { readonly kind: 'none' }
 
+/** Status line and header of one answer, and how long its body is. */
 export interface AnswerHead {
   readonly status: number
   /** Names in lower case; values of repeated names joined by a comma. */
