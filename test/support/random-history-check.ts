@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import type { BlobContent } from '../../shared/ports/blob-store.ts'
 
 /** What a vault needs, worked out from docs/format.md alone: nothing of the collector's code is used. */
@@ -84,22 +85,26 @@ const addLayer = (objects: Objects, needed: Set<string>, layerId: string): void 
   needed.add(name)
   for (const candidate of objects.keys()) if (candidate.startsWith(`slices/${layerId}/`)) needed.add(candidate)
   const layer = objects.get(name)?.bytes
-  if (layer !== undefined) for (const segment of readSegments(Buffer.from(layer))) needed.add(segment)
+  if (layer !== undefined) for (const segment of segmentsOf(Buffer.from(layer))) needed.add(segment)
 }
 
-/** Of a damaged layer nothing is known. */
-const readSegments = (layer: Buffer): readonly string[] => {
-  try {
-    return [...segmentsOf(layer)]
-  } catch (error) {
-    if (error instanceof RangeError) return []
-    throw error
-  }
+/** Digest, length and magic at the end of a footer. */
+const tailBytes = 44
+
+/** docs/format.md, section 6: the footer of a layer; null where it is damaged. */
+const footerOf = (layer: Buffer): Buffer | null => {
+  if (layer.length < tailBytes) return null
+  const lengthBytes = layer.readUInt32LE(layer.length - 12)
+  if (lengthBytes < tailBytes || lengthBytes > layer.length) return null
+  const footer = layer.subarray(layer.length - lengthBytes)
+  const proven = createHash('sha256').update(footer.subarray(0, -tailBytes)).digest()
+  return proven.equals(footer.subarray(-tailBytes, -12)) ? footer : null
 }
 
-/** docs/format.md, section 6: the footer of a layer. */
+/** Of a layer whose footer is damaged nothing is known. */
 function* segmentsOf(layer: Buffer): Generator<string> {
-  const footer = layer.subarray(layer.length - layer.readUInt32LE(layer.length - 12))
+  const footer = footerOf(layer)
+  if (footer === null) return
   let at = 120
   const text = (): string => {
     const length = footer.readUInt16LE(at)
