@@ -40,6 +40,8 @@ export function createScheduler(options: {
   const held = new Set<string>()
   let timer: NodeJS.Timeout | undefined
   let timerDueMs = Number.POSITIVE_INFINITY
+  /** Whose messages were due by then has been noticed, by `notice` or by the timer. */
+  let noticedUntilMs = -1
   let stopped = false
 
   const begin = (instanceId: string): void => {
@@ -86,13 +88,17 @@ export function createScheduler(options: {
   const onTimer = (): void => {
     timerDueMs = Number.POSITIVE_INFINITY
     const nowMs = Date.now()
-    for (const instanceId of store.instancesWithDueMessages(nowMs)) ready.add(instanceId)
+    // Of what waits only because all places are taken, there may be as much as there are instances.
+    for (const instanceId of store.instancesWithDueMessages(noticedUntilMs, nowMs)) ready.add(instanceId)
+    noticedUntilMs = nowMs
     pump()
     arm(store.nextDueMs(nowMs))
   }
   const notice = (instanceId: string, dueMs: number): void => {
     if (stopped) return
     if (dueMs > Date.now()) {
+      // Not later than the last look, unless the clock was put back since.
+      noticedUntilMs = Math.min(noticedUntilMs, dueMs - 1)
       arm(dueMs)
       return
     }
@@ -108,7 +114,7 @@ export function createScheduler(options: {
   return {
     notice,
     start: onTimer,
-    isIdle: () => running.size === 0 && ready.size === 0 && store.instancesWithDueMessages(Date.now()).length === 0,
+    isIdle: () => running.size === 0 && ready.size === 0 && store.instancesWithDueMessages(-1, Date.now()).length === 0,
     async stop() {
       stopped = true
       clearTimeout(timer)

@@ -83,7 +83,8 @@ export interface Store {
   /** Forgets what waits for an id, timers included; with an execution, only what is addressed to that one. */
   deleteMessages(instanceId: string, executionId?: string): void
   deleteTimer(instanceId: string, executionId: string, timerId: number): void
-  instancesWithDueMessages(nowMs: number): string[]
+  /** Of messages that became due after the first time, up to the second and at it; -1 for all that are due. */
+  instancesWithDueMessages(afterMs: number, untilMs: number): string[]
   nextDueMs(afterMs: number): number | undefined
   /** @returns the id of the run */
   putActivity(row: Omit<ActivityRow, 'id'>): number
@@ -211,7 +212,9 @@ function messageStatements(all: All, one: One, run: Run) {
   const removeAll = run('DELETE FROM messages WHERE instance_id = ?')
   const removeOf = run('DELETE FROM messages WHERE instance_id = ? AND execution_id = ?')
   const removeTimer = run('DELETE FROM messages WHERE instance_id = ? AND execution_id = ? AND timer_id = ?')
-  const instancesDue = all<{ instance_id: string }>('SELECT DISTINCT instance_id FROM messages WHERE due_ms <= ?')
+  const instancesDue = all<{ instance_id: string }>(
+    'SELECT DISTINCT instance_id FROM messages WHERE due_ms > ? AND due_ms <= ?',
+  )
   const next = one<{ due_ms: number | null }>('SELECT min(due_ms) AS due_ms FROM messages WHERE due_ms > ?')
   return {
     putMessage: (m: NewMessage) => void put(m.instanceId, m.executionId, m.timerId, m.dueMs, m.event),
@@ -221,7 +224,8 @@ function messageStatements(all: All, one: One, run: Run) {
       void (executionId === undefined ? removeAll(instanceId) : removeOf(instanceId, executionId)),
     deleteTimer: (instanceId: string, executionId: string, timerId: number) =>
       void removeTimer(instanceId, executionId, timerId),
-    instancesWithDueMessages: (nowMs: number) => instancesDue(nowMs).map((row) => row.instance_id),
+    instancesWithDueMessages: (afterMs: number, untilMs: number) =>
+      instancesDue(afterMs, untilMs).map((row) => row.instance_id),
     nextDueMs: (afterMs: number) => next(afterMs)?.due_ms ?? undefined,
   }
 }
