@@ -5,21 +5,27 @@ import { runInNewContext } from 'node:vm'
 const bytesAtFirst = 56 * 1024 * 1024
 /** The same from then on: a slice in this thread takes 45 MiB more that are no garbage. */
 const bytesLater = 96 * 1024 * 1024
+/** A step that moves data alone may find so much more: a second one takes as much, its thread included. */
+const bytesAlone = 64 * 1024 * 1024
 /** Collected again when it has grown by so much since the last time. */
 const growth = 1.25
 
 /** Has the heap of this thread collected, all of it and at once, when it has grown by a quarter since the last time; cheap to ask otherwise.
  * V8 alone is in no hurry while a machine has memory: loading the app leaves a young generation of 64 MiB behind, and garbage of some
  * hundred MiB is kept rather than looked for. Threads that move slices have a limit of their own; the thread that the host started has
- * none that an app could set. Takes 0.1 s of CPU, so it is for the app's start and the beginning of steps that may take seconds. */
-export const createLeanHeap = ({ collect, heldBytes }: Heap): (() => void) => {
+ * none that an app could set. Takes 0.1 s of CPU, so it is for the app's start and the beginning of steps that may take seconds. Where one step
+ * moves data alone the young generation may stay: it is as large again after any small change. */
+export const createLeanHeap = ({ collect, heldBytes }: Heap): LeanHeap => {
   let bytesMax = bytesAtFirst
-  return () => {
-    if (heldBytes() < bytesMax) return
+  return (isAlone) => {
+    if (heldBytes() < bytesMax + (isAlone ? bytesAlone : 0)) return
     collect()
     bytesMax = Math.max(bytesLater, heldBytes() * growth)
   }
 }
+
+/** @param isAlone no other step moves data in this process, and what begins takes no more than a slice */
+export type LeanHeap = (isAlone: boolean) => void
 
 interface Heap {
   readonly collect: () => void

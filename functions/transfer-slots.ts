@@ -36,13 +36,26 @@ const slotsMax = Math.min(4, availableParallelism())
 /** The steps that move data, in this worker process. One of them keeps a core busy and holds some 50 MiB, so more of them at once would
  * only take memory: the host hands out activities by number, whatever they hold. Lanes and disks beyond it wait here, or on another
  * instance. */
-export const transferSlots: Slots = (task, slots) => inSlots(() => leanly(task), slots)
+export const transferSlots: Slots = (task, slots) =>
+  inSlots(async () => {
+    leanHeap(moving === 0 && slots === undefined)
+    moving += 1
+    try {
+      return await task()
+    } finally {
+      moving -= 1
+    }
+  }, slots)
 
-/** A step that takes seconds and waits for no slot: it begins with a lean heap, as those in slots do. */
-export const leanly = <Result>(task: () => Promise<Result>): Promise<Result> => {
-  leanHeap()
+/** A step that takes seconds and waits for no slot: it begins with a lean heap, as those in slots do.
+ * @param isAlone nothing follows that moves data beside another step */
+export const leanly = <Result>(task: () => Promise<Result>, isAlone = true): Promise<Result> => {
+  leanHeap(isAlone && moving === 0)
   return task()
 }
+
+/** Steps that are in slots just now. */
+let moving = 0
 
 const inSlots = createSlots(slotsMax)
 

@@ -6,7 +6,11 @@ import { leanly } from '../transfer-slots.ts'
 /** Idempotent by the disk of the recovery point: the first plan stays. */
 registerActivity(
   planDisk,
-  (deps, input) => leanly(() => planDiskTransfer(deps, input)),
+  async (deps, input) => {
+    const outcome = await leanly(() => planDiskTransfer(deps, input))
+    const isMovedByMany = outcome.kind === 'planned' && outcome.slices > 1
+    return isMovedByMany ? leanly(async () => outcome, false) : outcome
+  },
   (events, { facts, outcome }) => {
     if (outcome.kind !== 'planned' || outcome.unchanged === undefined) return
     const { disk, sizeBytes, changedBytes, readBytes, storedBytes, milliseconds } = outcome.unchanged

@@ -6,4 +6,4 @@ import { tellConfigurationProblems } from '../services.ts'
 app.hook.appStart(tellConfigurationProblems)
 
 /** What loading leaves behind is collected before the first job: V8 does so by itself some seconds later, and not while a job runs. */
-app.hook.appStart(leanHeap)
+app.hook.appStart(() => leanHeap(false))

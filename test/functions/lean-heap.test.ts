@@ -13,9 +13,9 @@ const heapOf = (usedMiB: number) => {
       state.heldMiB = usedMiB
     },
   })
-  const grownTo = (heldMiB: number): number => {
+  const grownTo = (heldMiB: number, isAlone = false): number => {
     state.heldMiB = heldMiB
-    leanHeap()
+    leanHeap(isAlone)
     return state.collections
   }
   return { grownTo }
@@ -35,6 +35,15 @@ describe('a lean heap', () => {
     expect(grownTo(100)).toBe(2)
   })
 
+  it('may hold a grown young generation where one step moves data alone, until a second one begins', () => {
+    const { grownTo } = heapOf(35)
+    expect(grownTo(60)).toBe(1)
+    expect(grownTo(127, true)).toBe(1)
+    expect(grownTo(161, true)).toBe(2)
+    expect(grownTo(127, true)).toBe(2)
+    expect(grownTo(140, false)).toBe(3)
+  })
+
   it('is not collected again and again where most of it is in use', () => {
     const { grownTo } = heapOf(200)
     expect(grownTo(210)).toBe(1)
@@ -44,9 +53,9 @@ describe('a lean heap', () => {
 
   it('is collected by the engine itself: what nobody holds is gone when the call returns', () => {
     const gone = new WeakRef({ bytes: new Uint8Array(1024) })
-    createLeanHeap({ ...realHeap, heldBytes: () => Number.MAX_SAFE_INTEGER })()
+    createLeanHeap({ ...realHeap, heldBytes: () => Number.MAX_SAFE_INTEGER })(false)
     return new Promise<void>((resolve) => setImmediate(resolve)).then(() => {
-      createLeanHeap({ ...realHeap, heldBytes: () => Number.MAX_SAFE_INTEGER })()
+      createLeanHeap({ ...realHeap, heldBytes: () => Number.MAX_SAFE_INTEGER })(false)
       expect(gone.deref()).toBeUndefined()
     })
   })
