@@ -47,10 +47,9 @@ export const transferSlots: Slots = (task, slots) =>
     }
   }, slots)
 
-/** A step that takes seconds and waits for no slot: it begins with a lean heap, as those in slots do.
- * @param isAlone nothing follows that moves data beside another step */
-export const leanly = <Result>(task: () => Promise<Result>, isAlone = true): Promise<Result> => {
-  leanHeap(isAlone && moving === 0)
+/** A step that takes seconds and waits for no slot: it begins with a lean heap, as those in slots do. */
+export const leanly = <Result>(task: () => Promise<Result>): Promise<Result> => {
+  leanHeap(moving === 0)
   return task()
 }
 

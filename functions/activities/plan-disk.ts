@@ -1,5 +1,6 @@
 import { planDiskTransfer } from '../../shared/jobs/plan-disk-transfer.ts'
 import { planDisk } from '../contracts.ts'
+import { leanHeap } from '../lean-heap.ts'
 import { registerActivity } from '../services.ts'
 import { leanly } from '../transfer-slots.ts'
 
@@ -8,8 +9,9 @@ registerActivity(
   planDisk,
   async (deps, input) => {
     const outcome = await leanly(() => planDiskTransfer(deps, input))
-    const isMovedByMany = outcome.kind === 'planned' && outcome.slices > 1
-    return isMovedByMany ? leanly(async () => outcome, false) : outcome
+    // Two at a time they take as much memory as there may be: what listing the ranges left goes before.
+    if (outcome.kind === 'planned' && outcome.slices > 1) leanHeap(false)
+    return outcome
   },
   (events, { facts, outcome }) => {
     if (outcome.kind !== 'planned' || outcome.unchanged === undefined) return

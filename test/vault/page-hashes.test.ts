@@ -161,7 +161,7 @@ describe('a sidecar', { timeout: 60_000 }, () => {
     expect(await sidecarOf(world, 'base', sealed)).not.toBeNull()
   })
 
-  it('needs hashes, which nobody takes of an increment, of other disks, or of slices too large to hold them', async () => {
+  it('needs hashes, which nobody takes of an increment or of a disk without an image', async () => {
     const { bytes, ranges } = sample
     const reader = memoryDiskReader(bytes, ranges)
     const planned = async (change: { readonly hasBase?: boolean; readonly isOfImage?: boolean }) => {
