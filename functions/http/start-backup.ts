@@ -13,6 +13,7 @@ import { forEachBounded } from '../../shared/jobs/for-each-bounded.ts'
 import { choiceSchemas, policyNameSchema, readPolicy, selectionSchema } from '../../shared/jobs/policies.ts'
 import { selectVms } from '../../shared/jobs/select-vms.ts'
 import { type StartOutcome, startJob } from '../../shared/jobs/start-job.ts'
+import { safeMessage } from '../../shared/jobs/step-failure.ts'
 import type { Told } from '../../shared/jobs/told-outcome.ts'
 import { type Call, type Endpoint, json } from './endpoint.ts'
 import { hasNoDots, vmIdPattern } from './parameters.ts'
@@ -131,22 +132,32 @@ const startOne = async (call: Call, vmId: string, wish: Wish): Promise<HttpRespo
 /** VMs that are started at the same time. */
 const startsAtOnce = 8
 
+/** One VM whose start fails keeps no other from being started. */
 const startMany = async (call: Call, selection: PolicySelection, wish: Wish): Promise<HttpResponseInit> => {
-  const jobs: (StartedJob & { vmId: string; vmKey: string })[] = []
-  const busy: (Told & { vmId: string; vmKey: string; runningJobId: string; statusUrl: string })[] = []
-  await forEachBounded(selectVms(call.deps, selection, call.deps.subscriptionIds), startsAtOnce, async (vm) => {
+  const jobs: (StartedJob & OfVm)[] = []
+  const busy: (Told & OfVm & { readonly runningJobId: string; readonly statusUrl: string })[] = []
+  const failed: (Told & OfVm)[] = []
+  const errors: unknown[] = []
+  const startNext = async (vm: VmDescription): Promise<void> => {
     const outcome = await start(call, vm, wish)
     const { vmId, vmKey } = vm
     if (outcome.kind === 'started')
-      jobs.push({ ...(await startedJob(call, outcome, { kind: 'backup', vmKey: vm.vmKey })), vmId, vmKey })
+      jobs.push({ ...(await startedJob(call, outcome, { kind: 'backup', vmKey })), vmId, vmKey })
     if (outcome.kind === 'busy') {
       const runningJobId = outcome.running.job.jobId
       const reason = `The job ${runningJobId} holds this VM.`
       const told = { code: 'job-running', reason, hint: busyHint }
       busy.push({ vmId, vmKey, runningJobId, statusUrl: statusUrl(call, runningJobId), ...told })
     }
-  })
-  if (jobs.length > 0) return json(202, { jobs, busy })
+  }
+  await forEachBounded(selectVms(call.deps, selection, call.deps.subscriptionIds), startsAtOnce, (vm) =>
+    startNext(vm).catch((error: unknown) => {
+      errors.push(error)
+      failed.push({ vmId: vm.vmId, vmKey: vm.vmKey, code: 'not-started', reason: safeMessage(error), hint: failedHint })
+    }),
+  )
+  if (jobs.length > 0) return json(202, { jobs, busy, failed })
+  if (errors.length > 0) throw errors[0]
   if (busy.length > 0) throw allBusy(busy)
   throw notFound(
     wish.policy === null ? 'selection' : 'policy',
@@ -154,6 +165,14 @@ const startMany = async (call: Call, selection: PolicySelection, wish: Wish): Pr
     'Check resource groups and tags; tag values compare with case.',
   )
 }
+
+interface OfVm {
+  readonly vmId: string
+  readonly vmKey: string
+}
+
+const failedHint =
+  'Start a backup of this VM again. Where the first start came through after all, the answer names its job.'
 
 const busyHint = 'Wait for the running job, or cancel it, then start again.'
 

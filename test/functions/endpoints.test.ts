@@ -65,6 +65,25 @@ describe('POST backups', () => {
     expect(instances.started).toHaveLength(1)
   })
 
+  it('starts the other VMs of a selection where the start of one fails, and names that one without its secrets', async () => {
+    const { world, instances } = app()
+    world.platform.vms.push(sampleVm(otherId))
+    const { start } = instances
+    instances.start = async (claim) => {
+      if (claim.job.vmKey === vmKey) throw new Error('the engine does not answer ?sig=SECRET')
+      return start(claim)
+    }
+    const { status, body } = await ask(startBackup, world, instances, { body: { selection: {} } })
+    expect(status).toBe(202)
+    expect(body).toMatchObject({
+      jobs: [{ vmId: otherId }],
+      busy: [],
+      failed: [{ vmId, vmKey, code: 'not-started', reason: expect.stringContaining('does not answer') }],
+    })
+    expect(JSON.stringify(body)).not.toContain('SECRET')
+    expect(await ask(startBackup, fakeWorld(), instances, { body: { selection: {} } })).toMatchObject({ status: 500 })
+  })
+
   it('starts a backup of each VM of a selection, and names those that are busy', async () => {
     const { world, instances } = app()
     world.platform.vms.push(sampleVm(otherId))
