@@ -121,7 +121,9 @@ const settleBackup = async (history: History, random: SeededRandom, { vmKey }: P
     history.givenUp.add(recoveryPointId)
     return giveUpUnfinished(deps, vmKey)
   }
-  if (!history.states.has(recoveryPointId)) history.states.set(recoveryPointId, 'committed')
+  // A record that was lost is made again where its job had not seen that it was committed.
+  const isMadeAgain = history.everUnsure.has(recoveryPointId)
+  if (isMadeAgain || !history.states.has(recoveryPointId)) history.states.set(recoveryPointId, 'committed')
 }
 
 /** True where what names a backup that is under way, or its record, was lost. */
