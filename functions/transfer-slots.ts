@@ -53,6 +53,9 @@ export const leanly = <Result>(task: () => Promise<Result>): Promise<Result> => 
   return task()
 }
 
+/** Slices that are moved two at a time take as much memory as there may be: what planning them left behind goes before. */
+export const makeRoomForMany = (): void => leanHeap(false)
+
 /** Steps that are in slots just now. */
 let moving = 0
 

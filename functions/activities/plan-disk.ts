@@ -1,16 +1,14 @@
 import { planDiskTransfer } from '../../shared/jobs/plan-disk-transfer.ts'
 import { planDisk } from '../contracts.ts'
-import { leanHeap } from '../lean-heap.ts'
 import { registerActivity } from '../services.ts'
-import { leanly } from '../transfer-slots.ts'
+import { leanly, makeRoomForMany } from '../transfer-slots.ts'
 
 /** Idempotent by the disk of the recovery point: the first plan stays. */
 registerActivity(
   planDisk,
   async (deps, input) => {
     const outcome = await leanly(() => planDiskTransfer(deps, input))
-    // Two at a time they take as much memory as there may be: what listing the ranges left goes before.
-    if (outcome.kind === 'planned' && outcome.slices > 1) leanHeap(false)
+    if (outcome.kind === 'planned' && outcome.slices > 1) makeRoomForMany()
     return outcome
   },
   (events, { facts, outcome }) => {

@@ -80,9 +80,11 @@ const ofRecord = (recoveryPoint: string): Hints => {
 
 const rebuilt = 'Run POST maintenance with {"recheck": true}: a lost index is rebuilt from its segments.'
 const keyLost = `Look for the object of the data key ${where}, and see that the wrapping key of the settings is that of this vault.`
+const keyAnew =
+  'Where it cannot be brought back, give new backups another one by POST keys/rotate with {"what": "data-key", "evenIfLocked": true}, then back the VM up.'
 
 const hints: Readonly<Record<Exclude<DamageReport['kind'], 'record'>, Hints>> = {
-  key: { now: keyLost, old: keyLost },
+  key: { now: `${keyLost} ${keyAnew}`, old: keyLost },
   index: { now: `${rebuilt} Then back the VM up.`, old: rebuilt },
   data: {
     now: `Back the VM up: the next backup stores damaged data again, where the disk still has it. If an older recovery point is needed, look for the object ${where}.`,

@@ -15,9 +15,16 @@ export const openDataKey = async (
   keyId: string,
   stored: StoredKey | null,
 ): Promise<DataKey> => {
-  const found = stored ?? (await listDataKeys(deps.vault, keyId)).find((one) => one.keyId === keyId)
+  const record = await (stored === null ? findKeyRecord(deps.vault, keyId) : readNewestReadable(deps.vault, stored))
+  return unwrapDataKey(record, deps.wrappers.unwrapWith)
+}
+
+/** The record that a data key is opened with: its newest revision, or the one before where that is damaged.
+ * @throws VaultError `key-missing`, or what is wrong with the newest where none can be read */
+export const findKeyRecord = async (vault: BlobReader, keyId: string): Promise<KeyRecord> => {
+  const found = (await listDataKeys(vault, keyId)).find((one) => one.keyId === keyId)
   if (found === undefined) throw new VaultError({ code: 'key-missing', name: dataKeyName(keyId, 1), keyId })
-  return unwrapDataKey(await readNewestReadable(deps.vault, found), deps.wrappers.unwrapWith)
+  return readNewestReadable(vault, found)
 }
 
 /** All revisions hold the same data key, so an earlier one stands in for one that is damaged or gone. */

@@ -15,7 +15,8 @@ export const vmOfOneDisk = (id = vmId): VmDescription => {
   return { ...vm, disks: vm.disks.filter(({ disk }) => disk === 'os') }
 }
 
-/** Runs a backup of a VM's one disk, with these bytes on it, on one of ten days of a month; it is the only VM of the platform meanwhile. */
+/** Runs a backup of a VM's one disk, with these bytes on it, on one of ten days of a month; it is the only VM of the platform meanwhile.
+ * @throws Error with the outcome where it does not complete */
 export const backUpDisk = async (
   world: FakeWorld,
   vm: VmDescription,
@@ -31,7 +32,8 @@ export const backUpDisk = async (
   await startJob({ ...world, instances }, backupJobOf(vm, { ...defaultChoices, ...choices }, asked))
   const [claim] = instances.started
   if (claim === undefined) throw new Error('no backup began')
-  expect((await runJob(world, claim)).outcome).toMatchObject({ kind: 'completed' })
+  const { outcome } = await runJob(world, claim)
+  if (outcome?.kind !== 'completed') throw new Error(`the backup did not complete: ${JSON.stringify(outcome)}`)
   const key = { vmKey: vm.vmKey, recoveryPointId: claim.job.recoveryPointId }
   return (await readRecoveryPoint(world.vault, key))?.recoveryPoint ?? expect.unreachable()
 }

@@ -7,6 +7,7 @@ import { CurrentKeyLockedError } from '../../shared/vault/data-keys.ts'
 import { scrubVault } from '../../shared/vault/scrub-vault.ts'
 import { backUpDisk, vmOfOneDisk, withPagesWritten } from '../jobs/back-up-disk.ts'
 import { type FakeWorld, fakeWorld, vmId } from '../jobs/world.ts'
+import { pointsListed } from '../support/random-history-model.ts'
 import { seededRandom } from '../support/seeded-random.ts'
 import { unlimited } from '../support/small-vault.ts'
 import { restoreDisk } from '../support/vault-world.ts'
@@ -76,6 +77,22 @@ describe('a data key whose record is gone', () => {
     expect(second.disks).toMatchObject([{ transfer: 'full', fullReason: 'stored-bytes-damaged', stack: [{}] }])
     later(world)
     expect((await restored(world, second)).equals(bytes1)).toBe(true)
+  })
+
+  it('keeps a backup from being committed that stored frames under it, be the key still in memory', async () => {
+    const world = fakeWorld({ encryption: true })
+    const { keyId } = await backUp(world, bytes0, 0)
+    const name = `keys/${keyId}/0001.json`
+    const record = world.vault.objects.get(name) ?? expect.unreachable()
+    world.vault.objects.delete(name)
+    await expect(backUp(world, bytes1, 1)).rejects.toThrow('vault-key-missing')
+    expect(await damageOf(world.control, vmKey)).toMatchObject([{ kind: 'key', code: 'key-missing', name }])
+    expect(await pointsListed(world.vault, vmKey)).toHaveLength(1)
+    await world.keys.rotateDataKey({ evenIfLocked: true })
+    const third = await backUp(world, bytes2, 2)
+    world.vault.objects.set(name, record)
+    expect(third.keyId).not.toBe(keyId)
+    expect((await restored(world, third)).equals(bytes2)).toBe(true)
   })
 
   it('is not told of VMs that have nothing under it', async () => {

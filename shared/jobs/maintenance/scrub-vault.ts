@@ -86,7 +86,7 @@ const knownDamage = async ({ control }: Pick<JobDeps, 'control'>): Promise<reado
     {
       reason: 'known-damage',
       message: `Damaged objects that keep recovery points from being restored whole: ${touching}.${more}`,
-      hint: 'GET damage names each with what it touches. Back the VMs up: the next backup stores damaged data again where the disk still has it. What older recovery points lose may be among the soft-deleted or earlier versions in the storage account.',
+      hint: 'GET damage names each with what it touches, and what to do first where it is a key. Back the VMs up: the next backup stores damaged data again where the disk still has it. What older recovery points lose may be among the soft-deleted or earlier versions in the storage account.',
     },
   ]
 }
