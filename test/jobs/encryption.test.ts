@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { BackupJob, Claim, RestoreJob } from '../../shared/domain/job.ts'
+import { scrubWithinBudget } from '../../shared/jobs/maintenance/scrub-vault.ts'
 import { resumeJob } from '../../shared/jobs/resume-job.ts'
 import { startJob } from '../../shared/jobs/start-job.ts'
 import { latestRecoveryPoint } from '../../shared/vault/recovery-points.ts'
@@ -121,6 +122,27 @@ describe('a backup of an app with a wrapping key', () => {
     })
     expect(tries).toBe(3)
     expect(run.outcome).toMatchObject({ kind: 'completed' })
+  })
+
+  it('is told by each pass over the vault where nobody could restore it: a vault that is whole and locked is not well', async () => {
+    const world = worldWithData()
+    const step = { passId: 'pass-1', cursor: null }
+    expect(await scrubWithinBudget(world, step)).toMatchObject({ kind: 'done', problems: [] })
+    expect(world.control.objects.has('keys/current.json')).toBe(false)
+    await backUp(world)
+    expect(await scrubWithinBudget(world, step)).toMatchObject({ kind: 'done', problems: [] })
+    const { vault, control, clock } = world
+    const locked = { ...world, keys: createVaultKeys({ vault, control, clock, wrappers: noWrappers }) }
+    expect(await scrubWithinBudget(locked, step)).toMatchObject({
+      kind: 'done',
+      counts: { damaged: 0 },
+      problems: [{ reason: 'vault-key-locked', hint: expect.stringContaining('wrapping key') }],
+    })
+    world.wrapper.failure = { kind: 'unreachable', key: 'kek' }
+    world.clock.advance(3_600_000)
+    expect(await scrubWithinBudget(world, step)).toMatchObject({
+      problems: [{ reason: expect.stringMatching(/^key/) }],
+    })
   })
 
   it('shows no data key and nothing of the disks, in any object, history or outcome', async () => {

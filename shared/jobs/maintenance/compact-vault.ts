@@ -1,10 +1,10 @@
-import type { MaintenanceStep, MaintenanceStepOutcome, StepProblem } from '../../domain/maintenance.ts'
+import type { MaintenanceStep, MaintenanceStepOutcome } from '../../domain/maintenance.ts'
 import { type Compacted, compactVm } from '../../vault/compact-vm.ts'
 import { markVm } from '../../vault/mark-vm.ts'
 import { isSettled, isWorthSearching, lookAround, noteSettled } from '../../vault/settled.ts'
 import type { JobDeps } from '../job-deps.ts'
-import { safeMessage, stepFailure } from '../step-failure.ts'
 import { eachVm } from './each-vm.ts'
+import { keyProblem } from './key-problem.ts'
 
 /** Steps of one VM before the next has its turn; what is left waits for the next pass. */
 const stepsMax = 64
@@ -27,17 +27,10 @@ export const compactVault = async (
     const compacted = await compactVm(deps, of)
     if (isIdle(compacted)) await noteSettled(deps.control, vm, marks, { around, hasSearched })
     const { folded, rewrittenBytes, leftOut } = compacted
-    return { folded, rewrittenBytes, problem: leftOut === undefined ? null : problemOf(leftOut) }
+    return { folded, rewrittenBytes, problem: leftOut === undefined ? null : keyProblem(leftOut) }
   })
 }
 
 /** Nothing was to be done. */
 const isIdle = ({ kind, folded, revisions, leftOut }: Compacted): boolean =>
   kind === 'done' && folded === 0 && revisions === 0 && leftOut === undefined
-
-const problemOf = (leftOut: Error): StepProblem =>
-  stepFailure(leftOut) ?? {
-    reason: 'keys-unreachable',
-    message: safeMessage(leftOut),
-    hint: 'It is done by a later pass.',
-  }

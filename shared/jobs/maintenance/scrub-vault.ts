@@ -10,6 +10,7 @@ import { rebuildReported } from '../../vault/rebuild-index.ts'
 import { scrubVault } from '../../vault/scrub-vault.ts'
 import type { JobDeps } from '../job-deps.ts'
 import { judgeAgain } from '../telling-damage.ts'
+import { problemsOfCurrentKey } from './key-problem.ts'
 
 const gib = 1024 ** 3
 const dayMs = 24 * 3_600_000
@@ -29,7 +30,7 @@ const stepMilliseconds = 3 * 60_000
  * notes and the reports of damage, and an index is rebuilt under names that follow from it.
  * The cursor says how many bytes the pass has read. */
 export const scrubWithinBudget = async (
-  deps: Pick<JobDeps, 'vault' | 'control' | 'clock'>,
+  deps: Pick<JobDeps, 'vault' | 'control' | 'clock' | 'keys'>,
   { cursor, recheckBefore }: MaintenanceStep,
 ): Promise<MaintenanceStepOutcome> => {
   const before = Number(cursor ?? 0)
@@ -47,7 +48,7 @@ export const scrubWithinBudget = async (
   const counts = { checkedBytes: scrubbed.checkedBytes, damaged: scrubbed.found, rebuilt: rebuilt.length }
   const did = { counts, mended: await mendedOf(deps, rebuilt) }
   return scrubbed.kind === 'done' || read >= passBytesMax
-    ? { kind: 'done', ...did, problems: await knownDamage(deps) }
+    ? { kind: 'done', ...did, problems: [...(await problemsOfCurrentKey(deps)), ...(await knownDamage(deps))] }
     : { kind: 'more', cursor: String(read), ...did }
 }
 
