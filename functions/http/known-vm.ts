@@ -13,5 +13,5 @@ export const unknownVm = (vmKey: string): ProblemError =>
   notFound(
     'vmKey',
     `The vault has no recovery point of ${vmKey}.`,
-    'Take a key from GET vms, and back the VM up first.',
+    'Take a key from GET vms, where notSelected names also deleted VMs that the vault holds; back a VM up that has no recovery point.',
   )

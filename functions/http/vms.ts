@@ -9,6 +9,7 @@ import { listPolicies, type PolicyProblem } from '../../shared/jobs/policies.ts'
 import { selectVms } from '../../shared/jobs/select-vms.ts'
 import type { Told } from '../../shared/jobs/told-outcome.ts'
 import type { BlobReader } from '../../shared/ports/blob-store.ts'
+import { listVmKeys } from '../../shared/vault/list-vm-keys.ts'
 import {
   latestReadableRecoveryPoint,
   listRecoveryPoints,
@@ -25,7 +26,7 @@ import { idParameter, topParameter } from './parameters.ts'
 /** Records read at the same time. */
 const readsAtOnce = 8
 
-/** GET: the VMs that the policies select, each with its key and its last recovery point whose record can be read. */
+/** GET: the VMs that the policies select, and the others that the vault holds, each with its key and its last recovery point whose record can be read. */
 export const listVms: Endpoint = {
   name: 'listVms',
   route: 'vms',
@@ -36,9 +37,25 @@ export const listVms: Endpoint = {
       await forEachBounded(selected.values(), readsAtOnce, async ({ vm, policies }) => {
         vms.push(vmView(vm, policies, await latestReadableRecoveryPoint(deps.vault, vm.vmKey)))
       })
-      return json(200, { vms, problems })
+      return json(200, { vms, notSelected: await othersInVault(deps, selected), problems })
     },
   },
+}
+
+/** VMs that no policy selects, be they deleted: whoever has lost one needs its key. In order of their keys. */
+const othersInVault = async (
+  deps: Pick<Services, 'vault'>,
+  selected: ReadonlyMap<string, unknown>,
+): Promise<readonly unknown[]> => {
+  const others: { readonly vmKey: string; readonly [field: string]: unknown }[] = []
+  await forEachBounded(listVmKeys(deps.vault, null), readsAtOnce, async (vmKey) => {
+    if (selected.has(vmKey)) return
+    const { found, damaged } = await latestReadableRecoveryPoint(deps.vault, vmKey)
+    if (found === null && damaged === 0) return
+    const { vmId, name, location } = found?.recoveryPoint.vm ?? { vmId: null, name: null, location: null }
+    others.push({ vmKey, vmId, name, location, ...lastOf({ found, damaged }) })
+  })
+  return others.sort((one, other) => (one.vmKey < other.vmKey ? -1 : 1))
 }
 
 const selectedVms = async (deps: Services) => {
@@ -70,11 +87,7 @@ const addVms = async (
   }
 }
 
-const vmView = (
-  vm: VmDescription,
-  policies: readonly string[],
-  { found, damaged }: Awaited<ReturnType<typeof latestReadableRecoveryPoint>>,
-) => ({
+const vmView = (vm: VmDescription, policies: readonly string[], latest: Latest) => ({
   vmKey: vm.vmKey,
   vmId: vm.vmId,
   name: vm.name,
@@ -89,6 +102,12 @@ const vmView = (
     reason,
     hint: 'Exclude it by excludedDisks of the policy or of the request.',
   })),
+  ...lastOf(latest),
+})
+
+type Latest = Pick<Awaited<ReturnType<typeof latestReadableRecoveryPoint>>, 'found' | 'damaged'>
+
+const lastOf = ({ found, damaged }: Latest) => ({
   lastRecoveryPoint: found === null ? null : recoveryPointView(found.recoveryPoint),
   /** Newer ones whose record is damaged; GET vms/{vmKey}/recovery-points names them. */
   newerUnreadable: damaged,

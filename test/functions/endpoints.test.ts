@@ -27,6 +27,19 @@ const app = () => {
   return { world, instances, policy }
 }
 
+describe('GET vms', () => {
+  it('names a VM that is gone from the platform, with its key and what can be restored', async () => {
+    const { world, instances, policy } = app()
+    await policy(daily)
+    await ask(startBackup, world, instances, { body: { vmId } })
+    await runJob(world, instances.started[0]!)
+    world.platform.vms.length = 0
+    const { body } = await ask(listVms, world, instances, { method: 'GET' })
+    const { jobId } = instances.started[0]!.job
+    expect(body).toMatchObject({ vms: [], notSelected: [{ vmKey, vmId, name: 'web-1', lastRecoveryPoint: { jobId } }] })
+  })
+})
+
 describe('POST backups', () => {
   it('starts a backup of one VM and answers where to look', async () => {
     const { world, instances } = app()
@@ -203,6 +216,8 @@ describe('VMs and recovery points', () => {
         },
       ],
     })
+
+    expect(vms.body.notSelected).toEqual([])
 
     const points = await ask(listVmRecoveryPoints, world, instances, { method: 'GET', params: { vmKey } })
     expect(points.body).toMatchObject({
