@@ -2,8 +2,15 @@ import type { DiskReport } from '../domain/job.ts'
 import { type Failed, failed, type JobRef } from '../domain/job-ref.ts'
 import type { CommittedDisk, RecoveryPoint } from '../domain/recovery-point.ts'
 import type { Consistency } from '../domain/vm.ts'
+import { layerIdOf } from '../format/names.ts'
 import type { SnapshotSet } from '../ports/compute.ts'
-import { commitRecoveryPoint, type RecoveryPointDraft, readCommitted } from '../vault/commit-recovery-point.ts'
+import {
+  type Committed,
+  commitRecoveryPoint,
+  type RecoveryPointDraft,
+  readCommitted,
+} from '../vault/commit-recovery-point.ts'
+import { findKeyRecord } from '../vault/open-data-key.ts'
 import { type BackupPlan, type PlannedDisk, planMissing, readBackupPlan, readSources } from './backup-plan.ts'
 import { claimOf } from './claim.ts'
 import type { JobDeps } from './job-deps.ts'
@@ -42,10 +49,28 @@ export const commitClaimed = async (
   const complete = disks.filter((disk) => disk !== null)
   if (complete.length < disks.length) return committedBefore(deps, ref, plan, notSealed)
   const committed = await tellingDamage(deps, ref.vmKey, () =>
-    commitRecoveryPoint(deps, draftOf(deps, plan, sources, complete)),
+    commitReadable(deps, draftOf(deps, plan, sources, complete)),
   )
   return committed.kind === 'committed' ? committedJob(deps, plan, committed.recoveryPoint) : aborted
 }
+
+/** A process remembers a data key for some minutes, also one whose record is gone since: nobody else could open what was stored under it.
+ * @throws VaultError `key-missing` where the vault has lost the key that this backup stored under: then nothing is committed */
+const commitReadable = async (deps: CommitDeps, draft: RecoveryPointDraft): Promise<Committed> => {
+  try {
+    if (draft.keyId !== null && draft.disks.some((disk) => isStored(draft, disk)))
+      await findKeyRecord(deps.vault, draft.keyId)
+  } catch (error) {
+    const settled = await readCommitted(deps.vault, draft)
+    if (settled !== null) return settled
+    throw error
+  }
+  return commitRecoveryPoint(deps, draft)
+}
+
+/** Whether the disk has a layer of this very recovery point. */
+const isStored = (draft: RecoveryPointDraft, { disk, stack }: CommittedDisk): boolean =>
+  stack.some(({ layerId }) => layerId === layerIdOf({ ...draft, disk }))
 
 /** Where what the commit is made from is gone, an earlier run of this step may have made it. */
 const committedBefore = async (

@@ -7,7 +7,6 @@ import { formatVersion } from '../format/sectors.ts'
 import { VaultError } from '../format/vault-error.ts'
 import type { BlobCreator, BlobReader, CallOptions } from '../ports/blob-store.ts'
 import { readExactly } from './objects.ts'
-import { findKeyRecord } from './open-data-key.ts'
 import { merkleRootOf } from './recovery-point-schema.ts'
 import { type FoundRecoveryPoint, type RecoveryPointKey, readRevision } from './recovery-points.ts'
 import { createRemembered, remembering } from './remembered-objects.ts'
@@ -20,8 +19,7 @@ export type Committed = ({ readonly kind: 'committed' } & FoundRecoveryPoint) | 
 
 /** Makes the recovery point visible, all disks at once: the only commit point. Key: (vmKey, recoveryPointId). Whoever comes second,
  * a repeated run or a twin, gets the record that is there; `aborted` where the recovery point was fenced off before.
- * @throws VaultError; `object-missing` where a layer that the stacks were built on is gone, `key-missing` where the record of the data key is: then
- * nothing is committed */
+ * @throws VaultError; `object-missing` where a layer that the stacks were built on is gone: then nothing is committed */
 export const commitRecoveryPoint = async (
   deps: { readonly vault: BlobCreator },
   draft: RecoveryPointDraft,
@@ -29,7 +27,6 @@ export const commitRecoveryPoint = async (
 ): Promise<Committed> => {
   const name = recoveryPointName(draft.vmKey, draft.recoveryPointId, 1)
   try {
-    await requireKey(deps.vault, draft)
     await requireParents(deps.vault, draft, options)
   } catch (error) {
     const settled = await readCommitted(deps.vault, draft, options)
@@ -60,14 +57,6 @@ export const readCommitted = async (
   if (found === null) return null
   if (!('disks' in found.record)) return { kind: 'aborted' }
   return { kind: 'committed', recoveryPoint: found.record, digest: found.digest }
-}
-
-/** A process remembers a data key for some minutes, also one whose record is gone since: nobody could open what was stored under it. */
-const requireKey = async (vault: BlobReader, draft: RecoveryPointDraft): Promise<void> => {
-  const isStored = draft.disks.some(({ disk, stack }) =>
-    stack.some(({ layerId }) => layerId === layerIdOf({ ...draft, disk })),
-  )
-  if (draft.keyId !== null && isStored) await findKeyRecord(vault, draft.keyId)
 }
 
 const parentsAtOnce = 16
