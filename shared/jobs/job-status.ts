@@ -123,13 +123,13 @@ const endedStatus = async (
     disks: [],
     runtimeStatus: null,
     runtimeStatusSince: null,
-    hint: canGoOn
-      ? told.kind === 'cancelled' || told.kind === 'missedWindow'
-        ? told.hint
-        : goesOn(record.job.jobId)
-      : null,
+    hint: canGoOn ? resumeHint(record.job.jobId, told) : null,
   }
 }
+
+/** A stop tells by itself how to go on; a failure tells its cure. */
+const resumeHint = (jobId: string, told: ToldOutcome): string | null =>
+  told.kind === 'cancelled' || told.kind === 'missedWindow' ? told.hint : goesOn(jobId)
 
 /** True for a backup that ended without a commit and can be resumed. */
 export const isUnfinished = async ({ control }: Pick<JobDeps, 'control'>, job: Job): Promise<boolean> =>

@@ -1,5 +1,5 @@
 import { type SegmentRange, segmentNamesOf } from '../format/segment-ranges.ts'
-import { VaultError } from '../format/vault-error.ts'
+import { nullIfUnreadable } from '../format/vault-error.ts'
 import type { BlobReader, CallOptions } from '../ports/blob-store.ts'
 import type { Comparison } from './comparison.ts'
 import { listDamage } from './damage-reports.ts'
@@ -28,8 +28,7 @@ export const usableImageBase = async (
     const { footer: index } = await openLayer(vault, layer, options)
     return (await haveSegments(vault, index.segmentRanges, options)) ? { kind: 'image', layer, sidecar } : null
   } catch (error) {
-    if (error instanceof VaultError) return null
-    throw error
+    return nullIfUnreadable(error)
   }
 }
 

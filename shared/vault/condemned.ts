@@ -1,9 +1,9 @@
 import * as v from 'valibot'
 import { condemnedName, condemnedPrefix } from '../format/names.ts'
 import { formatVersion } from '../format/sectors.ts'
-import { VaultError } from '../format/vault-error.ts'
 import type { BlobCreator, BlobReader, CallOptions, ControlStore } from '../ports/blob-store.ts'
 import { createSealed, readSealed } from './objects.ts'
+import { parseRecord } from './parse-record.ts'
 
 /** What one collection pass is about to remove, as far as somebody could still want to build on it. Segments are not named: whoever does
  * not use the layers over them has no use for them. */
@@ -82,8 +82,6 @@ const readCondemnedList = async (
 ): Promise<Condemned | null> => {
   const record = await readSealed(control, name, { ...options, lengthBytesMax })
   if (record === null) return null
-  const parsed = v.safeParse(condemnedSchema, record)
-  if (!parsed.success) throw new VaultError({ code: 'malformed', name, place: 0, detail: v.summarize(parsed.issues) })
-  const { format: _, ...condemned } = parsed.output
+  const { format: _, ...condemned } = parseRecord(condemnedSchema, record, name)
   return condemned
 }

@@ -2,7 +2,7 @@ import * as v from 'valibot'
 import { digestHex } from '../format/digest.ts'
 import { encodeSealedJson } from '../format/sealed-json.ts'
 import { formatVersion } from '../format/sectors.ts'
-import { VaultError } from '../format/vault-error.ts'
+import { nullIfUnreadable } from '../format/vault-error.ts'
 import type { BlobReader, CallOptions, ControlStore } from '../ports/blob-store.ts'
 import { readSealed } from './objects.ts'
 
@@ -90,8 +90,7 @@ const readReport = async (control: BlobReader, name: string, options: CallOption
     const { format: _, ...report } = parsed.output
     return report
   } catch (error) {
-    if (error instanceof VaultError) return null
-    throw error
+    return nullIfUnreadable(error)
   }
 }
 

@@ -1,4 +1,4 @@
-import type { Extent } from '../domain/extent.ts'
+import { type Extent, endOf } from '../domain/extent.ts'
 import type { LayerReference } from '../domain/recovery-point.ts'
 import type { FramePlace } from '../format/frame.ts'
 import { isInRanges } from '../format/segment-ranges.ts'
@@ -80,8 +80,6 @@ const isDamaged = ({ segment, placeBytes }: FramePlace, damaged: DamagedFrames):
   const places = damaged.get(segment)
   return places === null || places?.has(placeBytes) === true
 }
-
-const endOf = ({ offsetBytes, lengthBytes }: Extent): number => offsetBytes + lengthBytes
 
 const covering = (span: Extent | null, added: Extent): Extent => {
   if (span === null) return { offsetBytes: added.offsetBytes, lengthBytes: added.lengthBytes }

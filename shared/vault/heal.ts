@@ -1,4 +1,4 @@
-import type { ChangedRange, Extent } from '../domain/extent.ts'
+import { type ChangedRange, type Extent, endOf } from '../domain/extent.ts'
 import { layerName } from '../format/names.ts'
 import { VaultError } from '../format/vault-error.ts'
 import { parseVaultName } from '../format/vault-name.ts'
@@ -88,7 +88,7 @@ export const withRangesAdded = (reader: DiskReader, added: readonly Extent[]): D
       const ranges: ChangedRange[] = []
       for (const range of page) {
         ranges.push(...gaps.before(range.offsetBytes), range)
-        gaps.skip(range.offsetBytes + range.lengthBytes)
+        gaps.skip(endOf(range))
       }
       yield ranges
     }
@@ -111,7 +111,7 @@ const createGapFiller = (extents: readonly Extent[]) => {
     before: (offsetBytes: number): ChangedRange[] => {
       const parts: ChangedRange[] = []
       for (let extent = extents[index]; extent !== undefined; extent = extents[index]) {
-        const extentEnd = extent.offsetBytes + extent.lengthBytes
+        const extentEnd = endOf(extent)
         const from = Math.max(at, extent.offsetBytes)
         const to = Math.min(offsetBytes, extentEnd)
         if (from < to) parts.push({ offsetBytes: from, lengthBytes: to - from, kind: 'data' })

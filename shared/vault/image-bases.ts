@@ -3,7 +3,7 @@ import { digestHex } from '../format/digest.ts'
 import { imageBaseName } from '../format/names.ts'
 import { decodeSealedJson, encodeSealedJson } from '../format/sealed-json.ts'
 import { formatVersion } from '../format/sectors.ts'
-import { VaultError } from '../format/vault-error.ts'
+import { nullIfUnreadable } from '../format/vault-error.ts'
 import type { BlobReader, CallOptions, ControlStore } from '../ports/blob-store.ts'
 
 const reference = {
@@ -71,7 +71,6 @@ const recordOf = (bytes: Uint8Array, name: string): unknown => {
   try {
     return decodeSealedJson(bytes, name)
   } catch (error) {
-    if (error instanceof VaultError) return null
-    throw error
+    return nullIfUnreadable(error)
   }
 }

@@ -1,7 +1,7 @@
 import type { Extent } from '../domain/extent.ts'
 import type { LayerReference } from '../domain/recovery-point.ts'
 import type { FramePlace } from '../format/frame.ts'
-import { VaultError } from '../format/vault-error.ts'
+import { nullIfUnreadable, VaultError, vaultErrorOnly } from '../format/vault-error.ts'
 import type { BlobReader, CallOptions } from '../ports/blob-store.ts'
 import { checkFrame, checkSegment } from './check-segment.ts'
 import type { DamageReport, Touch } from './damage-reports.ts'
@@ -80,8 +80,7 @@ const errorOf = (check: () => void): VaultError | null => {
     check()
     return null
   } catch (error) {
-    if (error instanceof VaultError) return error
-    throw error
+    return vaultErrorOnly(error)
   }
 }
 
@@ -107,14 +106,8 @@ const touchesOf = async (
 const withoutSegment = ({ offsetBytes, lengthBytes }: ShownDamage): Extent => ({ offsetBytes, lengthBytes })
 
 /** Null where an index on the way is damaged: such a disk cannot be restored anyway. */
-const shownOrUnknown = async (shown: () => Promise<readonly ShownDamage[]>): Promise<readonly ShownDamage[] | null> => {
-  try {
-    return await shown()
-  } catch (error) {
-    if (error instanceof VaultError) return null
-    throw error
-  }
-}
+const shownOrUnknown = (shown: () => Promise<readonly ShownDamage[]>): Promise<readonly ShownDamage[] | null> =>
+  shown().catch(nullIfUnreadable)
 
 /** What is lost by data keys whose records cannot be read: what shows frames under them, whatever recovery point they were made for. A key that nothing
  * of the VM needs is left out.

@@ -1,5 +1,5 @@
 import type { LayerReference } from '../domain/recovery-point.ts'
-import { VaultError } from '../format/vault-error.ts'
+import { nullIfDamaged } from '../format/vault-error.ts'
 import type { BlobReader, CallOptions } from '../ports/blob-store.ts'
 import { listRecoveryPoints, readRevision } from './recovery-points.ts'
 
@@ -60,8 +60,7 @@ const readPoint = async (
     }))
     return { recoveryPointId: key.recoveryPointId, revision, disks }
   } catch (error) {
-    if (!(error instanceof VaultError) || error.fault.code === 'unsupported-version') throw error
-    return null
+    return nullIfDamaged(error)
   }
 }
 

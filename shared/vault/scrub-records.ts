@@ -1,6 +1,6 @@
 import type { CommittedDisk, RecoveryPoint } from '../domain/recovery-point.ts'
 import { recoveryPointName, recoveryPointsPrefix, revisionsPrefix } from '../format/names.ts'
-import { VaultError } from '../format/vault-error.ts'
+import { isDamage, VaultError } from '../format/vault-error.ts'
 import type { BlobReader, CallOptions } from '../ports/blob-store.ts'
 import { type ListedPoint, listNewest } from './list-vm-keys.ts'
 import { markOf } from './mark-vm.ts'
@@ -130,7 +130,7 @@ const orTold = async <Value>(read: Promise<Value>, tell: (error: VaultError) => 
   try {
     return await read
   } catch (error) {
-    if (!(error instanceof VaultError) || error.fault.code === 'unsupported-version') throw error
+    if (!isDamage(error)) throw error
     tell(error)
     return 'damaged'
   }

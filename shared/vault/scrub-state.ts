@@ -2,7 +2,7 @@ import * as v from 'valibot'
 import { digestHex } from '../format/digest.ts'
 import { encodeSealedJson } from '../format/sealed-json.ts'
 import { formatVersion } from '../format/sectors.ts'
-import { VaultError } from '../format/vault-error.ts'
+import { nullIfUnreadable } from '../format/vault-error.ts'
 import type { BlobReader, CallOptions, ControlStore } from '../ports/blob-store.ts'
 import { readSealed } from './objects.ts'
 
@@ -93,10 +93,5 @@ const shardName = (unit: string): string => `scrub/${digestHex(Buffer.from(unit)
 
 /** A damaged note of what was checked counts as none. */
 const readTolerantly = async (control: BlobReader, name: string, options: CallOptions): Promise<unknown> => {
-  try {
-    return await readSealed(control, name, options)
-  } catch (error) {
-    if (error instanceof VaultError) return null
-    throw error
-  }
+  return readSealed(control, name, options).catch(nullIfUnreadable)
 }

@@ -1,9 +1,9 @@
 import * as v from 'valibot'
 import { type DiskKey, storedDamageName } from '../format/names.ts'
 import { formatVersion } from '../format/sectors.ts'
-import { VaultError } from '../format/vault-error.ts'
 import type { CallOptions, ObjectCreator, ObjectReader } from '../ports/blob-store.ts'
 import { createSealed, readSealed } from './objects.ts'
+import { parseRecord } from './parse-record.ts'
 
 const schema = v.object({ format: v.literal(formatVersion), code: v.string(), name: v.string() })
 
@@ -29,8 +29,5 @@ export const readStoredDamage = async (
 ): Promise<StoredDamage | null> => {
   const name = storedDamageName(key)
   const record = await readSealed(control, name, options)
-  if (record === null) return null
-  const parsed = v.safeParse(schema, record)
-  if (!parsed.success) throw new VaultError({ code: 'malformed', name, place: 0, detail: v.summarize(parsed.issues) })
-  return parsed.output
+  return record === null ? null : parseRecord(schema, record, name)
 }

@@ -3,7 +3,7 @@ import { marksName } from '../format/names.ts'
 import { encodeSealedJson } from '../format/sealed-json.ts'
 import { formatVersion } from '../format/sectors.ts'
 import type { SegmentRange } from '../format/segment-ranges.ts'
-import { VaultError } from '../format/vault-error.ts'
+import { nullIfUnreadable } from '../format/vault-error.ts'
 import type { BlobReader, CallOptions, ControlStore } from '../ports/blob-store.ts'
 import { readSealed } from './objects.ts'
 
@@ -142,10 +142,5 @@ const rangeOf = ([recoveryPointId, disk, slice, attempt, firstN, lastN]: StoredM
 })
 
 const readTolerantly = async (control: BlobReader, name: string, options: CallOptions): Promise<unknown> => {
-  try {
-    return await readSealed(control, name, { ...options, lengthBytesMax })
-  } catch (error) {
-    if (error instanceof VaultError) return null
-    throw error
-  }
+  return readSealed(control, name, { ...options, lengthBytesMax }).catch(nullIfUnreadable)
 }
